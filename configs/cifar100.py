@@ -1,0 +1,16 @@
+"""PAD on CIFAR-100.
+
+Huang, Dong, Gong, Zhu: Unsupervised Deep Learning via Affinity Diffusion. AAAI 2020.
+
+Command:   python -m pad_jax.main --config=configs/cifar100.py
+Cost:      TODO
+Expected:  TODO
+"""
+
+from configs import common
+
+
+def get_config():
+    config = common.get_config()
+    config.dataset.name = "cifar100"
+    return config

@@ -1,0 +1,45 @@
+"""Checkpoints with Orbax: the whole train state, from the host, independent of the device count."""
+
+import pathlib
+from typing import Any
+
+import orbax.checkpoint as ocp
+
+from pad_jax.train_state import TrainState
+
+
+class Checkpoints:
+    """The checkpoints of one run, ``workdir/checkpoints/<epochs done>``.
+
+    Args:
+      workdir: the run's folder.
+      keep: how many of the newest are kept.
+    """
+
+    def __init__(self, workdir: pathlib.Path, keep: int = 1):
+        self._manager = ocp.CheckpointManager(
+            (workdir / "checkpoints").absolute(),
+            options=ocp.CheckpointManagerOptions(max_to_keep=keep),
+            item_handlers=ocp.StandardCheckpointHandler(),
+        )
+
+    def latest_epoch(self) -> int | None:
+        """How many epochs the newest checkpoint has behind it; None where there is none."""
+        return self._manager.latest_step()
+
+    def save(self, epoch: int, state: TrainState) -> None:
+        """Saves a state as ``train_state.to_host`` gives it; returns before it is written."""
+        self._manager.save(epoch, args=ocp.args.StandardSave(state))
+
+    def restore(self, epoch: int, like: TrainState) -> TrainState:
+        """The state after an epoch, on the host, shaped and typed as ``like``."""
+        return self._manager.restore(epoch, args=ocp.args.StandardRestore(like))
+
+    def restore_variables(self, epoch: int) -> dict[str, Any]:
+        """Only the encoder's variables, for ``encoder.apply``."""
+        state = self._manager.restore(epoch, args=ocp.args.StandardRestore())
+        return {"params": state["params"], "batch_stats": state["batch_stats"]}
+
+    def close(self) -> None:
+        """Waits until everything is written."""
+        self._manager.close()

@@ -1,0 +1,118 @@
+"""Augmentation on the device: crop, flip, colour. Pure functions of a key and an image."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+_GREY = (0.299, 0.587, 0.114)  # luma weights of ITU-R BT.601
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """What happens to a training image; one setting serves all data sets (the flip aside).
+
+    Attributes:
+      crop_scale: smallest and largest share of the area that a random resized crop keeps.
+      jitter: strengths of brightness, contrast, saturation (factors from 1 - s to 1 + s) and hue
+        (a shift of up to s turns), applied in this order.
+      grayscale: probability that a colour image turns grey.
+      flip: whether images are mirrored left to right with probability 1/2; not for digits.
+    """
+
+    crop_scale: tuple[float, float] = (0.2, 1.0)
+    jitter: tuple[float, float, float, float] = (0.4, 0.4, 0.4, 0.4)
+    grayscale: float = 0.2
+    flip: bool = True
+
+    def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
+        """One augmented view: key, uint8 [H, W, C] -> float32 [H, W, C], normalised as ``normalize`` does."""
+        keys = jax.random.split(key, 4)
+        x = image.astype(jnp.float32) / 255
+        x = _random_resized_crop(keys[0], x, self.crop_scale, self.flip)
+        x = _color_jitter(keys[1], x, self.jitter)
+        if self.grayscale and x.shape[-1] == 3:
+            gray = jax.random.bernoulli(keys[2], self.grayscale)
+            x = jnp.where(gray, _luma(x), x)
+        return 2 * x - 1
+
+
+def normalize(images: jax.Array) -> jax.Array:
+    """Images as the encoder wants them: uint8 [...] -> float32 [...] in [-1, 1]."""
+    return images.astype(jnp.float32) / 127.5 - 1
+
+
+def view_keys(seed: int, epoch: jax.Array, index: jax.Array, view: int) -> jax.Array:
+    """Augmentation keys, a function of (seed, epoch, sample, view) alone: int32 [B] -> keys [B]."""
+    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), epoch), view)
+    return jax.vmap(lambda i: jax.random.fold_in(key, i))(index)
+
+
+def _random_resized_crop(key, image, scale, flip):
+    """Random area in ``scale``, random aspect ratio in 3/4 to 4/3, resized to the image's own size."""
+    height, width = image.shape[:2]
+    k_area, k_ratio, k_y, k_x, k_flip = jax.random.split(key, 5)
+    area = jax.random.uniform(k_area, minval=scale[0], maxval=scale[1]) * (height * width)
+    ratio = jnp.exp(jax.random.uniform(k_ratio, minval=jnp.log(3 / 4), maxval=jnp.log(4 / 3)))
+    h = jnp.minimum(jnp.sqrt(area / ratio), height)
+    w = jnp.minimum(jnp.sqrt(area * ratio), width)
+    y = jax.random.uniform(k_y) * (height - h)
+    x = jax.random.uniform(k_x) * (width - w)
+    mirrored = jax.random.bernoulli(k_flip) if flip else jnp.zeros((), bool)
+    rows = _resize_weights(y, h, height, height)
+    columns = _resize_weights(x, w, width, width)
+    columns = jnp.where(mirrored, columns[::-1], columns)
+    # Output pixel (a, b) = sum_{i, j} rows[a, i] columns[b, j] image[i, j].
+    image = jnp.tensordot(rows, image, 1)
+    return jnp.einsum("bj,ajc->abc", columns, image)
+
+
+def _resize_weights(start, length, size_in, size_out):
+    """Weights [size_out, size_in] that resize [start, start + length) linearly, antialiased.
+
+    A triangle as wide as an output pixel (an input pixel where it enlarges), as Pillow's and
+    ``jax.image``'s linear resize have it.
+    """
+    step = length / size_out
+    center = start + (jnp.arange(size_out) + 0.5) * step - 0.5
+    distance = jnp.abs(center[:, None] - jnp.arange(size_in)) / jnp.maximum(step, 1.0)
+    weights = jnp.maximum(0.0, 1.0 - distance)
+    return weights / jnp.sum(weights, axis=1, keepdims=True)
+
+
+def _color_jitter(key, x, strengths):
+    keys = jax.random.split(key, 4)
+    factors = [
+        jax.random.uniform(k, minval=max(0.0, 1 - s), maxval=1 + s)
+        for k, s in zip(keys[:3], strengths[:3], strict=True)
+    ]
+    brightness, contrast, saturation = factors
+    x = jnp.clip(x * brightness, 0, 1)
+    mean = jnp.mean(_luma(x))
+    x = jnp.clip(mean + (x - mean) * contrast, 0, 1)
+    if x.shape[-1] == 3:
+        luma = _luma(x)
+        x = jnp.clip(luma + (x - luma) * saturation, 0, 1)
+        if strengths[3]:
+            shift = jax.random.uniform(keys[3], minval=-strengths[3], maxval=strengths[3])
+            x = _shift_hue(x, shift)
+    return x
+
+
+def _luma(x):
+    """[H, W, C] -> [H, W, 1]; a grey image is its own luma."""
+    return x @ jnp.asarray(_GREY)[:, None] if x.shape[-1] == 3 else x
+
+
+def _shift_hue(x, shift):
+    """Turns the hue of an RGB image by ``shift`` turns; value and saturation (HSV) stay."""
+    value = jnp.max(x, axis=-1, keepdims=True)
+    chroma = value - jnp.min(x, axis=-1, keepdims=True)
+    safe = jnp.where(chroma > 0, chroma, 1)
+    r, g, b = x[..., :1], x[..., 1:2], x[..., 2:]
+    hue = jnp.where(
+        value == r, (g - b) / safe, jnp.where(value == g, 2 + (b - r) / safe, 4 + (r - g) / safe)
+    )
+    # Of the hue in sixths of a turn, channel n falls and rises around its own third of the circle.
+    position = (jnp.asarray([5.0, 3.0, 1.0]) + hue + 6 * shift) % 6
+    return value - chroma * jnp.clip(jnp.minimum(position, 4 - position), 0, 1)

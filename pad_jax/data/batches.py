@@ -1,0 +1,28 @@
+"""Which rows make up which batch: pure functions of (seed, epoch) and of sizes."""
+
+import jax
+import numpy as np
+
+
+
+
+def epoch_plan(num_images: int, batch_size: int, seed: int, epoch: int) -> np.ndarray:
+    """A new permutation of the rows, its ragged rest dropped: int32 [steps, batch_size]."""
+    steps = num_images // batch_size
+    rows = np.random.default_rng([seed, epoch, 1]).permutation(num_images)
+    return rows[: steps * batch_size].reshape(steps, batch_size).astype(np.int32)
+
+
+def ordered_plan(num_images: int, batch_size: int) -> np.ndarray:
+    """All rows in order, int32 [batches, batch_size]; the last batch is filled up with row 0."""
+    batches = -(-num_images // batch_size)
+    rows = np.zeros(batches * batch_size, np.int32)
+    rows[:num_images] = np.arange(num_images)
+    return rows.reshape(batches, batch_size)
+
+
+def split_over_devices(batch: np.ndarray, axis: int = 0) -> np.ndarray:
+    """Divides an axis of a batch, [..., B, ...] -> [devices, ..., B / devices, ...]."""
+    devices = jax.device_count()
+    shape = (*batch.shape[:axis], devices, -1, *batch.shape[axis + 1 :])
+    return np.moveaxis(batch.reshape(shape), axis, 0)

@@ -1,0 +1,172 @@
+"""Images of one shape, ready for batches: held as one array, or streamed where they do not fit."""
+
+import concurrent.futures
+import logging
+import os
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from pad_jax.data.sources import Source, UnreadableImage
+from pad_jax.errors import InputError
+
+_log = logging.getLogger(__name__)
+
+
+class Images(Protocol):
+    """Images of one shape with their labels, row by row.
+
+    Attributes:
+      shape: (H, W, C) of every image.
+      labels: int32 [N], -1 where the class is not known. For evaluators and diagnostics only.
+    """
+
+    shape: tuple[int, int, int]
+    labels: np.ndarray
+
+    def __len__(self) -> int: ...
+
+    def batches(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """For each line of the row numbers, int [S, B], the images, uint8 [B, H, W, C]."""
+        ...
+
+
+class ResidentImages:
+    """Images held as one array, uint8 [N, H, W, C], small enough for each device's memory."""
+
+    def __init__(self, array: np.ndarray, labels: np.ndarray):
+        self.array, self.labels, self.shape = array, labels, array.shape[1:]
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def batches(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        return (self.array[line] for line in rows)
+
+
+class StreamedImages:
+    """Images decoded when they are needed, by threads that read ahead."""
+
+    def __init__(self, source: Source, rows: np.ndarray, shape: tuple, labels: np.ndarray):
+        self._source, self._rows, self.shape, self.labels = source, rows, shape, labels
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def batches(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        import grain  # not at the top: resident sets do without
+
+        options = grain.ReadOptions(num_threads=_threads(), prefetch_buffer_size=2 * rows.shape[1])
+        wanted = grain.MapDataset.source(_Wanted(self, rows.reshape(-1)))
+        return iter(wanted.to_iter_dataset(options).batch(rows.shape[1]))
+
+    def read(self, i: int) -> np.ndarray:
+        """The image of one row, uint8 [H, W, C]."""
+        return _fit(self._source.image(self._rows[i]), self.shape)
+
+
+class _Wanted:
+    """The images of a list of rows, as grain reads them."""
+
+    def __init__(self, images: StreamedImages, rows: np.ndarray):
+        self._images, self._rows = images, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        return self._images.read(self._rows[i])
+
+
+def prepare(
+    source: Source,
+    *,
+    image_size: int | None,
+    channels: int | None,
+    strict: bool,
+    max_resident_bytes: float,
+) -> Images:
+    """Reads a source: finds what can be decoded, and holds it where it fits.
+
+    Args:
+      source: images of any sizes and one or three channels.
+      image_size: side of the square images are resized to, the longer side cropped at its ends;
+        None where all have one shape already.
+      channels: 1 or 3, to which images are converted; None for the first image's own.
+      strict: whether an image that cannot be decoded stops the run; else it is reported and left out.
+      max_resident_bytes: the largest set that is held as one array.
+
+    Raises:
+      InputError: for an unreadable image with ``strict``, images of several shapes without
+        ``image_size``, and a source without a readable image.
+    """
+    if channels not in (None, 1, 3):
+        raise InputError(f"dataset.channels={channels} is not possible; use 1 (grey) or 3 (RGB)")
+    shape = _common_shape(source, image_size, channels)
+    resident = len(source) * np.prod(shape) <= max_resident_bytes
+    array = np.empty((len(source) if resident else 0, *shape), np.uint8)
+
+    def read(i):
+        try:
+            image = source.image(i)
+        except UnreadableImage as error:
+            return str(error)
+        if image_size is None and image.shape[:2] != shape[:2]:
+            raise InputError(
+                f"dataset: images are of several sizes ({shape[0]}x{shape[1]}, "
+                f"{image.shape[0]}x{image.shape[1]}); set dataset.image_size"
+            )
+        if resident:
+            array[i] = _fit(image, shape)
+        return None
+
+    with concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
+        failures = list(pool.map(read, range(len(source))))
+    rows = np.flatnonzero([failure is None for failure in failures])
+    unreadable = [failure for failure in failures if failure is not None]
+    for failure in unreadable:
+        if strict:
+            raise InputError(
+                f"cannot decode {failure}; mend or remove it, or set dataset.strict=False to skip it"
+            )
+        _log.warning("Skipped, cannot be decoded: %s", failure)
+    if unreadable:
+        _log.warning("Skipped %d of %d images.", len(unreadable), len(source))
+    if not len(rows):
+        raise InputError("dataset: not one of the images can be decoded; see the warnings above")
+    found = (source.label(i) for i in rows.tolist())
+    labels = np.asarray([-1 if label is None else label for label in found], np.int32)
+    if not resident:
+        return StreamedImages(source, rows, shape, labels)
+    return ResidentImages(array if len(rows) == len(array) else array[rows], labels)
+
+
+def _common_shape(source, image_size, channels):
+    """(H, W, C) of the images once they are read; the first readable one tells what is not set."""
+    if image_size is not None and channels is not None:
+        return (image_size, image_size, channels)
+    for i in range(len(source)):
+        try:
+            shape = source.image(i).shape
+        except UnreadableImage:
+            continue
+        size = shape[:2] if image_size is None else (image_size, image_size)
+        return (*size, channels or shape[2])
+    raise InputError("dataset: not one of the images can be decoded")
+
+
+def _fit(image: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """Resizes and converts one image, uint8 [h, w, 1 or 3], to ``shape``."""
+    if image.shape == shape:
+        return image
+    pixels = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+    pixels = pixels.convert("L" if shape[2] == 1 else "RGB")
+    if image.shape[:2] != shape[:2]:
+        pixels = ImageOps.fit(pixels, (shape[1], shape[0]), Image.Resampling.BILINEAR)
+    return np.asarray(pixels).reshape(shape)
+
+
+def _threads() -> int:
+    return min(32, (os.cpu_count() or 1) + 4)

@@ -1,0 +1,126 @@
+"""Where images come from: one protocol, and the sources that hold whole arrays."""
+
+import zipfile
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from pad_jax.errors import InputError
+
+
+class Source(Protocol):
+    """Images by index, in an order that is a function of the data set alone."""
+
+    def __len__(self) -> int: ...
+
+    def image(self, i: int) -> np.ndarray:
+        """Image i as uint8 [H, W, C]; raises UnreadableImage where it cannot be decoded."""
+        ...
+
+    def label(self, i: int) -> int | None:
+        """Class of image i, or None where it is not known."""
+        ...
+
+
+class UnreadableImage(Exception):
+    """An image that cannot be decoded; the message names it."""
+
+
+class ArraySource:
+    """Images and labels held as arrays.
+
+    Args:
+      images: uint8 [N, H, W, C].
+      labels: integers [N], or None.
+    """
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray | None):
+        self._images, self._labels = images, labels
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def image(self, i: int) -> np.ndarray:
+        return self._images[i]
+
+    def label(self, i: int) -> int | None:
+        return None if self._labels is None else int(self._labels[i])
+
+
+class Selection:
+    """Some images of several sources, one after the other.
+
+    Args:
+      sources: any number of sources.
+      max_images: how many to choose at random, in the order they have; None for all. The choice is
+        the same in every run.
+    """
+
+    def __init__(self, sources: Sequence[Source], max_images: int | None = None):
+        rows = [(source, i) for source in sources for i in range(len(source))]
+        if max_images is not None and max_images < len(rows):
+            chosen = np.random.default_rng(0).choice(len(rows), max_images, replace=False)
+            rows = [rows[i] for i in np.sort(chosen)]
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def image(self, i: int) -> np.ndarray:
+        source, row = self._rows[i]
+        return source.image(row)
+
+    def label(self, i: int) -> int | None:
+        source, row = self._rows[i]
+        return source.label(row)
+
+
+def digits(split: str) -> ArraySource:
+    """scikit-learn's 1,797 handwritten digits of 8x8 pixels: 1,437 for "train", 360 for "test"."""
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    images = np.round(data.images * (255 / 16)).astype(np.uint8)[..., None]
+    order = np.random.default_rng(0).permutation(len(images))
+    rows = {"train": order[:1437], "test": order[1437:]}
+    if split not in rows:
+        raise InputError(f"dataset: digits has no split {split!r}; use train, test or train+test")
+    return ArraySource(images[rows[split]], data.target[rows[split]])
+
+
+def npz(path: str, split: str) -> ArraySource:
+    """An ``.npz`` file in the convention of Keras: x_train, y_train, x_test, y_test.
+
+    ``x_*`` is uint8 [N, H, W] or [N, H, W, C]; ``y_*``, integers [N] or [N, 1], may be absent.
+    """
+    try:
+        arrays = np.load(path)
+    except FileNotFoundError:
+        raise InputError(f"dataset.root={path!r} does not exist; give an .npz file") from None
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(f"dataset.root={path!r} is not an .npz file: {error}") from None
+    if not isinstance(arrays, np.lib.npyio.NpzFile):
+        raise InputError(f"dataset.root={path!r} is not an .npz file; save it with numpy.savez")
+    with arrays:
+        if f"x_{split}" not in arrays:
+            raise InputError(
+                f"{path}: there is no x_{split}; the arrays are: {', '.join(arrays.files)}"
+            )
+        images = arrays[f"x_{split}"]
+        labels = arrays[f"y_{split}"] if f"y_{split}" in arrays else None
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
+        raise InputError(
+            f"{path}: x_{split} is {images.dtype} {list(images.shape)}; "
+            "make it uint8 [N, H, W] or [N, H, W, C] with C 1 or 3"
+        )
+    if labels is not None:
+        labels = labels.reshape(-1)
+        if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
+            raise InputError(
+                f"{path}: y_{split} is {labels.dtype} {list(labels.shape)}; "
+                f"make it integers [{len(images)}]"
+            )
+    return ArraySource(images, labels)

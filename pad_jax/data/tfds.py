@@ -1,0 +1,59 @@
+"""TensorFlow Datasets by random access, without TensorFlow: ``tfds.data_source``."""
+
+import numpy as np
+
+from pad_jax.errors import InputError
+
+
+class TfdsSource:
+    """One split of a data set of images.
+
+    The files must be in the array_record format; ``tfds build --file_format=array_record`` makes
+    them (some data sets need TensorFlow for that).
+
+    Args:
+      name: such as "cifar10" or "imagenet2012:5.1.0".
+      split: such as "train" or "train[:10%]".
+      root: TFDS's data_dir; None or "" for its default.
+    """
+
+    def __init__(self, name: str, split: str, root: str | None):
+        # Not at the top: most runs do without, and the import takes seconds.
+        import tensorflow_datasets as tfds
+
+        try:
+            builder = tfds.builder(name, data_dir=root or None, file_format="array_record")
+            if not {"image"} <= set(builder.info.features):
+                raise InputError(f"dataset.name={name!r} has no feature 'image'; use a set of images")
+            if not builder.data_path.exists():
+                builder.download_and_prepare(file_format="array_record")
+            self._images = builder.as_data_source(split)
+            self._labels = None
+            if "label" in builder.info.features:
+                only_label = tfds.decode.PartialDecoding({"label": True})
+                self._labels = builder.as_data_source(split, decoders=only_label)
+        except InputError:
+            raise
+        except tfds.core.DatasetNotFoundError:
+            raise InputError(
+                f"dataset.name={name!r} is unknown; use digits, npz, folder or a name that "
+                "TensorFlow Datasets lists"
+            ) from None
+        except Exception as error:  # TFDS raises all kinds, some of many lines
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+            raise InputError(
+                f"dataset.name={name!r}, split {split!r}: TensorFlow Datasets cannot open it "
+                f"({reason}); prepare it as array_record and set dataset.root to its data_dir"
+            ) from error
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def image(self, i: int) -> np.ndarray:
+        return self._images[i]["image"]
+
+    def label(self, i: int) -> int | None:
+        if self._labels is None:
+            return None
+        label = int(self._labels[i]["label"])
+        return label if label >= 0 else None

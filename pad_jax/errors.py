@@ -1,0 +1,9 @@
+"""The one exception that stands for bad input rather than for a defect."""
+
+
+class InputError(ValueError):
+    """The user's config, flags or files cannot be used as they are.
+
+    The message is one line that names the field or path and says what to change;
+    ``main.py`` prints it and exits with status 2.
+    """

@@ -1,0 +1,57 @@
+"""Evaluates an encoder on a labelled data set with the paper's protocols."""
+
+from typing import Any
+
+import flax.linen as nn
+import numpy as np
+from ml_collections import ConfigDict
+
+from pad_jax.data import Dataset
+from pad_jax.data.images import Images
+from pad_jax.embedding import Embedder
+from pad_jax.evaluators import labelled
+from pad_jax.evaluators.clustering import Clustering
+from pad_jax.evaluators.knn import Knn
+
+
+class Evaluation:
+    """All figures of an encoder, named ``eval/...``.
+
+    Args:
+      config: the field ``eval`` of a run's config.
+      encoder: images to named features.
+      dataset: whose labels are used here only; without any there are no figures.
+    """
+
+    def __init__(self, config: ConfigDict, encoder: nn.Module, dataset: Dataset):
+        self._config, self._dataset = config, dataset
+        self._embed = Embedder(encoder, tuple(config.features), config.batch_size)
+
+    def __call__(self, variables: Any, *, final: bool) -> dict[str, float]:
+        """Evaluates the encoder with these variables, which lie on the devices.
+
+        The final evaluation runs k-means ``kmeans_runs`` times instead of once, and evaluates the
+        raw pixels beside the encoder.
+        """
+        config, (train, test) = self._config, self._dataset
+        if not (train.labels >= 0).any():
+            return {}
+        embedded = [None if s is None else self._embed(variables, s) for s in (train, test)]
+        kinds = {name: [e and e[name] for e in embedded] for name in config.features}
+        if final and config.pixels:
+            kinds["pixels"] = [None if s is None else _pixels(s) for s in (train, test)]
+        knn = Knn(config.knn_neighbors, config.knn_temperature)
+        clustering = Clustering(config.kmeans_runs if final else 1)
+        evaluators = {"embedding": (knn, clustering), "pixels": (knn, clustering)}
+        figures = {}
+        for name, (rows, test_rows) in kinds.items():
+            features = labelled(name, rows, train.labels, test_rows, test and test.labels)
+            for evaluator in evaluators.get(name, (knn,)):
+                figures |= {f"eval/{key}": value for key, value in evaluator.run(features)}
+        return figures
+
+
+def _pixels(images: Images) -> np.ndarray:
+    """The images themselves as features, float32 [N, H W C] in 0 to 1."""
+    rows = np.arange(len(images))[:, None]
+    return np.stack([x.reshape(-1) for x in images.batches(rows)]).astype(np.float32) / 255

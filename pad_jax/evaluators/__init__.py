@@ -1,0 +1,59 @@
+"""Evaluators: each turns features of labelled images into named figures.
+
+An evaluator is an object with ``run(features)`` that yields (name, value) pairs. Figures of the
+embedding bear the plain name, those of another feature its name behind: ``knn_accuracy``,
+``knn_accuracy_fc``.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+
+class Features(NamedTuple):
+    """Features of one kind, of images whose class is known.
+
+    Attributes:
+      name: "embedding", "fc", "pixels", ...
+      train: float32 [N, D].
+      train_labels: int32 [N], no -1.
+      test: float32 [M, D], or None without test images.
+      test_labels: int32 [M], or None.
+    """
+
+    name: str
+    train: np.ndarray
+    train_labels: np.ndarray
+    test: np.ndarray | None
+    test_labels: np.ndarray | None
+
+    @property
+    def suffix(self) -> str:
+        """What figures of this feature have behind their name."""
+        return "" if self.name == "embedding" else f"_{self.name}"
+
+
+class Evaluator(Protocol):
+    def run(self, features: Features) -> Iterator[tuple[str, float]]: ...
+
+
+def labelled(
+    name: str,
+    train: np.ndarray,
+    train_labels: np.ndarray,
+    test: np.ndarray | None = None,
+    test_labels: np.ndarray | None = None,
+) -> Features:
+    """Features of the images with a known class only: rows of features [N, ...] with label -1 go."""
+
+    def known(features, labels):
+        if features is None or not (labels >= 0).any():
+            return None, None
+        rows = labels >= 0
+        return features[rows].reshape(int(rows.sum()), -1), labels[rows]
+
+    rows, labels = known(train, train_labels)
+    if rows is None:
+        raise ValueError("not one of the training images has a label")
+    return Features(name, rows, labels, *known(test, test_labels))

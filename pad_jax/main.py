@@ -1,0 +1,57 @@
+"""Command line: ``python -m pad_jax.main --config=configs/digits.py [--config.batch_size=256]``."""
+
+import logging
+import pathlib
+import sys
+
+from absl import app, flags
+from absl import logging as absl_logging
+from ml_collections import config_flags
+
+from pad_jax import metrics, runtime, train
+from pad_jax.errors import InputError
+
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "The run's config, such as configs/digits.py.", lock_config=True
+)
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Folder of the run; by default runs/<name of the config>."
+)
+_MODE = flags.DEFINE_enum(
+    "mode", "train", ("train", "evaluate"), "Train, or evaluate the newest checkpoint."
+)
+
+
+def main(argv: list[str]) -> None:
+    if len(argv) > 1:
+        raise InputError(f"{argv[1]!r} is no flag; flags are written --name=value")
+    _log_to_stderr()
+    runtime.configure()
+    name = pathlib.Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
+    workdir = pathlib.Path(_WORKDIR.value or f"runs/{name}").expanduser()
+    run = train.train if _MODE.value == "train" else train.evaluate
+    print(metrics.results_table(run(_CONFIG.value, workdir)))
+
+
+def _log_to_stderr() -> None:
+    """Shows what this project logs; of the libraries only warnings."""
+    absl_logging.set_verbosity(absl_logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    logger = logging.getLogger("pad_jax")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    logger.propagate = False
+
+
+def run() -> None:
+    """Runs ``main``; bad input ends in one line on standard error and exit status 2."""
+    try:
+        app.run(main)
+    except InputError as error:
+        print(f"pad_jax: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    run()

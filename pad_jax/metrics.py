@@ -1,0 +1,87 @@
+"""What a run writes: metrics.jsonl, TensorBoard events, a progress bar."""
+
+import json
+import logging
+import pathlib
+import sys
+from collections.abc import Iterable, Iterator
+
+from tensorboardX import SummaryWriter
+from tqdm import tqdm
+
+_log = logging.getLogger(__name__)
+
+
+class MetricWriter:
+    """Writes a row of metrics an epoch to ``metrics.jsonl`` and as TensorBoard events.
+
+    Args:
+      workdir: the run's folder.
+      epoch: how many epochs are done; rows of later ones, left by a run that was cut off before
+        its checkpoint, are removed.
+      step: how many steps are done.
+    """
+
+    def __init__(self, workdir: pathlib.Path, epoch: int, step: int):
+        self._path = workdir / "metrics.jsonl"
+        rows = [row for row in read(workdir) if row["epoch"] <= epoch]
+        _write_atomically(self._path, "".join(json.dumps(row) + "\n" for row in rows))
+        self._events = SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1)
+
+    def write(self, step: int, epoch: int, values: dict[str, float]) -> None:
+        """Writes one row: the values after ``epoch`` epochs and ``step`` steps."""
+        with self._path.open("a") as file:
+            file.write(json.dumps({"step": step, "epoch": epoch} | values) + "\n")
+        for name, value in values.items():
+            self._events.add_scalar(name, value, step)
+        self._events.flush()
+
+    def close(self) -> None:
+        self._events.close()
+
+
+def read(workdir: pathlib.Path) -> list[dict[str, float]]:
+    """The rows written so far; a last line that was cut off is left out."""
+    path = workdir / "metrics.jsonl"
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def write_json(path: pathlib.Path, value: dict) -> None:
+    """Writes a JSON file as a whole or not at all."""
+    _write_atomically(path, json.dumps(value, indent=2) + "\n")
+
+
+def _write_atomically(path: pathlib.Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text)
+    part.replace(path)
+
+
+def progress(steps: Iterable, num_steps: int, batch_size: int, title: str) -> Iterator:
+    """Passes steps on, in a terminal with a bar that shows images/s and the time left."""
+    bar = tqdm(
+        total=num_steps * batch_size,
+        desc=title,
+        unit="img",
+        unit_scale=True,
+        leave=False,
+        disable=not sys.stderr.isatty(),
+    )
+    with bar:
+        for step in steps:
+            yield step
+            bar.update(batch_size)
+
+
+def log(title: str, values: dict[str, float]) -> None:
+    """One plain line of metrics."""
+    _log.info("%s  %s", title, "  ".join(f"{name} {value:.4g}" for name, value in values.items()))
+
+
+def results_table(row: dict[str, float]) -> str:
+    """The figures of a run as a short table."""
+    names = [n for n in row if n.startswith(("train/loss", "scs/", "neighbors/", "eval/"))]
+    width = max(map(len, names), default=0)
+    lines = [f"  {name:<{width}}  {row[name]:.4f}" for name in names]
+    return "\n".join([f"Results after {row['epoch']} epochs ({row['step']} steps):", *lines])

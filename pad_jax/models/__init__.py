@@ -1,0 +1,44 @@
+"""Encoders: images in, named features out."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from pad_jax.errors import InputError
+from pad_jax.models.alexnet import AlexNet
+from pad_jax.models.resnet import BasicBlock, Bottleneck, ResNet
+
+_ENCODERS = {
+    "alexnet": (AlexNet, {}),
+    "resnet18": (ResNet, {"block": BasicBlock, "stage_sizes": (2, 2, 2, 2)}),
+    "resnet50": (ResNet, {"block": Bottleneck, "stage_sizes": (3, 4, 6, 3)}),
+    "tiny": (AlexNet, {"widths": (32, 64, 64, 64, 128), "kernels": (3,) * 5, "fc_widths": (256,)}),
+}
+_STEMS = ("small", "standard")
+_DTYPES = ("float32", "bfloat16")
+
+
+def create(
+    name: str, *, stem: str = "small", embedding_dim: int = 128, dtype: str = "float32"
+) -> nn.Module:
+    """Builds an encoder: ``alexnet``, ``resnet18``, ``resnet50`` or ``tiny``.
+
+    Args:
+      name: which encoder.
+      stem: "small" for images of 28 to 32 px, "standard" for 224 px; ``tiny`` has only the small one.
+      embedding_dim: size of the embedding.
+      dtype: "float32" or "bfloat16", the type of the activations.
+
+    Raises:
+      InputError: for an unknown name, stem or dtype.
+    """
+    for field, value, known in (
+        ("name", name, tuple(_ENCODERS)),
+        ("stem", stem, ("small",) if name == "tiny" else _STEMS),
+        ("dtype", dtype, _DTYPES),
+    ):
+        if value not in known:
+            raise InputError(f"model.{field}={value!r} is unknown; use one of: {', '.join(known)}")
+    if embedding_dim < 2:
+        raise InputError(f"model.embedding_dim={embedding_dim} is too small; use 2 or more")
+    encoder, settings = _ENCODERS[name]
+    return encoder(embedding_dim=embedding_dim, stem=stem, dtype=jnp.dtype(dtype), **settings)

@@ -1,0 +1,53 @@
+"""Layers the encoders share."""
+
+import functools
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from pad_jax.parallel import AXIS
+
+# PyTorch's 0.1 in Flax's convention: short runs need statistics that follow quickly.
+BATCH_NORM_MOMENTUM = 0.9
+
+
+def batch_norm(train: bool, dtype: Any, **kwargs) -> nn.BatchNorm:
+    """Batch norm, synchronised over the devices in training so that their count changes nothing."""
+    return nn.BatchNorm(
+        use_running_average=not train,
+        momentum=BATCH_NORM_MOMENTUM,
+        axis_name=AXIS if train else None,
+        dtype=dtype,
+        **kwargs,
+    )
+
+
+def max_pool_2x2(x: jax.Array) -> jax.Array:
+    """Max over non-overlapping 2x2 windows, odd sides padded: [B, H, W, C] -> [B, ceil(H/2), ceil(W/2), C].
+
+    The same as ``nn.max_pool`` with padding "SAME", whose gradient (select-and-scatter) is slow.
+    """
+    b, h, w, c = x.shape
+    x = jnp.pad(x, ((0, 0), (0, h % 2), (0, w % 2), (0, 0)), constant_values=-jnp.inf)
+    return x.reshape(b, (h + 1) // 2, 2, (w + 1) // 2, 2, c).max((2, 4))
+
+
+def max_pool_3x3(x: jax.Array, padding: str | tuple = "VALID") -> jax.Array:
+    """Overlapping 3x3 max-pool of stride 2, as in the original AlexNet."""
+    return nn.max_pool(x, (3, 3), (2, 2), padding)
+
+
+def l2_normalize(x: jax.Array, epsilon: float = 1e-12) -> jax.Array:
+    """Rows of unit length: [..., D] -> [..., D]. A zero row stays zero, with a finite gradient."""
+    return x * jax.lax.rsqrt(jnp.maximum(jnp.sum(x * x, axis=-1, keepdims=True), epsilon))
+
+
+def embedding_head(x: jax.Array, embedding_dim: int, dtype: Any) -> jax.Array:
+    """Linear map to the embedding, L2-normalised in float32: [B, F] -> float32 [B, embedding_dim]."""
+    x = nn.Dense(embedding_dim, dtype=dtype, name="embedding")(x)
+    return l2_normalize(x.astype(jnp.float32))
+
+
+conv = functools.partial(nn.Conv, use_bias=False)  # every convolution is followed by batch norm

@@ -1,0 +1,100 @@
+"""ResNet-18 and ResNet-50 (He et al. 2016)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from pad_jax.models import layers
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut: [B, h, w, c] -> [B, h/stride, w/stride, width]."""
+
+    width: int
+    stride: int
+    dtype: Any
+    expansion = 1
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        y = layers.conv(self.width, (3, 3), self.stride, 1, dtype=self.dtype)(x)
+        y = nn.relu(layers.batch_norm(train, self.dtype)(y))
+        y = layers.conv(self.width, (3, 3), 1, 1, dtype=self.dtype)(y)
+        return _add_shortcut(x, y, self.stride, train, self.dtype)
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 and 1x1 convolutions and a shortcut: [B, h, w, c] -> [B, h/stride, w/stride, 4 width]."""
+
+    width: int
+    stride: int
+    dtype: Any
+    expansion = 4
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        y = layers.conv(self.width, (1, 1), dtype=self.dtype)(x)
+        y = nn.relu(layers.batch_norm(train, self.dtype)(y))
+        y = layers.conv(self.width, (3, 3), self.stride, 1, dtype=self.dtype)(y)
+        y = nn.relu(layers.batch_norm(train, self.dtype)(y))
+        y = layers.conv(self.width * self.expansion, (1, 1), dtype=self.dtype)(y)
+        return _add_shortcut(x, y, self.stride, train, self.dtype)
+
+
+def _add_shortcut(x: jax.Array, y: jax.Array, stride: int, train: bool, dtype: Any) -> jax.Array:
+    # The last scale of a block starts at zero: every block begins as the identity (Goyal et al. 2017).
+    y = layers.batch_norm(train, dtype, scale_init=nn.initializers.zeros)(y)
+    if x.shape != y.shape:
+        x = layers.conv(y.shape[-1], (1, 1), stride, dtype=dtype, name="shortcut")(x)
+        x = layers.batch_norm(train, dtype, name="shortcut_bn")(x)
+    return nn.relu(x + y)
+
+
+class ResNet(nn.Module):
+    """Residual network of four stages.
+
+    Attributes:
+      block: BasicBlock or Bottleneck.
+      stage_sizes: number of blocks in each stage.
+      embedding_dim: size of the embedding.
+      stem: "small" (a 3x3 convolution, for images of 28 to 32 px) or "standard" (7x7 of stride 2
+        and a max-pool, for 224 px).
+      dtype: type of the activations; parameters and the embedding are float32.
+    """
+
+    block: type[nn.Module]
+    stage_sizes: Sequence[int]
+    embedding_dim: int = 128
+    stem: str = "small"
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
+        """Maps images, float [B, H, W, C], to features by name.
+
+        Returns:
+          "conv1" (the stem) and "conv2" ... "conv5" (the four stages): [B, h, w, c];
+          "fc": [B, c], conv5 averaged over its map; "embedding": float32 [B, embedding_dim], unit rows.
+        """
+        x = images.astype(self.dtype)
+        if self.stem == "small":
+            x = layers.conv(64, (3, 3), 1, 1, dtype=self.dtype, name="conv1")(x)
+        else:
+            x = layers.conv(64, (7, 7), 2, 3, dtype=self.dtype, name="conv1")(x)
+        x = nn.relu(layers.batch_norm(train, self.dtype, name="conv1_bn")(x))
+        if self.stem != "small":
+            x = layers.max_pool_3x3(x, ((1, 1), (1, 1)))
+        features = {"conv1": x}
+        for stage, blocks in enumerate(self.stage_sizes):
+            for i in range(blocks):
+                stride = 2 if stage > 0 and i == 0 else 1
+                name = f"conv{stage + 2}_{i + 1}"
+                x = self.block(64 * 2**stage, stride, self.dtype, name=name)(x, train=train)
+            features[f"conv{stage + 2}"] = x
+        x = x.mean((1, 2))
+        features["fc"] = x
+        features["embedding"] = layers.embedding_head(x, self.embedding_dim, self.dtype)
+        return features

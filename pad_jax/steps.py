@@ -1,0 +1,162 @@
+"""The per-device functions of training and embedding, and the one place that pmaps them."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+
+from pad_jax import losses, memory, parallel
+from pad_jax.data.augmentation import Augmentation, normalize, view_keys
+from pad_jax.train_state import AXES, TrainState
+
+METRICS = ("loss", "loss_scs", "loss_hpe")
+
+
+@dataclasses.dataclass(frozen=True)
+class StepSettings:
+    """What a training step is made of besides its state and its batch.
+
+    Attributes:
+      encoder: images to named features.
+      optimizer: a gradient transformation.
+      augmentation: key and image to an augmented view.
+      seed: of the augmentation.
+      steps_per_epoch: tells the epoch from the step.
+      memory_rate: eta of Eq 6.
+      loss: keywords of ``losses.pad_loss``: temperature, hpe, hpe_weight, stop_gradient.
+    """
+
+    encoder: nn.Module
+    optimizer: optax.GradientTransformation
+    augmentation: Augmentation
+    seed: int
+    steps_per_epoch: int
+    memory_rate: float
+    loss: dict[str, Any]
+
+
+def train_step(
+    settings: StepSettings,
+    state: TrainState,
+    index: jax.Array,
+    images: jax.Array,
+    positive_images: jax.Array,
+) -> tuple[TrainState, dict[str, jax.Array]]:
+    """One step of Algorithm 1 on one device.
+
+    Args:
+      settings: see ``StepSettings``.
+      state: with this device's shard of the memory and the groups.
+      index: int32 [B / devices], the samples of this device.
+      images: uint8 [B / devices, H, W, C], their images.
+      positive_images: likewise, the images of their hard positives.
+
+    Returns:
+      The new state, and the means over the whole batch of METRICS.
+    """
+    epoch = state.step // settings.steps_per_epoch
+    augment = jax.vmap(settings.augmentation)
+    views = [
+        augment(view_keys(settings.seed, epoch, index, view), pixels)
+        for view, pixels in enumerate((images, positive_images))
+    ]
+
+    def loss_fn(params):
+        # Both views in one batch: one set of batch-norm statistics.
+        features, updates = settings.encoder.apply(
+            state.variables | {"params": params},
+            jnp.concatenate(views),
+            train=True,
+            mutable=["batch_stats"],
+        )
+        embeddings, positive_embeddings = jnp.split(features["embedding"], 2)
+        loss, parts = losses.pad_loss(
+            embeddings,
+            positive_embeddings,
+            state.memory,
+            state.groups.group_id,
+            index,
+            members=state.groups.members,
+            axis_name=parallel.AXIS,
+            **settings.loss,
+        )
+        metrics = {"loss": loss, "loss_scs": parts["scs"], "loss_hpe": parts["hpe"]}
+        return loss, (metrics, updates["batch_stats"], embeddings)
+
+    gradients, (metrics, batch_stats, embeddings) = jax.grad(loss_fn, has_aux=True)(state.params)
+    gradients, metrics = lax.pmean((gradients, metrics), parallel.AXIS)
+    updates, opt_state = settings.optimizer.update(gradients, state.opt_state, state.params)
+    new_state = state.replace(
+        step=state.step + 1,
+        params=optax.apply_updates(state.params, updates),
+        batch_stats=batch_stats,
+        opt_state=opt_state,
+        memory=memory.refresh(
+            state.memory, index, embeddings, settings.memory_rate, parallel.AXIS
+        ),
+    )
+    return new_state, metrics
+
+
+def pmap_train_step(settings: StepSettings) -> Callable:
+    """The training step over all devices, for images that come from the host.
+
+    Returns:
+      f(state, sums, index [devices, b], images [devices, b, H, W, C], positive_images likewise)
+      -> (state, sums), with ``sums`` the metrics added up over the epoch so far; state and sums are
+      donated.
+    """
+
+    def step(state, sums, index, images, positive_images):
+        state, metrics = train_step(settings, state, index, images, positive_images)
+        return state, jax.tree.map(jnp.add, sums, metrics)
+
+    return _pmap_step(step, in_axes=(AXES, None, 0, 0, 0))
+
+
+def pmap_resident_train_step(settings: StepSettings) -> Callable:
+    """The training step over all devices, for a data set that lies on each of them.
+
+    Returns:
+      f(state, sums, images, plan, i) -> (state, sums), where ``images`` is uint8 [N, H, W, C],
+      ``plan`` int32 [devices, steps, b] the epoch's samples and ``i`` the step within the epoch.
+    """
+
+    def step(state, sums, images, plan, i):
+        index = plan[i]
+        hard_positive = parallel.local_part(
+            parallel.lookup(state.groups.hard_positive, parallel.gather(index))
+        )
+        state, metrics = train_step(settings, state, index, images[index], images[hard_positive])
+        return state, jax.tree.map(jnp.add, sums, metrics)
+
+    return _pmap_step(step, in_axes=(AXES, None, None, 0, None))
+
+
+def _pmap_step(step: Callable, in_axes: tuple) -> Callable:
+    return jax.pmap(
+        step,
+        axis_name=parallel.AXIS,
+        in_axes=in_axes,
+        out_axes=(AXES, None),
+        donate_argnums=(0, 1),
+    )
+
+
+def pmap_embed_step(encoder: nn.Module, names: tuple[str, ...]) -> Callable:
+    """Features of images as they are, batch norm in inference mode.
+
+    Returns:
+      f(variables, images uint8 [devices, b, H, W, C]) -> {name: float32 [devices, b, ...]}.
+    """
+
+    def embed(variables, images):
+        features = encoder.apply(variables, normalize(images))
+        return {name: features[name].astype(jnp.float32) for name in names}
+
+    return jax.pmap(embed, axis_name=parallel.AXIS, in_axes=(None, 0))

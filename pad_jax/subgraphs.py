@@ -1,0 +1,212 @@
+"""Groups of samples found on the host: strongly connected subgraphs and their ablations.
+
+NumPy in, NumPy out; this module never touches a device.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numba
+import numpy as np
+import scipy.sparse
+import scipy.sparse.csgraph
+
+
+class Groups(NamedTuple):
+    """The groups of one epoch.
+
+    Attributes:
+      group_id: int32 [N], the smallest index in each sample's group; singletons have their own.
+      hard_positive: int32 [N], the member of the group least similar to the sample; singletons have
+        themselves.
+      members: int32 [N, m] or None. Where the groups are no partition (kind "neighbors"), the rows
+        of C(i) for each i, and ``group_id`` is every sample's own index.
+    """
+
+    group_id: np.ndarray
+    hard_positive: np.ndarray
+    members: np.ndarray | None = None
+
+
+def singletons(num_samples: int) -> Groups:
+    """Every sample a group of its own: instance discrimination."""
+    own = np.arange(num_samples, dtype=np.int32)
+    return Groups(own, own)
+
+
+def find_groups(
+    kind: str,
+    neighbors: np.ndarray,
+    features: np.ndarray,
+    *,
+    max_size: int | None = 10,
+    cyclic: bool = True,
+    seed: int | Sequence[int] = 0,
+) -> Groups:
+    """Groups of one kind, with their hard positives.
+
+    Args:
+      kind: "scs" (strongly connected subgraphs), "neighbors" (each sample and its k nearest
+        neighbours, Table 3) or "singleton" (instance discrimination).
+      neighbors: int32 [N, k], nearest first.
+      features: float32 [N, D], unit rows, by which hard positives are chosen.
+      max_size, cyclic, seed: see ``strongly_connected_subgraphs``.
+    """
+    if kind == "scs":
+        group_id = strongly_connected_subgraphs(neighbors, max_size, cyclic=cyclic, seed=seed)
+        return Groups(group_id, hard_positives(group_id, features))
+    if kind == "neighbors":
+        own = np.arange(len(features), dtype=np.int32)
+        members = np.concatenate([own[:, None], neighbors], axis=1).astype(np.int32)
+        return Groups(own, neighbors[:, -1].astype(np.int32), members)
+    if kind == "singleton":
+        return singletons(len(features))
+    raise ValueError(f"kind={kind!r} is unknown; use scs, neighbors or singleton")
+
+
+def strongly_connected_subgraphs(
+    neighbors: np.ndarray,
+    max_size: int | None = 10,
+    *,
+    cyclic: bool = True,
+    seed: int | Sequence[int] = 0,
+) -> np.ndarray:
+    """Disjoint strongly connected subgraphs of the affinity graph ("Affinity Diffusion", Fig 3).
+
+    From each start vertex, in a seeded random order, the vertices still in the graph are traversed
+    depth-first, nearest neighbour first, until ``max_size`` have been visited. Of these, the ones
+    from which the start can be reached again within the visited ones are its subgraph (the cyclic
+    constraint). Two or more: they leave the graph. Passes over the order repeat until one finds
+    nothing. Without a ``max_size`` the result is Tarjan's strongly connected components.
+
+    Args:
+      neighbors: int32 [N, k], nearest first: vertex i has an edge to each of ``neighbors[i]``.
+      max_size: s, the scale threshold, at least 2; None for no limit.
+      cyclic: False takes everything visited for the subgraph (Table 4).
+      seed: of the order in which start vertices are tried.
+
+    Returns:
+      int32 [N], the smallest index in each vertex's subgraph; singletons have their own.
+
+    Raises:
+      ValueError: for neighbours outside 0..N-1, or a ``max_size`` below 2.
+    """
+    neighbors = np.ascontiguousarray(neighbors, np.int32)
+    if neighbors.ndim != 2:
+        raise ValueError(f"neighbors must be [N, k], not of shape {neighbors.shape}")
+    n, k = neighbors.shape
+    if neighbors.size and (neighbors.min() < 0 or neighbors.max() >= n):
+        raise ValueError(f"neighbors must lie in 0..{n - 1}")
+    if max_size is not None and max_size < 2:
+        raise ValueError(f"max_size={max_size} leaves no subgraph; use 2 or more, or None")
+    if max_size is None and cyclic:
+        edges = (np.ones(n * k, bool), neighbors.ravel(), np.arange(0, n * k + 1, k))
+        graph = scipy.sparse.csr_matrix(edges, shape=(n, n))
+        _, component = scipy.sparse.csgraph.connected_components(graph, connection="strong")
+        return _smallest_index(component)
+    order = np.random.default_rng(seed).permutation(n).astype(np.int32)
+    return _search(neighbors, order, n if max_size is None else min(max_size, max(n, 1)), cyclic)
+
+
+def hard_positives(group_id: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """The least similar other member of each sample's group (before Eq 4).
+
+    Args:
+      group_id: int32 [N], equal for the members of a group.
+      features: float32 [N, D], unit rows.
+
+    Returns:
+      int32 [N]; ties go to the lower index, singletons have their own.
+    """
+    hard = np.arange(len(group_id), dtype=np.int32)
+    order = np.argsort(group_id, kind="stable").astype(np.int32)
+    _, start, size = np.unique(group_id[order], return_index=True, return_counts=True)
+    for m in np.unique(size[size > 1]):
+        # Groups of one size together, as many at a time as keep the similarities within 64 MB.
+        members = order[start[size == m][:, None] + np.arange(m)]
+        at_once = max(1, 2**24 // (m * max(m, features.shape[1])))
+        for i in range(0, len(members), at_once):
+            block = members[i : i + at_once]
+            hard[block] = _hardest(block, features)
+    return hard
+
+
+def _hardest(members: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """For groups int32 [G, m], the least similar other member of each member, int32 [G, m]."""
+    rows = features[members]
+    at_once = max(1, 2**24 // members.size)  # rows of a group whose similarities are held at a time
+    farthest = []
+    for i in range(0, members.shape[1], at_once):
+        similarity = rows[:, i : i + at_once] @ rows.transpose(0, 2, 1)
+        own = np.arange(similarity.shape[1])
+        similarity[:, own, i + own] = np.inf
+        farthest.append(similarity.argmin(2))
+    return np.take_along_axis(members, np.concatenate(farthest, axis=1), axis=1)
+
+
+def _smallest_index(label: np.ndarray) -> np.ndarray:
+    """Renames labels 0..L-1, [N], to the smallest index that bears them."""
+    n = len(label)
+    smallest = np.full(n, n, np.int32)
+    np.minimum.at(smallest, label, np.arange(n, dtype=np.int32))
+    return smallest[label]
+
+
+@numba.njit(cache=True)
+def _search(neighbors, order, max_size, cyclic):
+    n, k = neighbors.shape
+    group_id = np.arange(n, dtype=np.int32)
+    taken = np.zeros(n, np.bool_)
+    place = np.full(n, -1, np.int32)  # a visited vertex's place in ``visited``; -1: not visited
+    visited = np.empty(max_size, np.int32)
+    path = np.empty(max_size, np.int32)  # places of the vertices from the start to the current one
+    edge = np.empty(max_size, np.int32)  # the next edge to try, by place
+    returns = np.empty(max_size, np.bool_)  # whether the start can be reached, by place
+    found = True
+    while found:
+        found = False
+        for start in order:
+            if taken[start]:
+                continue
+            # Depth-first, nearest neighbour first.
+            visited[0], place[start], edge[0], path[0] = start, 0, 0, 0
+            size, depth = 1, 1
+            while depth > 0 and size < max_size:
+                here = path[depth - 1]
+                if edge[here] == k:
+                    depth -= 1
+                    continue
+                v = neighbors[visited[here], edge[here]]
+                edge[here] += 1
+                if taken[v] or place[v] >= 0:
+                    continue
+                visited[size], place[v], edge[size], path[depth] = v, size, 0, size
+                size += 1
+                depth += 1
+            # Which of the visited reach the start inside the visited set?
+            returns[:size] = not cyclic
+            returns[0] = True
+            grown = cyclic
+            while grown:
+                grown = False
+                for p in range(size - 1, 0, -1):
+                    if returns[p]:
+                        continue
+                    for e in range(k):
+                        q = place[neighbors[visited[p], e]]
+                        if q >= 0 and returns[q]:
+                            returns[p] = grown = True
+                            break
+            smallest, members = n, 0
+            for p in range(size):
+                place[visited[p]] = -1
+                if returns[p]:
+                    members += 1
+                    smallest = min(smallest, visited[p])
+            if members > 1:
+                found = True
+                for p in range(size):
+                    if returns[p]:
+                        taken[visited[p]] = True
+                        group_id[visited[p]] = smallest
+    return group_id

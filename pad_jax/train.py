@@ -1,0 +1,251 @@
+"""Algorithm 1 in reading order: the only file that sequences."""
+
+import logging
+import pathlib
+import time
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+from ml_collections import ConfigDict
+
+from pad_jax import (
+    data,
+    diagnostics,
+    metrics,
+    models,
+    neighbors,
+    parallel,
+    steps,
+    subgraphs,
+    train_state,
+)
+from pad_jax import memory as memory_lib
+from pad_jax.checkpoints import Checkpoints
+from pad_jax.data.augmentation import Augmentation
+from pad_jax.data.batches import epoch_plan, split_over_devices
+from pad_jax.data.images import Images, ResidentImages
+from pad_jax.embedding import Embedder
+from pad_jax.evaluate import Evaluation
+from pad_jax.errors import InputError
+from pad_jax.run_files import check_config, claim_workdir, read_config
+from pad_jax.train_state import TrainState
+
+_log = logging.getLogger(__name__)
+_SYNC_STEPS = 10  # how many steps may be under way before the host waits for them
+
+
+def train(config: ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
+    """Trains an encoder as ``config`` says, going on from the newest checkpoint in ``workdir``.
+
+    Returns:
+      The last row of metrics, with the final evaluation.
+
+    Raises:
+      InputError: where the config or the data cannot be used.
+    """
+    dataset = data.load(config.dataset)
+    check_config(config, len(dataset.train), jax.device_count())
+    claim_workdir(workdir, config, dataset)
+    checkpoints = Checkpoints(workdir, config.checkpoint.keep)
+    first_epoch = checkpoints.latest_epoch() or 0
+    if first_epoch == config.num_epochs:
+        _log.info("This run is finished; its results:")
+        return metrics.read(workdir)[-1]
+
+    encoder = models.create(**config.model)
+    embed = Embedder(encoder, ("embedding",), config.eval.batch_size)
+    schedule = learning_rate_schedule(config, len(dataset.train))
+    optimizer = create_optimizer(config, schedule)
+    run_epoch = EpochRunner(config, encoder, optimizer, dataset.train)
+    evaluate_variables = Evaluation(config.eval, encoder, dataset)
+
+    host_state = init_state(config, encoder, optimizer, embed, dataset.train)
+    if first_epoch:
+        host_state = checkpoints.restore(first_epoch, host_state)
+        _log.info("Going on after epoch %d.", first_epoch)
+    state = train_state.to_devices(host_state)
+    writer = metrics.MetricWriter(workdir, first_epoch, int(host_state.step))
+
+    for epoch in range(first_epoch, config.num_epochs):
+        groups, row = find_groups(config, state, embed, dataset.train, epoch)
+        state, values = run_epoch(state.with_groups(groups), groups, epoch)
+        row |= values
+
+        done = epoch + 1
+        last = done == config.num_epochs
+        step = done * run_epoch.steps_per_epoch
+        row["train/learning_rate"] = float(schedule(step - 1))
+        if last or (config.eval.every_epochs and done % config.eval.every_epochs == 0):
+            row |= evaluate_variables(state.variables, final=last)
+        writer.write(step, done, row)
+        metrics.log(f"epoch {done}/{config.num_epochs}", row)
+        if last or done % config.checkpoint.every_epochs == 0:
+            checkpoints.save(done, train_state.to_host(state))
+    checkpoints.close()
+    writer.close()
+    return metrics.read(workdir)[-1]
+
+
+def evaluate(config: ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
+    """Evaluates the newest checkpoint in ``workdir``, of a run with this config or another data set.
+
+    Returns:
+      A row of metrics.
+
+    Raises:
+      InputError: where there is no checkpoint, or the data cannot be used.
+    """
+    checkpoints = Checkpoints(workdir)
+    epoch = checkpoints.latest_epoch()
+    if epoch is None:
+        raise InputError(f"{workdir} holds no checkpoint; train first, or give another --workdir")
+    encoder = models.create(**read_config(workdir).model)
+    dataset = data.load(config.dataset)
+    variables = parallel.replicate(checkpoints.restore_variables(epoch))
+    figures = Evaluation(config.eval, encoder, dataset)(variables, final=True)
+    checkpoints.close()
+    if not figures:
+        raise InputError("dataset: the training images have no labels, so nothing can be evaluated")
+    step = 0
+    return {"step": step, "epoch": epoch} | figures
+
+
+def learning_rate_schedule(config: ConfigDict, num_images: int) -> optax.Schedule:
+    """The learning rate by step: ``learning_rate`` x batch_size / 128, decayed at shares of the run."""
+    optimizer = config.optimizer
+    total = config.num_epochs * (num_images // config.batch_size)
+    return optax.piecewise_constant_schedule(
+        optimizer.learning_rate * config.batch_size / 128,
+        {round(share * total): optimizer.decay_factor for share in optimizer.decay_at},
+    )
+
+
+def create_optimizer(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransformation:
+    """SGD with Nesterov momentum; weight decay is added to the gradients of all parameters."""
+    return optax.chain(
+        optax.add_decayed_weights(config.optimizer.weight_decay),
+        optax.sgd(schedule, momentum=config.optimizer.momentum, nesterov=True),
+    )
+
+
+def init_state(
+    config: ConfigDict,
+    encoder: Any,
+    optimizer: optax.GradientTransformation,
+    embed: Embedder,
+    images: Images,
+) -> TrainState:
+    """The state before the first epoch, on the host: random encoder, first memory, singletons."""
+    example = np.zeros((1, *images.shape), np.float32)
+    variables = parallel.fetch(jax.jit(encoder.init)(jax.random.key(config.seed), example))
+    if config.memory.init == "random":
+        memory = memory_lib.random_rows(len(images), config.model.embedding_dim, config.seed)
+    else:
+        memory = embed(parallel.replicate(variables), images)["embedding"]
+    return TrainState(
+        step=np.int32(0),
+        params=variables["params"],
+        batch_stats=variables["batch_stats"],
+        opt_state=parallel.fetch(optimizer.init(variables["params"])),
+        memory=memory,
+        groups=subgraphs.singletons(len(images)),
+    )
+
+
+def find_groups(
+    config: ConfigDict, state: TrainState, embed: Embedder, images: Images, epoch: int
+) -> tuple[subgraphs.Groups, dict[str, float]]:
+    """Builds the affinity graph (Eq 1) and searches it for groups (Fig 3), with their statistics."""
+    grouping = config.grouping
+    start = time.perf_counter()
+    if grouping.features == "embed":
+        features = embed(state.variables, images)["embedding"]
+    else:
+        features = parallel.fetch_rows(state.memory, len(images))
+    nearest, _ = neighbors.nearest_neighbors(features, grouping.num_neighbors)
+    graph_done = time.perf_counter()
+    groups = subgraphs.find_groups(
+        grouping.kind,
+        nearest,
+        features,
+        max_size=grouping.max_size,
+        cyclic=grouping.cyclic,
+        seed=(config.seed, epoch),
+    )
+    search_done = time.perf_counter()
+    row = {"time/graph": graph_done - start, "time/search": search_done - graph_done}
+    statistics = diagnostics.group_statistics(groups, images.labels)
+    row |= {f"scs/{name}": value for name, value in statistics.items()}
+    precision = diagnostics.neighbor_precision(nearest, images.labels)
+    return groups, row | {f"neighbors/{name}": value for name, value in precision.items()}
+
+
+class EpochRunner:
+    """The training steps of an epoch, compiled once for the whole run.
+
+    Args:
+      config: the run's config.
+      encoder, optimizer: as in ``steps.StepSettings``.
+      images: the training images; resident ones are put on the devices here.
+    """
+
+    def __init__(
+        self,
+        config: ConfigDict,
+        encoder: Any,
+        optimizer: optax.GradientTransformation,
+        images: Images,
+    ):
+        self._config, self._images = config, images
+        self.steps_per_epoch = len(images) // config.batch_size
+        settings = steps.StepSettings(
+            encoder=encoder,
+            optimizer=optimizer,
+            augmentation=Augmentation(**config.augmentation),
+            seed=config.seed,
+            steps_per_epoch=self.steps_per_epoch,
+            memory_rate=config.memory.rate,
+            loss=config.loss.to_dict(),
+        )
+        if isinstance(images, ResidentImages):
+            self._step = steps.pmap_resident_train_step(settings)
+            self._resident = parallel.replicate(images.array)
+        else:
+            self._step = steps.pmap_train_step(settings)
+
+    def __call__(
+        self, state: TrainState, groups: subgraphs.Groups, epoch: int
+    ) -> tuple[TrainState, dict[str, float]]:
+        """Trains one epoch; the means of its metrics over the steps, and its speed."""
+        config, num_steps = self._config, self.steps_per_epoch
+        plan = epoch_plan(len(self._images), config.batch_size, config.seed, epoch)
+        sums = parallel.replicate({name: np.float32(0) for name in steps.METRICS})
+        start = time.perf_counter()
+        arguments = self._arguments(plan, groups)
+        title = f"epoch {epoch + 1}/{config.num_epochs}"
+        for i, args in enumerate(
+            metrics.progress(arguments, num_steps, config.batch_size, title), start=1
+        ):
+            state, sums = self._step(state, sums, *args)
+            if i % _SYNC_STEPS == 0:
+                jax.block_until_ready(sums)
+        means = {f"train/{k}": float(v) / num_steps for k, v in parallel.fetch(sums).items()}
+        seconds = time.perf_counter() - start
+        return state, means | {
+            "train/images_per_second": plan.size / seconds,
+            "time/train": seconds,
+        }
+
+    def _arguments(self, plan: np.ndarray, groups: subgraphs.Groups):
+        """What each step takes besides the state and the sums."""
+        if isinstance(self._images, ResidentImages):
+            on_devices = parallel.shard(split_over_devices(plan, axis=1))
+            for i in range(len(plan)):
+                yield self._resident, on_devices, np.int32(i)
+            return
+        views = np.concatenate([plan, groups.hard_positive[plan]], axis=1)
+        for index, images in zip(plan, self._images.batches(views), strict=True):
+            halves = np.split(images, 2)
+            yield tuple(parallel.shard(split_over_devices(x)) for x in (index, *halves))
