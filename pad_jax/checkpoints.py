@@ -31,14 +31,15 @@ class Checkpoints:
         """Saves a state as ``train_state.to_host`` gives it; returns before it is written."""
         self._manager.save(epoch, args=ocp.args.StandardSave(state))
 
-    def restore(self, epoch: int, like: TrainState) -> TrainState:
-        """The state after an epoch, on the host, shaped and typed as ``like``."""
-        return self._manager.restore(epoch, args=ocp.args.StandardRestore(like))
+    def restore(self, epoch: int, like: TrainState | None = None) -> Any:
+        """The state after an epoch, on the host.
 
-    def restore_variables(self, epoch: int) -> dict[str, Any]:
-        """Only the encoder's variables, for ``encoder.apply``."""
-        state = self._manager.restore(epoch, args=ocp.args.StandardRestore())
-        return {"params": state["params"], "batch_stats": state["batch_stats"]}
+        Args:
+          epoch: of a checkpoint that exists.
+          like: a state of the same structure, shapes and types. Without it the result is made of
+            dicts and lists, which is enough to read the encoder's variables from.
+        """
+        return self._manager.restore(epoch, args=ocp.args.StandardRestore(like))
 
     def close(self) -> None:
         """Waits until everything is written."""

@@ -41,8 +41,11 @@ class Evaluation:
         if final and config.pixels:
             kinds["pixels"] = [None if s is None else _pixels(s) for s in (train, test)]
         knn = Knn(config.knn_neighbors, config.knn_temperature)
-        clustering = Clustering(config.kmeans_runs if final else 1)
-        evaluators = {"embedding": (knn, clustering), "pixels": (knn, clustering)}
+        runs = config.kmeans_runs if final else 1
+        evaluators = {
+            "embedding": (knn, Clustering(runs)),
+            "pixels": (knn, Clustering(runs, max_rows=10_000)),  # long rows are slow to cluster
+        }
         figures = {}
         for name, (rows, test_rows) in kinds.items():
             features = labelled(name, rows, train.labels, test_rows, test and test.labels)

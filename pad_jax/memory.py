@@ -1,6 +1,7 @@
 """The memory: one unit-norm embedding per training sample (Eq 6)."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
@@ -35,6 +36,7 @@ def refresh(
     Returns:
       The memory with the batch's rows replaced; the other rows unchanged, bit by bit.
     """
+    memory = jnp.asarray(memory)
     embeddings = parallel.gather(lax.stop_gradient(embeddings), axis_name)
     row = parallel.local_rows(parallel.gather(index, axis_name), memory.shape[0], axis_name)
     old = memory.at[row].get(mode="fill", fill_value=0)

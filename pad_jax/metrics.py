@@ -84,4 +84,4 @@ def results_table(row: dict[str, float]) -> str:
     names = [n for n in row if n.startswith(("train/loss", "scs/", "neighbors/", "eval/"))]
     width = max(map(len, names), default=0)
     lines = [f"  {name:<{width}}  {row[name]:.4f}" for name in names]
-    return "\n".join([f"Results after {row['epoch']} epochs ({row['step']} steps):", *lines])
+    return "\n".join([f"Results after {row['epoch']} epochs:", *lines])

@@ -89,7 +89,7 @@ def claim_workdir(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -
             for name, old, new in _differences(earlier, effective)
             if name.split(".")[0] not in _MAY_CHANGE
         ]
-        num_images = json.loads((workdir / "run.json").read_text())["num_images"]
+        num_images = read_run(workdir)["num_images"]
         if num_images != run["num_images"]:
             changed.append(f"the data set had {num_images} images and has now {run['num_images']}")
         if changed:
@@ -112,6 +112,11 @@ def read_config(workdir: pathlib.Path) -> ConfigDict:
     if not path.exists():
         raise InputError(f"{workdir} holds no run (no config.json); give a run's folder as --workdir")
     return ConfigDict(json.loads(path.read_text()))
+
+
+def read_run(workdir: pathlib.Path) -> dict:
+    """What run.json says of the run in a folder: versions, devices, number and shape of the images."""
+    return json.loads((workdir / "run.json").read_text())
 
 
 def _differences(old: dict, new: dict, prefix: str = ""):

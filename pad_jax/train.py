@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from ml_collections import ConfigDict
@@ -20,6 +21,7 @@ from pad_jax import (
     steps,
     subgraphs,
     train_state,
+    trained,
 )
 from pad_jax import memory as memory_lib
 from pad_jax.checkpoints import Checkpoints
@@ -27,9 +29,9 @@ from pad_jax.data.augmentation import Augmentation
 from pad_jax.data.batches import epoch_plan, split_over_devices
 from pad_jax.data.images import Images, ResidentImages
 from pad_jax.embedding import Embedder
-from pad_jax.evaluate import Evaluation
 from pad_jax.errors import InputError
-from pad_jax.run_files import check_config, claim_workdir, read_config
+from pad_jax.evaluate import Evaluation
+from pad_jax.run_files import check_config, claim_workdir
 from pad_jax.train_state import TrainState
 
 _log = logging.getLogger(__name__)
@@ -47,6 +49,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
     """
     dataset = data.load(config.dataset)
     check_config(config, len(dataset.train), jax.device_count())
+    encoder = models.create(**config.model)
     claim_workdir(workdir, config, dataset)
     checkpoints = Checkpoints(workdir, config.checkpoint.keep)
     first_epoch = checkpoints.latest_epoch() or 0
@@ -54,7 +57,6 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
         _log.info("This run is finished; its results:")
         return metrics.read(workdir)[-1]
 
-    encoder = models.create(**config.model)
     embed = Embedder(encoder, ("embedding",), config.eval.batch_size)
     schedule = learning_rate_schedule(config, len(dataset.train))
     optimizer = create_optimizer(config, schedule)
@@ -97,29 +99,28 @@ def evaluate(config: ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
     Raises:
       InputError: where there is no checkpoint, or the data cannot be used.
     """
-    checkpoints = Checkpoints(workdir)
-    epoch = checkpoints.latest_epoch()
-    if epoch is None:
-        raise InputError(f"{workdir} holds no checkpoint; train first, or give another --workdir")
-    encoder = models.create(**read_config(workdir).model)
+    model = trained.load(workdir)
     dataset = data.load(config.dataset)
-    variables = parallel.replicate(checkpoints.restore_variables(epoch))
-    figures = Evaluation(config.eval, encoder, dataset)(variables, final=True)
-    checkpoints.close()
+    if dataset.train.shape != model.image_shape:
+        raise InputError(
+            f"dataset: images are of shape {dataset.train.shape}, the encoder was trained on "
+            f"{model.image_shape}; set dataset.image_size and dataset.channels"
+        )
+    variables = parallel.replicate(model.variables)
+    figures = Evaluation(config.eval, model.encoder, dataset)(variables, final=True)
     if not figures:
         raise InputError("dataset: the training images have no labels, so nothing can be evaluated")
-    step = 0
-    return {"step": step, "epoch": epoch} | figures
+    return {"epoch": model.epoch} | figures
 
 
 def learning_rate_schedule(config: ConfigDict, num_images: int) -> optax.Schedule:
     """The learning rate by step: ``learning_rate`` x batch_size / 128, decayed at shares of the run."""
     optimizer = config.optimizer
     total = config.num_epochs * (num_images // config.batch_size)
-    return optax.piecewise_constant_schedule(
-        optimizer.learning_rate * config.batch_size / 128,
-        {round(share * total): optimizer.decay_factor for share in optimizer.decay_at},
-    )
+    boundaries = np.round(np.multiply(optimizer.decay_at, total)).astype(np.int32)
+    first = optimizer.learning_rate * config.batch_size / 128
+    rates = (first * optimizer.decay_factor ** np.arange(len(boundaries) + 1)).astype(np.float32)
+    return lambda step: jnp.asarray(rates)[jnp.sum(step >= boundaries)]
 
 
 def create_optimizer(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransformation:
@@ -145,7 +146,7 @@ def init_state(
     else:
         memory = embed(parallel.replicate(variables), images)["embedding"]
     return TrainState(
-        step=np.int32(0),
+        step=np.zeros((), np.int32),
         params=variables["params"],
         batch_stats=variables["batch_stats"],
         opt_state=parallel.fetch(optimizer.init(variables["params"])),

@@ -74,8 +74,8 @@ def _resize_weights(start, length, size_in, size_out):
     ``jax.image``'s linear resize have it.
     """
     step = length / size_out
-    center = start + (jnp.arange(size_out) + 0.5) * step - 0.5
-    distance = jnp.abs(center[:, None] - jnp.arange(size_in)) / jnp.maximum(step, 1.0)
+    center = start + jnp.arange(0.5, size_out) * step - 0.5
+    distance = jnp.abs(center[:, None] - jnp.arange(0.0, size_in)) / jnp.maximum(step, 1.0)
     weights = jnp.maximum(0.0, 1.0 - distance)
     return weights / jnp.sum(weights, axis=1, keepdims=True)
 

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 from PIL import Image, ImageOps
 
-from pad_jax.data.sources import UnreadableImage
+from pad_jax.data.sources import Example, UnreadableImage
 from pad_jax.errors import InputError
 
 _SUFFIXES = {
@@ -51,15 +51,12 @@ class FolderSource:
     def __len__(self) -> int:
         return len(self._paths)
 
-    def label(self, i: int) -> int | None:
-        return self._labels[i]
-
-    def image(self, i: int) -> np.ndarray:
-        """Image i as uint8 [H, W, 1] if it is grey, else [H, W, 3]."""
+    def __getitem__(self, i: int) -> Example:
+        """Example i, its image uint8 [H, W, 1] if it is grey, else [H, W, 3]."""
         path = self._paths[i]
         try:
             with Image.open(path) as file:
-                return _to_array(ImageOps.exif_transpose(file))
+                return Example(_to_array(ImageOps.exif_transpose(file)), self._labels[i])
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise UnreadableImage(f"{path}: {error}") from error
 

@@ -64,7 +64,7 @@ class StreamedImages:
 
     def read(self, i: int) -> np.ndarray:
         """The image of one row, uint8 [H, W, C]."""
-        return _fit(self._source.image(self._rows[i]), self.shape)
+        return fit(self._source[self._rows[i]].image, self.shape)
 
 
 class _Wanted:
@@ -107,10 +107,12 @@ def prepare(
     shape = _common_shape(source, image_size, channels)
     resident = len(source) * np.prod(shape) <= max_resident_bytes
     array = np.empty((len(source) if resident else 0, *shape), np.uint8)
+    labels = np.full(len(source), -1, np.int32)
 
     def read(i):
+        """Reads example i; what is wrong with it, or None."""
         try:
-            image = source.image(i)
+            image, label = source[i]
         except UnreadableImage as error:
             return str(error)
         if image_size is None and image.shape[:2] != shape[:2]:
@@ -119,7 +121,9 @@ def prepare(
                 f"{image.shape[0]}x{image.shape[1]}); set dataset.image_size"
             )
         if resident:
-            array[i] = _fit(image, shape)
+            array[i] = fit(image, shape)
+        if label is not None:
+            labels[i] = label
         return None
 
     with concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
@@ -136,11 +140,11 @@ def prepare(
         _log.warning("Skipped %d of %d images.", len(unreadable), len(source))
     if not len(rows):
         raise InputError("dataset: not one of the images can be decoded; see the warnings above")
-    found = (source.label(i) for i in rows.tolist())
-    labels = np.asarray([-1 if label is None else label for label in found], np.int32)
     if not resident:
-        return StreamedImages(source, rows, shape, labels)
-    return ResidentImages(array if len(rows) == len(array) else array[rows], labels)
+        return StreamedImages(source, rows, shape, labels[rows])
+    if len(rows) < len(source):
+        array = array[rows]
+    return ResidentImages(array, labels[rows])
 
 
 def _common_shape(source, image_size, channels):
@@ -149,7 +153,7 @@ def _common_shape(source, image_size, channels):
         return (image_size, image_size, channels)
     for i in range(len(source)):
         try:
-            shape = source.image(i).shape
+            shape = source[i].image.shape
         except UnreadableImage:
             continue
         size = shape[:2] if image_size is None else (image_size, image_size)
@@ -157,7 +161,7 @@ def _common_shape(source, image_size, channels):
     raise InputError("dataset: not one of the images can be decoded")
 
 
-def _fit(image: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+def fit(image: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     """Resizes and converts one image, uint8 [h, w, 1 or 3], to ``shape``."""
     if image.shape == shape:
         return image

@@ -2,24 +2,27 @@
 
 import zipfile
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from pad_jax.errors import InputError
 
 
+class Example(NamedTuple):
+    """One image, uint8 [H, W, 1 or 3], and its class where it is known."""
+
+    image: np.ndarray
+    label: int | None
+
+
 class Source(Protocol):
-    """Images by index, in an order that is a function of the data set alone."""
+    """Examples by index, in an order that is a function of the data set alone."""
 
     def __len__(self) -> int: ...
 
-    def image(self, i: int) -> np.ndarray:
-        """Image i as uint8 [H, W, C]; raises UnreadableImage where it cannot be decoded."""
-        ...
-
-    def label(self, i: int) -> int | None:
-        """Class of image i, or None where it is not known."""
+    def __getitem__(self, i: int) -> Example:
+        """Example i; raises UnreadableImage where its image cannot be decoded."""
         ...
 
 
@@ -41,11 +44,8 @@ class ArraySource:
     def __len__(self) -> int:
         return len(self._images)
 
-    def image(self, i: int) -> np.ndarray:
-        return self._images[i]
-
-    def label(self, i: int) -> int | None:
-        return None if self._labels is None else int(self._labels[i])
+    def __getitem__(self, i: int) -> Example:
+        return Example(self._images[i], None if self._labels is None else int(self._labels[i]))
 
 
 class Selection:
@@ -67,13 +67,9 @@ class Selection:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def image(self, i: int) -> np.ndarray:
+    def __getitem__(self, i: int) -> Example:
         source, row = self._rows[i]
-        return source.image(row)
-
-    def label(self, i: int) -> int | None:
-        source, row = self._rows[i]
-        return source.label(row)
+        return source[row]
 
 
 def digits(split: str) -> ArraySource:

@@ -1,7 +1,6 @@
 """TensorFlow Datasets by random access, without TensorFlow: ``tfds.data_source``."""
 
-import numpy as np
-
+from pad_jax.data.sources import Example
 from pad_jax.errors import InputError
 
 
@@ -23,15 +22,11 @@ class TfdsSource:
 
         try:
             builder = tfds.builder(name, data_dir=root or None, file_format="array_record")
-            if not {"image"} <= set(builder.info.features):
+            if "image" not in builder.info.features:
                 raise InputError(f"dataset.name={name!r} has no feature 'image'; use a set of images")
             if not builder.data_path.exists():
                 builder.download_and_prepare(file_format="array_record")
-            self._images = builder.as_data_source(split)
-            self._labels = None
-            if "label" in builder.info.features:
-                only_label = tfds.decode.PartialDecoding({"label": True})
-                self._labels = builder.as_data_source(split, decoders=only_label)
+            self._examples = builder.as_data_source(split)
         except InputError:
             raise
         except tfds.core.DatasetNotFoundError:
@@ -47,13 +42,9 @@ class TfdsSource:
             ) from error
 
     def __len__(self) -> int:
-        return len(self._images)
+        return len(self._examples)
 
-    def image(self, i: int) -> np.ndarray:
-        return self._images[i]["image"]
-
-    def label(self, i: int) -> int | None:
-        if self._labels is None:
-            return None
-        label = int(self._labels[i]["label"])
-        return label if label >= 0 else None
+    def __getitem__(self, i: int) -> Example:
+        example = self._examples[i]
+        label = int(example.get("label", -1))
+        return Example(example["image"], label if label >= 0 else None)

@@ -11,8 +11,6 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from pad_jax.evaluators import Features
 
-MAX_ROWS = 200_000  # larger sets are clustered by a random sample of this many rows
-
 
 class Clustering:
     """k-means on the training images' features: ACC, NMI and ARI, their mean over several runs.
@@ -22,15 +20,16 @@ class Clustering:
 
     Args:
       runs: number of runs.
+      max_rows: of larger sets a random sample of this many rows is clustered.
     """
 
-    def __init__(self, runs: int = 1):
-        self._runs = runs
+    def __init__(self, runs: int = 1, max_rows: int = 200_000):
+        self._runs, self._max_rows = runs, max_rows
 
     def run(self, features: Features) -> Iterator[tuple[str, float]]:
         rows, labels = features.train, features.train_labels
-        if len(rows) > MAX_ROWS:
-            sample = np.random.default_rng(0).choice(len(rows), MAX_ROWS, replace=False)
+        if len(rows) > self._max_rows:
+            sample = np.random.default_rng(0).choice(len(rows), self._max_rows, replace=False)
             rows, labels = rows[sample], labels[sample]
         classes = len(np.unique(labels))
         scores = []

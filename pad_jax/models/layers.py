@@ -19,6 +19,7 @@ def batch_norm(train: bool, dtype: Any, **kwargs) -> nn.BatchNorm:
         use_running_average=not train,
         momentum=BATCH_NORM_MOMENTUM,
         axis_name=AXIS if train else None,
+        use_fast_variance=False,  # E[x^2] - E[x]^2 magnifies rounding, and so device counts
         dtype=dtype,
         **kwargs,
     )

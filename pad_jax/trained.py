@@ -1,0 +1,72 @@
+"""A trained encoder, ready to embed images."""
+
+import os
+import pathlib
+from typing import Any
+
+import flax.linen as nn
+import numpy as np
+
+from pad_jax import models, parallel, run_files
+from pad_jax.checkpoints import Checkpoints
+from pad_jax.data.images import ResidentImages, fit
+from pad_jax.embedding import Embedder
+from pad_jax.errors import InputError
+
+
+class Model:
+    """An encoder with its variables.
+
+    Attributes:
+      encoder: the Flax module; ``encoder.apply(variables, images)`` gives all named features.
+      variables: its parameters and batch statistics, NumPy.
+      image_shape: (H, W, C) of the images it was trained on.
+      epoch: how many epochs it was trained.
+    """
+
+    def __init__(self, encoder: nn.Module, variables: Any, image_shape: tuple, epoch: int):
+        self.encoder, self.variables = encoder, variables
+        self.image_shape, self.epoch = image_shape, epoch
+        self._embed = Embedder(encoder, ("embedding",), batch_size=256)
+        self._on_devices = parallel.replicate(variables)
+
+    def embed(self, images: np.ndarray) -> np.ndarray:
+        """Embeddings, float32 [B, D], unit rows.
+
+        Args:
+          images: uint8 [B, H, W] or [B, H, W, C] with C 1 or 3; other sizes and channels than those
+            trained on are resized, cropped and converted as the training images were.
+
+        Raises:
+          ValueError: for arrays of another type or shape.
+        """
+        images = np.asarray(images)
+        if images.ndim == 3:
+            images = images[..., None]
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
+            raise ValueError(
+                f"images are {images.dtype} {list(images.shape)}; give uint8 [B, H, W, 1 or 3]"
+            )
+        if not len(images):
+            return np.zeros((0, self.encoder.embedding_dim), np.float32)
+        fitted = np.stack([fit(image, self.image_shape) for image in images])
+        unlabelled = np.full(len(images), -1, np.int32)
+        return self._embed(self._on_devices, ResidentImages(fitted, unlabelled))["embedding"]
+
+
+def load(workdir: str | os.PathLike) -> Model:
+    """The encoder of the newest checkpoint in a run's folder.
+
+    Raises:
+      InputError: where there is no run or no checkpoint.
+    """
+    workdir = pathlib.Path(workdir)
+    config, run = run_files.read_config(workdir), run_files.read_run(workdir)
+    checkpoints = Checkpoints(workdir)
+    epoch = checkpoints.latest_epoch()
+    if epoch is None:
+        raise InputError(f"{workdir} holds no checkpoint; train first, or give another folder")
+    state = checkpoints.restore(epoch)
+    checkpoints.close()
+    variables = {name: state[name] for name in ("params", "batch_stats")}
+    return Model(models.create(**config.model), variables, tuple(run["image_shape"]), epoch)

@@ -1,0 +1,155 @@
+"""What test_devices.py runs in a process of its own, once with one device and once with eight.
+
+python tests/device_worker.py FUNCTION OUT, with XLA_FLAGS giving the number of devices.
+"""
+
+import pathlib
+import sys
+
+import jax
+import jax.flatten_util
+import numpy as np
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+from configs import digits as digits_config
+from pad_jax import (
+    data,
+    losses,
+    memory,
+    models,
+    neighbors,
+    parallel,
+    steps,
+    subgraphs,
+    train,
+    train_state,
+)
+from pad_jax.data.augmentation import Augmentation
+from pad_jax.data.batches import epoch_plan, split_over_devices
+
+
+def small_config():
+    """301 digits: no multiple of eight."""
+    config = digits_config.get_config()
+    config.num_epochs, config.batch_size = 2, 64
+    config.dataset.max_images, config.dataset.image_size = 301, 16
+    config.eval.every_epochs, config.eval.kmeans_runs, config.eval.pixels = 0, 1, False
+    return config
+
+
+def run_steps(out):
+    """Ten training steps with the same groups; the state after one and after ten."""
+    config = small_config()
+    images = data.load(config.dataset).train
+    n = len(images)
+    settings = steps.StepSettings(
+        encoder=models.create("tiny"),
+        optimizer=train.create_optimizer(config, lambda step: 0.001),
+        augmentation=Augmentation(),
+        seed=0,
+        steps_per_epoch=n // 64,
+        memory_rate=0.5,
+        loss={"temperature": 0.1, "hpe_weight": 0.8, "hpe": "kl", "stop_gradient": False},
+    )
+    variables = settings.encoder.init(jax.random.key(0), np.zeros((1, *images.shape), np.float32))
+    variables = jax.tree.map(np.asarray, variables)
+    rows = memory.random_rows(n, 128, seed=0)
+    group_id = (np.arange(n) // 7 * 7).astype(np.int32)
+    state = train_state.TrainState(
+        step=np.zeros((), np.int32),
+        params=variables["params"],
+        batch_stats=variables["batch_stats"],
+        opt_state=jax.tree.map(np.asarray, settings.optimizer.init(variables["params"])),
+        memory=rows,
+        groups=subgraphs.Groups(group_id, subgraphs.hard_positives(group_id, rows)),
+    )
+    state = train_state.to_devices(state)
+    step = steps.pmap_resident_train_step(settings)
+    resident = parallel.replicate(images.array)
+    results = {}
+    for i in range(10):
+        plan = epoch_plan(n, 64, 0, i // 4)
+        on_devices = parallel.shard(split_over_devices(plan, axis=1))
+        sums = parallel.replicate({name: np.float32(0) for name in steps.METRICS})
+        state, metrics = step(state, sums, resident, on_devices, np.int32(i % 4))
+        results |= {f"{name}/{i}": float(v) for name, v in parallel.fetch(metrics).items()}
+        if i in (0, 9):
+            host = train_state.to_host(state)
+            flat, _ = jax.flatten_util.ravel_pytree(host.params)
+            stats, _ = jax.flatten_util.ravel_pytree(host.batch_stats)
+            results |= {f"params/{i}": flat, f"memory/{i}": host.memory, f"stats/{i}": stats}
+    np.savez(out, **results)
+
+
+def run_functions(out):
+    """The graph, and the loss with its gradients for every design and kind of group."""
+    rng = np.random.default_rng(0)
+
+    def unit_rows(n, d):
+        x = rng.standard_normal((n, d)).astype(np.float32)
+        return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+    n, b = 301, 16
+    rows, x, positive = unit_rows(n, 24), unit_rows(b, 24), unit_rows(b, 24)
+    index = rng.permutation(n)[:b].astype(np.int32)
+    group_id = (np.arange(n) // 5 * 5).astype(np.int32)
+    nearest, similarities = neighbors.nearest_neighbors(rows, 5)
+    members = np.concatenate([np.arange(n, dtype=np.int32)[:, None], nearest], axis=1)
+    results = {"neighbors": nearest, "similarities": similarities}
+
+    def divided(v):
+        return parallel.shard(split_over_devices(v))
+
+    for hpe in ("kl", "cosine", "none"):
+        for kind, lists in (("groups", None), ("members", members)):
+
+            def loss_and_gradients(x, positive, rows, group_id, lists, index, hpe=hpe):
+                def loss(x, positive):
+                    return losses.pad_loss(
+                        x, positive, rows, group_id, index,
+                        hpe=hpe, members=lists, axis_name=parallel.AXIS, chunk_rows=16,
+                    )[0]  # fmt: skip
+
+                value, gradients = jax.value_and_grad(loss, (0, 1))(x, positive)
+                new_rows = memory.refresh(rows, index, x, 0.5, parallel.AXIS)
+                return jax.lax.pmean(value, parallel.AXIS), gradients, new_rows
+
+            value, gradients, new_rows = jax.pmap(
+                loss_and_gradients, axis_name=parallel.AXIS, out_axes=(None, 0, 0)
+            )(
+                divided(x),
+                divided(positive),
+                parallel.shard_rows(rows),
+                parallel.shard_rows(group_id, -1),
+                None if lists is None else parallel.shard_rows(lists, -1),
+                divided(index),
+            )
+            # Each device's gradient is that of its own mean.
+            scale = jax.device_count()
+            results[f"loss/{hpe}/{kind}"] = np.asarray(value)
+            results["refreshed"] = parallel.fetch_rows(new_rows, n)
+            for name, gradient in zip(("x", "positive"), gradients, strict=True):
+                rows_first = parallel.fetch(gradient).reshape(b, -1) / scale
+                results[f"gradient/{name}/{hpe}/{kind}"] = rows_first
+    np.savez(out, **results)
+
+
+def run_training(out):
+    """Two epochs; after the first the process ends if OUT is new, and goes on if it is not."""
+    config, workdir = small_config(), pathlib.Path(out)
+    if not workdir.exists():
+        find_groups = train.find_groups
+
+        def stop_after_the_first(*args):
+            if args[-1] == 1:
+                raise SystemExit
+            return find_groups(*args)
+
+        train.find_groups = stop_after_the_first
+    train.train(config, workdir)
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]](sys.argv[2])

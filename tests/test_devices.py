@@ -1,0 +1,82 @@
+"""One device and eight give the same results, in processes of their own."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from pad_jax import metrics, run_files
+
+WORKER = pathlib.Path(__file__).with_name("device_worker.py")
+
+
+def run(function, out, devices):
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    subprocess.run(
+        [sys.executable, "-W", "error", str(WORKER), function, str(out)],
+        check=True,
+        env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+@pytest.fixture
+def on_one_and_eight(tmp_path):
+    def results(function):
+        for devices in (1, 8):
+            run(function, tmp_path / f"{devices}.npz", devices)
+        return (dict(np.load(tmp_path / f"{devices}.npz")) for devices in (1, 8))
+
+    return results
+
+
+def test_graph_loss_gradients_and_refresh_agree(on_one_and_eight):
+    one, eight = on_one_and_eight("run_functions")
+    np.testing.assert_array_equal(eight["neighbors"], one["neighbors"])
+    for name in one:
+        np.testing.assert_allclose(eight[name], one[name], rtol=1e-5, atol=2e-6, err_msg=name)
+
+
+def test_steps_agree(on_one_and_eight):
+    """To float32 rounding: sums over the batch and the memory are taken in another order.
+
+    A float32 sum is good to about 1e-7 of its terms, a step's gradient passes through some ten of
+    them. Ten steps are taken at a learning rate of 0.001: at 0.03 the first steps of training
+    magnify any difference, and a change of the first parameters by 1e-7 on one device moves the
+    tenth step as far as eight devices do.
+    """
+    one, eight = on_one_and_eight("run_steps")
+    for i in range(10):
+        for name in ("loss", "loss_scs", "loss_hpe"):
+            key = f"{name}/{i}"
+            np.testing.assert_allclose(eight[key], one[key], rtol=1e-5, err_msg=key)
+    for i in (0, 9):
+        for name in ("params", "memory", "stats"):
+            a, b = eight[f"{name}/{i}"], one[f"{name}/{i}"]
+            assert np.linalg.norm(a - b) <= 2e-5 * np.linalg.norm(b), (name, i)
+    for name in ("params", "memory", "stats"):
+        a, b = one[f"{name}/0"], one[f"{name}/9"]
+        assert np.linalg.norm(a - b) > 1e-3 * np.linalg.norm(b), name  # ten steps do move them
+
+
+def test_whole_epochs_agree_and_checkpoints_cross_device_counts(tmp_path):
+    folders = {}
+    for first, second in ((1, 1), (1, 8), (8, 1), (8, 8)):
+        folder = folders[first, second] = tmp_path / f"{first}-{second}"
+        run("run_training", folder, first)
+        assert len(metrics.read(folder)) == 1
+        run("run_training", folder, second)
+        assert run_files.read_run(folder)["device_count"] == second
+    reference = metrics.read(folders[1, 1])
+    for folder in folders.values():
+        rows = metrics.read(folder)
+        assert [row["epoch"] for row in rows] == [1, 2]
+        for row, expected in zip(rows, reference, strict=True):
+            # Rounding may flip a neighbour, and with it a group: a few per cent.
+            assert row["train/loss"] == pytest.approx(expected["train/loss"], rel=0.03)
+            assert row["scs/mean_size"] == pytest.approx(expected["scs/mean_size"], rel=0.1)

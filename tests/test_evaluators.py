@@ -1,0 +1,94 @@
+"""Evaluators against naive loops and brute force."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from pad_jax.evaluators import knn, labelled
+from pad_jax.evaluators.clustering import Clustering, clustering_accuracy
+from pad_jax.evaluators.knn import Knn
+
+
+def naive_knn(train, labels, queries, k, temperature, own=None):
+    def unit(x):
+        return x.astype(np.float64) / np.linalg.norm(x, axis=1, keepdims=True)
+
+    similarity = unit(queries) @ unit(train).T
+    predicted = []
+    for i, row in enumerate(similarity):
+        if own is not None:
+            row[i] = -np.inf
+        scores = np.zeros(labels.max() + 1)
+        for j in np.argsort(-row, kind="stable")[:k]:
+            scores[labels[j]] += np.exp(row[j] / temperature)
+        predicted.append(scores.argmax())
+    return np.array(predicted)
+
+
+@pytest.fixture
+def blobs(rng):
+    """Four overlapping classes."""
+    labels = rng.integers(0, 4, 500).astype(np.int32)
+    return rng.standard_normal((500, 10)).astype(np.float32) + np.eye(4, 10)[labels] * 2, labels
+
+
+@pytest.mark.parametrize("k", [1, 7, 200, 10_000])
+@pytest.mark.parametrize("block", [200, 10**9])
+def test_knn_equals_a_naive_loop(blobs, monkeypatch, k, block):
+    monkeypatch.setattr(knn, "_BLOCK", block * 300)
+    x, y = blobs[0].astype(np.float32), blobs[1]
+    ours = knn.predict(x[:300], y[:300], x[300:], k, 0.1)
+    np.testing.assert_array_equal(ours, naive_knn(x[:300], y[:300], x[300:], k, 0.1))
+
+
+def test_leave_one_out(blobs):
+    x, y = blobs
+    ours = knn.predict(x, y, x, 5, 0.1, leave_one_out=True)
+    np.testing.assert_array_equal(ours, naive_knn(x, y, x, 5, 0.1, own=True))
+    run = dict(Knn(5).run(labelled("embedding", x, y)))
+    assert run == {"knn_accuracy": pytest.approx(np.mean(ours == y))}
+
+
+def test_shuffled_labels_give_chance(blobs, rng):
+    x, y = blobs
+    features = labelled("fc", x[:300], rng.permutation(y[:300]), x[300:], rng.permutation(y[300:]))
+    assert dict(Knn(20).run(features))["knn_accuracy_fc"] < 0.4
+    assert dict(Clustering().run(features))["kmeans_ari_fc"] < 0.05
+
+
+def test_rows_without_a_label_are_left_out(blobs):
+    x, y = blobs
+    unknown = np.where(np.arange(500) % 2, y, -1)
+    features = labelled("embedding", x, unknown, x, unknown)
+    assert len(features.train) == len(features.test) == 250
+    assert (features.train_labels >= 0).all()
+    with pytest.raises(ValueError, match="not one"):
+        labelled("embedding", x, np.full(500, -1))
+
+
+@pytest.mark.parametrize("clusters", [2, 4, 6])
+def test_clustering_accuracy_equals_brute_force(rng, clusters):
+    labels, found = rng.integers(0, 4, 60), rng.integers(0, clusters, 60)
+    size = max(4, clusters)
+    best = max(
+        np.mean(np.array(names)[found] == labels) for names in itertools.permutations(range(size))
+    )
+    assert clustering_accuracy(labels, found) == pytest.approx(best)
+
+
+def test_clustering_of_separate_blobs(rng):
+    labels = np.repeat(np.arange(3), 50)
+    x = np.eye(3, 8)[labels] + 0.05 * rng.standard_normal((150, 8))
+    values = dict(Clustering(runs=3).run(labelled("embedding", x.astype(np.float32), labels)))
+    assert values == {
+        "kmeans_acc": 1.0,
+        "kmeans_nmi": pytest.approx(1.0),
+        "kmeans_ari": 1.0,
+        "kmeans_acc_std": 0.0,
+    }
+
+
+def test_clustering_survives_fewer_distinct_rows_than_classes():
+    x, labels = np.ones((10, 2), np.float32), np.arange(10) % 3
+    assert 0 < dict(Clustering().run(labelled("embedding", x, labels)))["kmeans_acc"] <= 0.5

@@ -1,0 +1,292 @@
+"""The real loop, end to end on real images."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+import pad_jax
+from configs import digits as digits_config
+from pad_jax import checkpoints, metrics, run_files, steps, subgraphs, train, train_state
+from pad_jax.errors import InputError
+
+
+def small_config(**overrides):
+    """Digits of 16 px, 256 of them, two epochs: seconds."""
+    config = digits_config.get_config()
+    config.num_epochs = 2
+    config.batch_size = 64
+    config.dataset.max_images = 300
+    config.dataset.image_size = 16
+    config.eval.every_epochs = 0
+    config.eval.kmeans_runs = 2
+    config.update_from_flattened_dict(overrides)
+    return config
+
+
+def restored(workdir):
+    """The newest checkpoint's arrays by name, without a target to restore to."""
+    manager = checkpoints.Checkpoints(workdir)
+    state = manager.restore(manager.latest_epoch())
+    manager.close()
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
+
+
+def assert_same_state(a, b):
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+def without_clock(rows):
+    return [
+        {k: v for k, v in row.items() if not k.startswith("time/") and "per_second" not in k}
+        for row in rows
+    ]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """An uninterrupted run of three epochs."""
+    workdir = tmp_path_factory.mktemp("runs") / "whole"
+    train.train(small_config(num_epochs=3), workdir)
+    return workdir
+
+
+def test_training_learns_and_writes_its_files(finished):
+    rows = metrics.read(finished)
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert [row["step"] for row in rows] == [4, 8, 12]
+    assert rows[0]["train/loss"] == pytest.approx(
+        rows[0]["train/loss_scs"] + 0.8 * rows[0]["train/loss_hpe"], rel=1e-5
+    )
+    expected = {
+        "train/loss", "train/loss_scs", "train/loss_hpe", "train/learning_rate",
+        "train/images_per_second", "time/graph", "time/search", "time/train", "scs/count",
+        "scs/mean_size", "scs/coverage", "scs/purity", "scs/pair_precision",
+        "eval/knn_accuracy", "eval/kmeans_acc", "eval/kmeans_nmi", "eval/knn_accuracy_pixels",
+    }  # fmt: skip
+    assert expected <= rows[2].keys()
+    config = json.loads((finished / "config.json").read_text())
+    assert config["grouping"]["max_size"] == 10
+    run = json.loads((finished / "run.json").read_text())
+    assert (run["num_images"], run["device_count"]) == (300, 1)
+
+
+def test_digits_end_to_end(tmp_path):
+    """Eight epochs of the README's first command, at a higher learning rate."""
+    config = digits_config.get_config()
+    config.num_epochs, config.batch_size = 8, 64
+    config.eval.every_epochs, config.eval.kmeans_runs = 0, 3
+    row = train.train(config, tmp_path)
+    rows = metrics.read(tmp_path)
+    assert row["train/loss"] < rows[0]["train/loss"]
+    assert row["scs/purity"] > 0.9
+    assert row["eval/knn_accuracy"] > 0.96
+    assert row["eval/kmeans_acc"] > row["eval/kmeans_acc_pixels"] + 0.05
+
+
+def test_a_finished_run_started_again_trains_nothing(finished, monkeypatch):
+    before = restored(finished)
+    monkeypatch.setattr(steps, "train_step", None)
+    result = train.train(small_config(num_epochs=3), finished)
+    assert result == metrics.read(finished)[-1]
+    assert len(metrics.read(finished)) == 3
+    assert_same_state(restored(finished), before)
+
+
+@pytest.mark.parametrize("every_epochs", [1, 2])
+def test_interrupted_and_resumed_equals_uninterrupted(
+    finished, tmp_path, monkeypatch, every_epochs
+):
+    config = small_config(num_epochs=3, **{"checkpoint.every_epochs": every_epochs})
+
+    class Interrupted(Exception):
+        pass
+
+    run_epoch = train.EpochRunner.__call__
+
+    def interrupted(self, state, groups, epoch):
+        result = run_epoch(self, state, groups, epoch)
+        if epoch == 2:  # after two epochs and the training of the third
+            raise Interrupted
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train.EpochRunner, "__call__", interrupted)
+        with pytest.raises(Interrupted):
+            train.train(config, tmp_path)
+    assert [row["epoch"] for row in metrics.read(tmp_path)] == [1, 2]
+    train.train(config, tmp_path)
+    assert_same_state(restored(tmp_path), restored(finished))
+    assert without_clock(metrics.read(tmp_path)) == without_clock(metrics.read(finished))
+
+
+def test_resuming_goes_back_to_the_checkpoint_where_later_rows_have_none(
+    finished, tmp_path, monkeypatch
+):
+    config = small_config(num_epochs=3, **{"checkpoint.every_epochs": 2})
+    find_groups = train.find_groups
+
+    def interrupted(*args):
+        if args[-1] == 1:  # one epoch done, none saved
+            raise KeyboardInterrupt
+        return find_groups(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "find_groups", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train.train(config, tmp_path)
+    assert [row["epoch"] for row in metrics.read(tmp_path)] == [1]
+    train.train(config, tmp_path)
+    assert [row["epoch"] for row in metrics.read(tmp_path)] == [1, 2, 3]
+    assert_same_state(restored(tmp_path), restored(finished))
+
+
+def test_labels_never_reach_training(finished, tmp_path, monkeypatch):
+    load = train.data.load
+
+    def scrambled(config):
+        dataset = load(config)
+        for images in dataset:
+            images.labels = np.random.default_rng(5).permutation(images.labels)
+        return dataset
+
+    monkeypatch.setattr(train.data, "load", scrambled)
+    train.train(small_config(num_epochs=3), tmp_path)
+    assert_same_state(restored(tmp_path), restored(finished))
+    knn = [metrics.read(w)[-1]["eval/knn_accuracy"] for w in (finished, tmp_path)]
+    assert knn[1] < 0.25 < 0.4 < knn[0]  # they did reach the evaluation
+
+
+def test_streamed_images_train_the_same_encoder(finished, tmp_path):
+    train.train(small_config(num_epochs=3, **{"dataset.max_resident_gib": 0.0}), tmp_path)
+    streamed, resident = restored(tmp_path), restored(finished)
+    for name in resident:
+        np.testing.assert_allclose(streamed[name], resident[name], atol=1e-5, err_msg=name)
+
+
+def test_nothing_is_compiled_after_the_first_epoch(tmp_path, monkeypatch):
+    compiled = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda name, *_, **__: compiled.append(name) if "backend_compile" in name else None
+    )
+    at_epoch = []
+    write = metrics.MetricWriter.write
+    monkeypatch.setattr(
+        metrics.MetricWriter,
+        "write",
+        lambda *args: (at_epoch.append(len(compiled)), write(*args)),
+    )
+    train.train(small_config(num_epochs=4, **{"eval.every_epochs": 1}), tmp_path)
+    assert at_epoch[0] > 0
+    assert at_epoch[0] == at_epoch[1] == at_epoch[2]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"grouping.kind": "neighbors", "grouping.num_neighbors": 10},
+        {"grouping.kind": "singleton", "loss.hpe": "none"},
+        {"grouping.features": "embed", "loss.hpe": "cosine"},
+        {"grouping.cyclic": False, "loss.stop_gradient": True},
+        {"grouping.max_size": None, "memory.init": "random"},
+    ],
+    ids=lambda overrides: ",".join(f"{k}={v}" for k, v in overrides.items()),
+)
+def test_every_kind_of_group_trains_its_own_way(finished, tmp_path, overrides):
+    row = train.train(small_config(**overrides), tmp_path)
+    assert np.isfinite(row["train/loss"])
+    assert row["train/loss"] != metrics.read(finished)[1]["train/loss"]
+    groups = {k: v for k, v in restored(tmp_path).items() if "groups" in k}
+    expected = {"singleton": 0.0, "neighbors": 1.0}.get(overrides.get("grouping.kind"))
+    if expected is not None:
+        assert row["scs/coverage"] == expected
+    if overrides.get("grouping.kind") == "neighbors":
+        assert row["scs/mean_size"] == 11
+        assert any(v.shape == (300, 11) for v in groups.values())
+    if "grouping.max_size" in overrides:
+        assert row["scs/max_size"] > 10
+    if overrides.get("loss.hpe") == "none":
+        assert row["train/loss_hpe"] == 0
+
+
+def test_a_trained_model_embeds_images_of_any_size(finished, rng):
+    model = pad_jax.load(finished)
+    assert model.epoch == 3
+    images = np.round(load_digits().images[:5] * 255 / 16).astype(np.uint8)
+    embeddings = model.embed(images)
+    assert embeddings.shape == (5, 128)
+    assert embeddings.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, rtol=1e-5)
+    resized = np.stack([Image.fromarray(x).resize((16, 16), 2) for x in images])
+    np.testing.assert_allclose(model.embed(resized), embeddings, atol=1e-5)
+    assert model.embed(images[:0]).shape == (0, 128)
+    with pytest.raises(ValueError, match="float64"):
+        model.embed(images / 255)
+
+
+def test_evaluating_alone_gives_the_figures_of_the_run(finished):
+    figures = train.evaluate(small_config(num_epochs=3), finished)
+    last = metrics.read(finished)[-1]
+    assert figures == {k: v for k, v in last.items() if k.startswith("eval/") or k == "epoch"}
+
+
+def test_results_do_not_depend_on_the_evaluation_batch(finished):
+    one = train.evaluate(small_config(**{"eval.batch_size": 7}), finished)
+    two = train.evaluate(small_config(**{"eval.batch_size": 1000}), finished)
+    assert one == pytest.approx(two, abs=1e-6)
+
+
+def test_another_config_in_the_same_folder_is_refused(finished):
+    with pytest.raises(InputError, match=r"loss.temperature was 0.1 and is now 0.2.*--workdir"):
+        train.train(small_config(num_epochs=3, **{"loss.temperature": 0.2}), finished)
+    assert len(metrics.read(finished)) == 3
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"batch_size": 301}, "batch_size=301 .* only 300 images"),
+        ({"grouping.num_neighbors": 300}, "grouping.num_neighbors=300 .* use 1 to 299"),
+        ({"grouping.kind": "groups"}, "grouping.kind='groups' .* scs, neighbors, singleton"),
+        ({"grouping.max_size": 1}, "grouping.max_size=1"),
+        ({"loss.hpe": "mse"}, "loss.hpe='mse'"),
+        ({"loss.temperature": 0.0}, "loss.temperature=0.0"),
+        ({"num_epochs": 0}, "num_epochs=0"),
+        ({"model.name": "vgg"}, "model.name='vgg'"),
+    ],
+)
+def test_values_that_cannot_work(tmp_path, overrides, message):
+    with pytest.raises(InputError, match=message):
+        train.train(small_config(**overrides), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_batches_must_divide_over_the_devices():
+    with pytest.raises(InputError, match="there are 8 devices; use a multiple"):
+        run_files.check_config(small_config(batch_size=60), 300, num_devices=8)
+
+
+def test_no_checkpoint(tmp_path):
+    for folder in ("nowhere", "."):
+        with pytest.raises(InputError, match="holds no run"):
+            pad_jax.load(tmp_path / folder)
+
+
+def test_state_goes_to_the_devices_and_back(unit_rows):
+    host = train_state.TrainState(
+        step=np.int32(3),
+        params={"w": np.ones((2, 2), np.float32)},
+        batch_stats={},
+        opt_state=(),
+        memory=unit_rows(7, 4),
+        groups=subgraphs.singletons(7),
+    )
+    back = train_state.to_host(train_state.to_devices(host))
+    for a, b in zip(jax.tree.leaves(host), jax.tree.leaves(back), strict=True):
+        np.testing.assert_array_equal(a, b)
