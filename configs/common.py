@@ -1,11 +1,15 @@
-"""The paper's single setting (Huang et al., "Unsupervised Deep Learning via Affinity Diffusion",
-AAAI 2020), which every config of this folder starts from.
+"""The paper's single setting, which every config of this folder starts from.
 
+Huang, Dong, Gong, Zhu: Unsupervised Deep Learning via Affinity Diffusion. AAAI 2020.
 What the paper does not give is marked as our choice, with its origin.
 """
 
-from ml_collections import ConfigDict
-from ml_collections.config_dict import placeholder
+from ml_collections import ConfigDict, FieldReference
+
+
+def optional(value):
+    """A field that may also be None, from the command line too."""
+    return FieldReference(value, field_type=object)
 
 
 def get_config() -> ConfigDict:
@@ -19,9 +23,9 @@ def get_config() -> ConfigDict:
     config.dataset.root = ""  # npz: the file; folder: the folder; TFDS: its data_dir
     config.dataset.train_split = "train"  # several with a +: "train+test"
     config.dataset.test_split = "test"  # "" for none: kNN then leaves one training image out
-    config.dataset.max_images = placeholder(int)  # this many training images at random; None: all
-    config.dataset.image_size = placeholder(int)  # px; resize and crop to a square; None: as they are
-    config.dataset.channels = placeholder(int)  # 1 grey, 3 RGB; None: as the first image is
+    config.dataset.max_images = optional(None)  # this many training images at random; None: all
+    config.dataset.image_size = optional(None)  # px; resize and crop to a square; None: as they are
+    config.dataset.channels = optional(None)  # 1 grey, 3 RGB; None: as the first image is
     config.dataset.strict = False  # stop at an image that cannot be decoded, instead of skipping it
     config.dataset.max_resident_gib = 4.0  # larger sets are streamed, not kept on the devices
 
@@ -45,7 +49,7 @@ def get_config() -> ConfigDict:
     config.grouping.kind = "scs"  # scs, neighbors (Table 3, with num_neighbors 10), singleton
     config.grouping.features = "memory"  # embed: Eq 1 to the letter, one more pass an epoch
     config.grouping.num_neighbors = 5  # k of Eq 1
-    config.grouping.max_size = 10  # s, the scale threshold; None: no limit
+    config.grouping.max_size = optional(10)  # s, the scale threshold; None: no limit
     config.grouping.cyclic = True  # False: without the cyclic constraint (Table 4)
 
     config.loss = ConfigDict()

@@ -44,9 +44,10 @@ def pad_loss(
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """L_pad = L_scs + hpe_weight * L_hpe (Eq 5), the mean over the batch.
 
-    Inside a pmap, ``embeddings``, ``positive_embeddings`` and ``index`` are the device's part of the
-    batch, ``memory``, ``group_id`` and ``members`` its shard of the rows (equally many on each
-    device, in order), and the loss is the mean over the device's part. No gradient flows into the memory.
+    Inside a pmap, ``embeddings``, ``positive_embeddings`` and ``index`` are the device's part of
+    the batch, ``memory``, ``group_id`` and ``members`` its shard of the rows (equally many on each
+    device, in order), and the loss is the mean over the device's part. No gradient flows into the
+    memory.
 
     Args:
       embeddings: float32 [B, D], unit rows.
@@ -56,8 +57,8 @@ def pad_loss(
       index: int32 [B], the memory row of each sample.
       temperature: tau.
       hpe_weight: lambda.
-      hpe: the design of hard positive enhancement: "kl" (Eq 4), "cosine" (1 - x . x', Table 5's FCS)
-        or "none".
+      hpe: the design of hard positive enhancement: "kl" (Eq 4), "cosine" (1 - x . x', the FCS of
+        Table 5) or "none".
       stop_gradient: whether L_hpe treats the hard positive as a constant.
       members: int32 [N, m] or None. Where groups are no partition, the rows of C(i) for each row i,
         filled up with -1; ``group_id`` then only marks the padding.
@@ -199,7 +200,7 @@ def _scan_chunks(settings, body, init, rows):
         return body(init, _Chunk(rows.memory, rows.group_id, device_row))[0]
 
     def step(accumulated, first):
-        # The last chunk starts early enough to be whole; rows the one before it has seen do not count.
+        # The last chunk starts early enough to be whole; rows seen before do not count again.
         start = jnp.minimum(first, n - c)
         group_id = lax.dynamic_slice_in_dim(rows.group_id, start, c)
         group_id = jnp.where(start + jnp.arange(c) < first, -1, group_id)
@@ -210,7 +211,7 @@ def _scan_chunks(settings, body, init, rows):
 
 
 def _chunk_logits(settings, x, positive, rows, chunk):
-    """Logits [B, c] of both views, -inf at padding, and whether each row is in the sample's group."""
+    """Logits [B, c] of both views, -inf at padding, and who is in the sample's group."""
     valid = chunk.group_id >= 0
 
     def logits(v):

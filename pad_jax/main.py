@@ -2,6 +2,7 @@
 
 import logging
 import pathlib
+import re
 import sys
 
 from absl import app, flags
@@ -33,6 +34,21 @@ def main(argv: list[str]) -> None:
     print(metrics.results_table(run(_CONFIG.value, workdir)))
 
 
+def _parse_flags(argv: list[str]) -> list[str]:
+    try:
+        rest = flags.FLAGS(argv)
+        if _CONFIG.value is None:
+            raise InputError("--config is missing; give one, such as --config=configs/digits.py")
+        return rest
+    except OSError:
+        raise InputError("--config names no config; they are in the folder configs") from None
+    except (AttributeError, KeyError) as error:  # a misspelt field, in several lines and quotes
+        words = re.sub(r"\\n|['\"\\]", " ", str(error)).split()
+        raise InputError(f"the config has no field {' '.join(words)}") from None
+    except (flags.Error, SyntaxError, TypeError, ValueError) as error:
+        raise InputError(" ".join(str(error).split())) from None
+
+
 def _log_to_stderr() -> None:
     """Shows what this project logs; of the libraries only warnings."""
     absl_logging.set_verbosity(absl_logging.WARNING)
@@ -47,7 +63,7 @@ def _log_to_stderr() -> None:
 def run() -> None:
     """Runs ``main``; bad input ends in one line on standard error and exit status 2."""
     try:
-        app.run(main)
+        app.run(main, flags_parser=_parse_flags)
     except InputError as error:
         print(f"pad_jax: {error}", file=sys.stderr)
         sys.exit(2)

@@ -44,7 +44,7 @@ def nearest_neighbors(features: np.ndarray | jax.Array, k: int) -> tuple[np.ndar
     jax.pmap, axis_name=parallel.AXIS, in_axes=(0, None), static_broadcasted_argnums=2
 )
 def _search(queries, features, k):
-    """queries [n, D] of this device, features [N, D] -> indices and similarities [n, k]."""
+    """Queries [n, D] of this device, features [N, D] -> indices and similarities [n, k]."""
     n, dim = queries.shape
     first = lax.axis_index(parallel.AXIS) * n
     block = max(1, min(n, _BLOCK // len(features)))

@@ -29,7 +29,7 @@ def shard(x: np.ndarray) -> jax.Array:
 
 
 def shard_rows(x: np.ndarray, fill: int = 0) -> jax.Array:
-    """Divides rows over the devices in order, padded with ``fill``: [N, ...] -> [devices, n, ...]."""
+    """Divides rows over the devices in order, padded: [N, ...] -> [devices, n, ...]."""
     devices = jax.device_count()
     n = -(-len(x) // devices)
     padding = np.full((devices * n - len(x), *x.shape[1:]), fill, x.dtype)
@@ -87,7 +87,10 @@ def local_rows(index: jax.Array, num_rows: int, axis_name: str | None = AXIS) ->
 
 
 def lookup(table: jax.Array, index: jax.Array, axis_name: str | None = AXIS) -> jax.Array:
-    """Rows of an integer table divided over the devices, the same index on each: [n, ...], [B] -> [B, ...]."""
+    """Rows of an integer table divided over the devices, for an index that is the same on each.
+
+    [n, ...], [B] -> [B, ...]
+    """
     if axis_name is None:
         return table[index]
     row = local_rows(index, table.shape[0], axis_name)

@@ -1,4 +1,4 @@
-"""What the program sets of JAX for its user, in one place, and only where the user has set nothing."""
+"""What the program sets of JAX for its user, and only where the user has set nothing."""
 
 import importlib.metadata
 import os
@@ -16,8 +16,8 @@ def configure() -> None:
     """Sets XLA's CPU flags and a compilation cache; to be called before JAX runs anything.
 
     XLA_FLAGS is added to only if it says nothing of the CPU. The cache lies in
-    ``$XDG_CACHE_HOME/pad_jax`` (``~/.cache/pad_jax``) unless JAX_COMPILATION_CACHE_DIR names another
-    folder; set that to an empty string for none.
+    ``$XDG_CACHE_HOME/pad_jax`` (``~/.cache/pad_jax``) unless JAX_COMPILATION_CACHE_DIR names
+    another folder; set that to an empty string for none.
     """
     version = tuple(int(part) for part in importlib.metadata.version("jaxlib").split(".")[:3])
     flags = os.environ.get("XLA_FLAGS", "")

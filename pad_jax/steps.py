@@ -96,9 +96,7 @@ def train_step(
         params=optax.apply_updates(state.params, updates),
         batch_stats=batch_stats,
         opt_state=opt_state,
-        memory=memory.refresh(
-            state.memory, index, embeddings, settings.memory_rate, parallel.AXIS
-        ),
+        memory=memory.refresh(state.memory, index, embeddings, settings.memory_rate, parallel.AXIS),
     )
     return new_state, metrics
 

@@ -25,13 +25,14 @@ from pad_jax import (
 )
 from pad_jax import memory as memory_lib
 from pad_jax.checkpoints import Checkpoints
+from pad_jax.checks import check_config, check_size
 from pad_jax.data.augmentation import Augmentation
 from pad_jax.data.batches import epoch_plan, split_over_devices
 from pad_jax.data.images import Images, ResidentImages
 from pad_jax.embedding import Embedder
 from pad_jax.errors import InputError
 from pad_jax.evaluate import Evaluation
-from pad_jax.run_files import check_config, claim_workdir
+from pad_jax.run_files import claim_workdir
 from pad_jax.train_state import TrainState
 
 _log = logging.getLogger(__name__)
@@ -47,9 +48,10 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
     Raises:
       InputError: where the config or the data cannot be used.
     """
-    dataset = data.load(config.dataset)
-    check_config(config, len(dataset.train), jax.device_count())
+    check_config(config, jax.device_count())
     encoder = models.create(**config.model)
+    dataset = data.load(config.dataset)
+    check_size(config, len(dataset.train))
     claim_workdir(workdir, config, dataset)
     checkpoints = Checkpoints(workdir, config.checkpoint.keep)
     first_epoch = checkpoints.latest_epoch() or 0
@@ -91,7 +93,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
 
 
 def evaluate(config: ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
-    """Evaluates the newest checkpoint in ``workdir``, of a run with this config or another data set.
+    """Evaluates the newest checkpoint in ``workdir`` on the data set of ``config``.
 
     Returns:
       A row of metrics.
@@ -114,7 +116,7 @@ def evaluate(config: ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
 
 
 def learning_rate_schedule(config: ConfigDict, num_images: int) -> optax.Schedule:
-    """The learning rate by step: ``learning_rate`` x batch_size / 128, decayed at shares of the run."""
+    """The learning rate by step: scaled by batch_size / 128, decayed at shares of the run."""
     optimizer = config.optimizer
     total = config.num_epochs * (num_images // config.batch_size)
     boundaries = np.round(np.multiply(optimizer.decay_at, total)).astype(np.int32)
@@ -158,7 +160,7 @@ def init_state(
 def find_groups(
     config: ConfigDict, state: TrainState, embed: Embedder, images: Images, epoch: int
 ) -> tuple[subgraphs.Groups, dict[str, float]]:
-    """Builds the affinity graph (Eq 1) and searches it for groups (Fig 3), with their statistics."""
+    """Builds the affinity graph (Eq 1) and searches it for groups (Fig 3); both with statistics."""
     grouping = config.grouping
     start = time.perf_counter()
     if grouping.features == "embed":

@@ -1,4 +1,4 @@
-"""The functional state of training: all that a step reads and writes, and that a checkpoint holds."""
+"""The functional state of training: what a step reads and writes, and a checkpoint holds."""
 
 from typing import Any
 

@@ -10,6 +10,7 @@ import pytest
 from pad_jax.data import augmentation
 from pad_jax.data.augmentation import Augmentation, normalize, view_keys
 
+
 @pytest.fixture
 def image(rng):
     return rng.integers(0, 256, (20, 28, 3), np.uint8)

@@ -148,7 +148,8 @@ def test_extreme_temperature_stays_finite(case):
     in_group = group_id[index][:, None] == group_id
     exact = as_float64(x, positive, memory)
     assert np.isfinite(naive_loss(*exact, in_group, 0.005, 0.8, "none")[0])
-    assert np.isfinite(loss) and np.all(np.isfinite(gradient))
+    assert np.isfinite(loss)
+    assert np.all(np.isfinite(gradient))
 
 
 def test_no_gradient_into_the_memory_and_stop_gradient(case):

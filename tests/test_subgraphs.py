@@ -108,7 +108,32 @@ def test_pinned_result():
     """P4 across machines and versions: computed once and written down."""
     rng = np.random.default_rng(7)
     neighbors = (np.arange(24)[:, None] + rng.integers(-3, 4, (24, 3))) % 24
-    expected = [0, 1, 2, 2, 2, 5, 2, 2, 8, 9, 10, 11, 11, 11, 11, 15, 11, 17, 18, 18, 18, 18, 22, 23]
+    expected = [
+        0,
+        1,
+        2,
+        2,
+        2,
+        5,
+        2,
+        2,
+        8,
+        9,
+        10,
+        11,
+        11,
+        11,
+        11,
+        15,
+        11,
+        17,
+        18,
+        18,
+        18,
+        18,
+        22,
+        23,
+    ]
     assert strongly_connected_subgraphs(neighbors, 5, seed=(3, 1)).tolist() == expected
 
 

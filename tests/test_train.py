@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 
 import pad_jax
 from configs import digits as digits_config
-from pad_jax import checkpoints, metrics, run_files, steps, subgraphs, train, train_state
+from pad_jax import checkpoints, checks, metrics, steps, subgraphs, train, train_state
 from pad_jax.errors import InputError
 
 
@@ -251,14 +251,18 @@ def test_another_config_in_the_same_folder_is_refused(finished):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"batch_size": 301}, "batch_size=301 .* only 300 images"),
-        ({"grouping.num_neighbors": 300}, "grouping.num_neighbors=300 .* use 1 to 299"),
+        ({"batch_size": 301}, "batch_size=301 .* has 300 images"),
+        ({"grouping.num_neighbors": 300}, "grouping.num_neighbors=300 .* has 300 images"),
         ({"grouping.kind": "groups"}, "grouping.kind='groups' .* scs, neighbors, singleton"),
         ({"grouping.max_size": 1}, "grouping.max_size=1"),
         ({"loss.hpe": "mse"}, "loss.hpe='mse'"),
         ({"loss.temperature": 0.0}, "loss.temperature=0.0"),
         ({"num_epochs": 0}, "num_epochs=0"),
         ({"model.name": "vgg"}, "model.name='vgg'"),
+        ({"dataset.channels": 4}, "dataset.channels=4"),
+        ({"dataset.max_images": 2.5}, "dataset.max_images=2.5"),
+        ({"checkpoint.keep": 0}, "checkpoint.keep=0"),
+        ({"memory.rate": 1.5}, "memory.rate=1.5"),
     ],
 )
 def test_values_that_cannot_work(tmp_path, overrides, message):
@@ -269,7 +273,7 @@ def test_values_that_cannot_work(tmp_path, overrides, message):
 
 def test_batches_must_divide_over_the_devices():
     with pytest.raises(InputError, match="there are 8 devices; use a multiple"):
-        run_files.check_config(small_config(batch_size=60), 300, num_devices=8)
+        checks.check_config(small_config(batch_size=60), num_devices=8)
 
 
 def test_no_checkpoint(tmp_path):

@@ -26,7 +26,7 @@ class Augmentation:
     flip: bool = True
 
     def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
-        """One augmented view: key, uint8 [H, W, C] -> float32 [H, W, C], normalised as ``normalize`` does."""
+        """One augmented view: key, uint8 [H, W, C] -> float32 [H, W, C] as ``normalize`` has it."""
         keys = jax.random.split(key, 4)
         x = image.astype(jnp.float32) / 255
         x = _random_resized_crop(keys[0], x, self.crop_scale, self.flip)
@@ -49,7 +49,7 @@ def view_keys(seed: int, epoch: jax.Array, index: jax.Array, view: int) -> jax.A
 
 
 def _random_resized_crop(key, image, scale, flip):
-    """Random area in ``scale``, random aspect ratio in 3/4 to 4/3, resized to the image's own size."""
+    """Random area in ``scale``, random aspect ratio in 3/4 to 4/3, resized to the whole size."""
     height, width = image.shape[:2]
     k_area, k_ratio, k_y, k_x, k_flip = jax.random.split(key, 5)
     area = jax.random.uniform(k_area, minval=scale[0], maxval=scale[1]) * (height * width)

@@ -4,8 +4,6 @@ import jax
 import numpy as np
 
 
-
-
 def epoch_plan(num_images: int, batch_size: int, seed: int, epoch: int) -> np.ndarray:
     """A new permutation of the rows, its ragged rest dropped: int32 [steps, batch_size]."""
     steps = num_images // batch_size

@@ -1,4 +1,4 @@
-"""A folder of images: ``split/class/file`` as torchvision's ImageFolder has it, or any part of that."""
+"""A folder of images: ``split/class/file`` as in torchvision's ImageFolder, or a part of that."""
 
 import os
 import pathlib
@@ -29,7 +29,9 @@ class FolderSource:
             raise InputError("dataset.root is not set; give the folder with your images")
         folder = pathlib.Path(root).expanduser()
         if not folder.is_dir():
-            raise InputError(f"dataset.root={root!r} is not a folder; give the one with your images")
+            raise InputError(
+                f"dataset.root={root!r} is not a folder; give the one with your images"
+            )
         if (folder / split).is_dir():
             folder /= split
         elif split != "train":

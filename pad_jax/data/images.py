@@ -95,15 +95,14 @@ def prepare(
       image_size: side of the square images are resized to, the longer side cropped at its ends;
         None where all have one shape already.
       channels: 1 or 3, to which images are converted; None for the first image's own.
-      strict: whether an image that cannot be decoded stops the run; else it is reported and left out.
+      strict: whether an image that cannot be decoded stops the run; else it is reported and
+        left out.
       max_resident_bytes: the largest set that is held as one array.
 
     Raises:
       InputError: for an unreadable image with ``strict``, images of several shapes without
         ``image_size``, and a source without a readable image.
     """
-    if channels not in (None, 1, 3):
-        raise InputError(f"dataset.channels={channels} is not possible; use 1 (grey) or 3 (RGB)")
     shape = _common_shape(source, image_size, channels)
     resident = len(source) * np.prod(shape) <= max_resident_bytes
     array = np.empty((len(source) if resident else 0, *shape), np.uint8)
@@ -133,7 +132,7 @@ def prepare(
     for failure in unreadable:
         if strict:
             raise InputError(
-                f"cannot decode {failure}; mend or remove it, or set dataset.strict=False to skip it"
+                f"cannot decode {failure}; mend or remove it, or skip it by dataset.strict=False"
             )
         _log.warning("Skipped, cannot be decoded: %s", failure)
     if unreadable:

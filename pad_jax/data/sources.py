@@ -104,7 +104,7 @@ def npz(path: str, split: str) -> ArraySource:
                 f"{path}: there is no x_{split}; the arrays are: {', '.join(arrays.files)}"
             )
         images = arrays[f"x_{split}"]
-        labels = arrays[f"y_{split}"] if f"y_{split}" in arrays else None
+        labels = arrays.get(f"y_{split}")
     if images.ndim == 3:
         images = images[..., None]
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):

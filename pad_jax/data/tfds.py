@@ -23,7 +23,9 @@ class TfdsSource:
         try:
             builder = tfds.builder(name, data_dir=root or None, file_format="array_record")
             if "image" not in builder.info.features:
-                raise InputError(f"dataset.name={name!r} has no feature 'image'; use a set of images")
+                raise InputError(
+                    f"dataset.name={name!r} has no feature 'image'; use a set of images"
+                )
             if not builder.data_path.exists():
                 builder.download_and_prepare(file_format="array_record")
             self._examples = builder.as_data_source(split)

@@ -45,7 +45,7 @@ def labelled(
     test: np.ndarray | None = None,
     test_labels: np.ndarray | None = None,
 ) -> Features:
-    """Features of the images with a known class only: rows of features [N, ...] with label -1 go."""
+    """Features, flattened from [N, ...] to [N, D], of the images whose label is not -1."""
 
     def known(features, labels):
         if features is None or not (labels >= 0).any():

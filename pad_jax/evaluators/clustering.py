@@ -53,7 +53,7 @@ class Clustering:
 
 
 def clustering_accuracy(labels: np.ndarray, clusters: np.ndarray) -> float:
-    """Share of samples in the class their cluster is matched to, one cluster a class, at best (ACC).
+    """Share of samples in the class their cluster is matched to, under the best matching (ACC).
 
     Args:
       labels: integers [N] >= 0, the classes.

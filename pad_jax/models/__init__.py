@@ -24,7 +24,7 @@ def create(
 
     Args:
       name: which encoder.
-      stem: "small" for images of 28 to 32 px, "standard" for 224 px; ``tiny`` has only the small one.
+      stem: "small" for images of 28 to 32 px, "standard" for 224 px; ``tiny`` has the small one.
       embedding_dim: size of the embedding.
       dtype: "float32" or "bfloat16", the type of the activations.
 

@@ -19,14 +19,14 @@ def batch_norm(train: bool, dtype: Any, **kwargs) -> nn.BatchNorm:
         use_running_average=not train,
         momentum=BATCH_NORM_MOMENTUM,
         axis_name=AXIS if train else None,
-        use_fast_variance=False,  # E[x^2] - E[x]^2 magnifies rounding, and so device counts
+        use_fast_variance=False,  # E[x^2] - E[x]^2 would magnify rounding
         dtype=dtype,
         **kwargs,
     )
 
 
 def max_pool_2x2(x: jax.Array) -> jax.Array:
-    """Max over non-overlapping 2x2 windows, odd sides padded: [B, H, W, C] -> [B, ceil(H/2), ceil(W/2), C].
+    """Max over non-overlapping 2x2 windows: [B, H, W, C] -> [B, ceil(H/2), ceil(W/2), C].
 
     The same as ``nn.max_pool`` with padding "SAME", whose gradient (select-and-scatter) is slow.
     """
@@ -46,7 +46,7 @@ def l2_normalize(x: jax.Array, epsilon: float = 1e-12) -> jax.Array:
 
 
 def embedding_head(x: jax.Array, embedding_dim: int, dtype: Any) -> jax.Array:
-    """Linear map to the embedding, L2-normalised in float32: [B, F] -> float32 [B, embedding_dim]."""
+    """Linear map, L2-normalised in float32: [B, F] -> float32 [B, embedding_dim]."""
     x = nn.Dense(embedding_dim, dtype=dtype, name="embedding")(x)
     return l2_normalize(x.astype(jnp.float32))
 

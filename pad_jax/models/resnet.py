@@ -27,7 +27,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions and a shortcut: [B, h, w, c] -> [B, h/stride, w/stride, 4 width]."""
+    """1x1, 3x3, 1x1 convolutions, shortcut: [B, h, w, c] -> [B, h/stride, w/stride, 4 width]."""
 
     width: int
     stride: int
@@ -45,7 +45,7 @@ class Bottleneck(nn.Module):
 
 
 def _add_shortcut(x: jax.Array, y: jax.Array, stride: int, train: bool, dtype: Any) -> jax.Array:
-    # The last scale of a block starts at zero: every block begins as the identity (Goyal et al. 2017).
+    # The last scale starts at zero: every block begins as the identity (Goyal et al. 2017).
     y = layers.batch_norm(train, dtype, scale_init=nn.initializers.zeros)(y)
     if x.shape != y.shape:
         x = layers.conv(y.shape[-1], (1, 1), stride, dtype=dtype, name="shortcut")(x)
@@ -77,7 +77,8 @@ class ResNet(nn.Module):
 
         Returns:
           "conv1" (the stem) and "conv2" ... "conv5" (the four stages): [B, h, w, c];
-          "fc": [B, c], conv5 averaged over its map; "embedding": float32 [B, embedding_dim], unit rows.
+          "fc": [B, c], conv5 averaged over its map; "embedding": float32 [B, embedding_dim], unit
+          rows.
         """
         x = images.astype(self.dtype)
         if self.stem == "small":

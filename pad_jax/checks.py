@@ -1,0 +1,75 @@
+"""Finds config values that cannot work, before anything is computed."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from pad_jax.errors import InputError
+
+_Rule = tuple[Callable[[Any], bool], str]  # whether a value can be used, and what to use instead
+
+
+def check_config(config: ConfigDict, num_devices: int) -> None:
+    """Checks what can be checked without the data.
+
+    Raises:
+      InputError: naming the field and what to change.
+    """
+    for field, rule in {
+        "num_epochs": _at_least(1),
+        "batch_size": _at_least(1),
+        "dataset.max_images": _none_or_at_least(1),
+        "dataset.image_size": _none_or_at_least(1),
+        "dataset.channels": (lambda v: v in (None, 1, 3), "use 1 (grey), 3 (RGB) or None"),
+        "grouping.kind": _one_of("scs", "neighbors", "singleton"),
+        "grouping.features": _one_of("memory", "embed"),
+        "grouping.num_neighbors": _at_least(1),
+        "grouping.max_size": _none_or_at_least(2),
+        "memory.init": _one_of("embed", "random"),
+        "memory.rate": (lambda v: 0 <= v <= 1, "use 0 to 1"),
+        "loss.hpe": _one_of("kl", "cosine", "none"),
+        "loss.temperature": (lambda v: v > 0, "use more than 0, such as 0.1"),
+        "checkpoint.every_epochs": _at_least(1),
+        "checkpoint.keep": _at_least(1),
+        "eval.every_epochs": _at_least(0),
+        "eval.batch_size": _at_least(1),
+        "eval.kmeans_runs": _at_least(1),
+        "eval.knn_neighbors": _at_least(1),
+    }.items():
+        _require(config, field, rule)
+    devices = f"there are {num_devices} devices; use a multiple"
+    _require(config, "batch_size", (lambda v: v % num_devices == 0, devices))
+
+
+def check_size(config: ConfigDict, num_images: int) -> None:
+    """Checks that nothing asks for more training images than there are.
+
+    Raises:
+      InputError: naming the field and what to change.
+    """
+    images = f"the data set has {num_images} images; use fewer, or more images"
+    _require(config, "grouping.num_neighbors", (lambda v: v < num_images, images))
+    _require(config, "batch_size", (lambda v: v <= num_images, images))
+
+
+def _require(config: ConfigDict, field: str, rule: _Rule) -> None:
+    value = config
+    for part in field.split("."):
+        value = value[part]
+    can_be_used, hint = rule
+    if not can_be_used(value):
+        raise InputError(f"{field}={value!r} cannot be used; {hint}")
+
+
+def _one_of(*values: str) -> _Rule:
+    return (lambda v: v in values), f"use one of: {', '.join(values)}"
+
+
+def _at_least(least: int) -> _Rule:
+    return (lambda v: type(v) is int and v >= least), f"use {least} or more"
+
+
+def _none_or_at_least(least: int) -> _Rule:
+    valid, hint = _at_least(least)
+    return (lambda v: v is None or valid(v)), f"{hint}, or None"
