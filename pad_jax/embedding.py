@@ -27,15 +27,18 @@ class Embedder:
 
     def __call__(self, variables: Any, images: Images) -> dict[str, np.ndarray]:
         """Features by name, float32 [N, ...] each, in the order of the rows."""
-        batches = images.batches(ordered_plan(len(images), self._batch_size))
+        plan = split_over_devices(ordered_plan(len(images), self._batch_size), axis=1)
+        own = parallel.own_slices(plan).swapaxes(0, 1)  # [batches, own devices, b]
+        batches = images.batches(own.reshape(len(own), -1))
         rows, waiting = [], None
         for batch in batches:
             # One batch ahead: the devices work while the host fetches the last one's features.
-            features = self._step(variables, parallel.shard(split_over_devices(batch)))
+            batch = batch.reshape(*own.shape[1:], *images.shape)
+            features = self._step(variables, batch)
             if waiting is not None:
-                rows.append(parallel.fetch(waiting))
+                rows.append(parallel.fetch_shards(waiting))
             waiting = features
-        rows.append(parallel.fetch(waiting))
+        rows.append(parallel.fetch_shards(waiting))
         return jax.tree.map(
             lambda *x: np.concatenate([v.reshape(-1, *v.shape[2:]) for v in x])[: len(images)],
             *rows,

@@ -5,6 +5,7 @@ import pathlib
 import re
 import sys
 
+import jax
 from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import config_flags
@@ -21,17 +22,25 @@ _WORKDIR = flags.DEFINE_string(
 _MODE = flags.DEFINE_enum(
     "mode", "train", ("train", "evaluate"), "Train, or evaluate the newest checkpoint."
 )
+_DISTRIBUTED = flags.DEFINE_bool(
+    "distributed", False, "One of several processes, as on a TPU pod or under Slurm."
+)
 
 
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise InputError(f"{argv[1]!r} is no flag; flags are written --name=value")
-    _log_to_stderr()
     runtime.configure()
+    if _DISTRIBUTED.value:
+        jax.distributed.initialize()
+    is_first = jax.process_index() == 0
+    _log_to_stderr(logging.INFO if is_first else logging.WARNING)
     name = pathlib.Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
     workdir = pathlib.Path(_WORKDIR.value or f"runs/{name}").expanduser()
     run = train.train if _MODE.value == "train" else train.evaluate
-    print(metrics.results_table(run(_CONFIG.value, workdir)))
+    results = run(_CONFIG.value, workdir)
+    if is_first:
+        print(metrics.results_table(results))
 
 
 def _parse_flags(argv: list[str]) -> list[str]:
@@ -49,13 +58,13 @@ def _parse_flags(argv: list[str]) -> list[str]:
         raise InputError(" ".join(str(error).split())) from None
 
 
-def _log_to_stderr() -> None:
+def _log_to_stderr(level: int) -> None:
     """Shows what this project logs; of the libraries only warnings."""
     absl_logging.set_verbosity(absl_logging.WARNING)
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("pad_jax")
-    logger.setLevel(logging.INFO)
+    logger.setLevel(level)
     logger.addHandler(handler)
     logger.propagate = False
 

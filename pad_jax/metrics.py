@@ -6,6 +6,7 @@ import pathlib
 import sys
 from collections.abc import Iterable, Iterator
 
+import jax
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
@@ -15,6 +16,8 @@ _log = logging.getLogger(__name__)
 class MetricWriter:
     """Writes a row of metrics an epoch to ``metrics.jsonl`` and as TensorBoard events.
 
+    Of several processes only the first writes, here and in ``write_json``.
+
     Args:
       workdir: the run's folder.
       epoch: how many epochs are done; rows of later ones, left by a run that was cut off before
@@ -23,13 +26,17 @@ class MetricWriter:
     """
 
     def __init__(self, workdir: pathlib.Path, epoch: int, step: int):
-        self._path = workdir / "metrics.jsonl"
+        self._path, self._events = workdir / "metrics.jsonl", None
+        if jax.process_index() != 0:
+            return
         rows = [row for row in read(workdir) if row["epoch"] <= epoch]
         _write_atomically(self._path, "".join(json.dumps(row) + "\n" for row in rows))
         self._events = SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1)
 
     def write(self, step: int, epoch: int, values: dict[str, float]) -> None:
         """Writes one row: the values after ``epoch`` epochs and ``step`` steps."""
+        if self._events is None:
+            return
         with self._path.open("a") as file:
             file.write(json.dumps({"step": step, "epoch": epoch} | values) + "\n")
         for name, value in values.items():
@@ -37,7 +44,9 @@ class MetricWriter:
         self._events.flush()
 
     def close(self) -> None:
-        self._events.close()
+        """Ends the events' file."""
+        if self._events is not None:
+            self._events.close()
 
 
 def read(workdir: pathlib.Path) -> list[dict[str, float]]:
@@ -49,7 +58,8 @@ def read(workdir: pathlib.Path) -> list[dict[str, float]]:
 
 def write_json(path: pathlib.Path, value: dict) -> None:
     """Writes a JSON file as a whole or not at all."""
-    _write_atomically(path, json.dumps(value, indent=2) + "\n")
+    if jax.process_index() == 0:
+        _write_atomically(path, json.dumps(value, indent=2) + "\n")
 
 
 def _write_atomically(path: pathlib.Path, text: str) -> None:

@@ -36,16 +36,33 @@ def shard_rows(x: np.ndarray, fill: int = 0) -> jax.Array:
     return shard(np.concatenate([x, padding]).reshape(devices, n, *x.shape[1:]))
 
 
+def own_slices(x: np.ndarray) -> np.ndarray:
+    """Of slices for all devices those of this process's devices, which is what pmap takes of it."""
+    process = jax.process_index()
+    return x[[i for i, device in enumerate(jax.devices()) if device.process_index == process]]
+
+
 def fetch(tree: Any) -> Any:
-    """Copies arrays to the host as NumPy, device axis included where there is one."""
-    if jax.process_count() > 1:
-        tree = multihost_utils.process_allgather(tree, tiled=True)
-    return jax.tree.map(np.asarray, jax.device_get(tree))
+    """Copies replicated arrays to the host as NumPy."""
+
+    def copy(x):
+        if isinstance(x, jax.Array) and not x.is_fully_addressable:
+            x = x.addressable_data(0)
+        return np.asarray(x)
+
+    return jax.tree.map(copy, tree)
+
+
+def fetch_shards(tree: Any) -> Any:
+    """Copies arrays with a device axis to the host, as NumPy: every device's slice of them."""
+    if jax.process_count() > 1:  # where pmap gives each process only its own devices' slices
+        return jax.tree.map(lambda x: multihost_utils.process_allgather(x, tiled=True), tree)
+    return jax.tree.map(np.asarray, tree)
 
 
 def fetch_rows(x: jax.Array, num_rows: int) -> np.ndarray:
     """Undoes ``shard_rows``: [devices, n, ...] -> NumPy [N, ...] without the padding."""
-    x = fetch(x)
+    x = fetch_shards(x)
     return x.reshape(-1, *x.shape[2:])[:num_rows]
 
 

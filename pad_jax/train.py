@@ -89,7 +89,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
             checkpoints.save(done, train_state.to_host(state))
     checkpoints.close()
     writer.close()
-    return metrics.read(workdir)[-1]
+    return {"step": step, "epoch": done} | row
 
 
 def evaluate(config: ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
@@ -243,12 +243,14 @@ class EpochRunner:
 
     def _arguments(self, plan: np.ndarray, groups: subgraphs.Groups):
         """What each step takes besides the state and the sums."""
+        plan = split_over_devices(plan, axis=1)
         if isinstance(self._images, ResidentImages):
-            on_devices = parallel.shard(split_over_devices(plan, axis=1))
-            for i in range(len(plan)):
+            on_devices = parallel.shard(plan)
+            for i in range(self.steps_per_epoch):
                 yield self._resident, on_devices, np.int32(i)
             return
-        views = np.concatenate([plan, groups.hard_positive[plan]], axis=1)
-        for index, images in zip(plan, self._images.batches(views), strict=True):
-            halves = np.split(images, 2)
-            yield tuple(parallel.shard(split_over_devices(x)) for x in (index, *halves))
+        own = parallel.own_slices(plan).swapaxes(0, 1)  # [steps, own devices, b]
+        views = np.stack([own, groups.hard_positive[own]], axis=1)
+        batches = self._images.batches(views.reshape(len(own), -1))
+        for index, images in zip(own, batches, strict=True):
+            yield index, *images.reshape(*views.shape[1:], *self._images.shape)

@@ -58,7 +58,7 @@ def to_host(state: TrainState) -> TrainState:
     """Copies a state from the devices to the host as NumPy, padding and device axis removed."""
     rows = (state.memory, state.groups)
     on_host = parallel.fetch(state.replace(memory=None, groups=None))
-    group_id = parallel.fetch(state.groups.group_id)
+    group_id = parallel.fetch_shards(state.groups.group_id)
     num_rows = int(np.sum(group_id >= 0))  # -1 marks the padding
     memory, groups = jax.tree.map(lambda x: parallel.fetch_rows(x, num_rows), rows)
     return on_host.replace(memory=memory, groups=groups)

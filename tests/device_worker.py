@@ -131,7 +131,7 @@ def run_functions(out):
             results[f"loss/{hpe}/{kind}"] = np.asarray(value)
             results["refreshed"] = parallel.fetch_rows(new_rows, n)
             for name, gradient in zip(("x", "positive"), gradients, strict=True):
-                rows_first = parallel.fetch(gradient).reshape(b, -1) / scale
+                rows_first = parallel.fetch_shards(gradient).reshape(b, -1) / scale
                 results[f"gradient/{name}/{hpe}/{kind}"] = rows_first
     np.savez(out, **results)
 

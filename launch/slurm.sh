@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Trains on several GPU machines under Slurm, one process a machine. From the repository root:
+#
+#   sbatch launch/slurm.sh configs/imagenet.py --config.dataset.root=/data/tfds
+#
+# A job that is stopped goes on from its newest checkpoint when it is submitted again.
+#SBATCH --job-name=pad_jax
+#SBATCH --nodes=2
+#SBATCH --ntasks-per-node=1
+#SBATCH --gres=gpu:8
+#SBATCH --cpus-per-task=32
+#SBATCH --time=2-00:00:00
+#SBATCH --requeue
+set -euo pipefail
+config=${1:?usage: sbatch launch/slurm.sh CONFIG [--config.field=value ...]}
+shift
+exec srun .venv-gpu/bin/python -m pad_jax.main --distributed --config="$config" "$@"

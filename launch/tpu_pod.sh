@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Trains on a Cloud TPU, one host or a pod, from your own machine. Needs gcloud, logged in.
+#
+#   TPU=my-pod ZONE=us-central2-b WORKDIR=/mnt/shared/run REPOSITORY=https://... \
+#     bash launch/tpu_pod.sh configs/imagenet.py --config.dataset.root=/mnt/shared/tfds
+#
+# Every host runs the same command; --distributed makes one run of them. The work folder must be
+# a path that all hosts see (a mounted disk or bucket). The batch must be a multiple of the number of
+# TPU cores.
+set -euo pipefail
+: "${TPU:?}" "${ZONE:?}" "${WORKDIR:?}" "${REPOSITORY:?}"
+config=${1:?usage: bash launch/tpu_pod.sh CONFIG [--config.field=value ...]}
+shift
+run="[ -d pad_jax_run ] || git clone -q $REPOSITORY pad_jax_run; cd pad_jax_run && git pull -q"
+run+=" && python3 -m venv .venv && .venv/bin/pip install -q -r requirements.txt 'jax[tpu]'"
+run+=" && .venv/bin/python -m pad_jax.main --distributed --config=$config --workdir=$WORKDIR"
+for argument in "$@"; do
+  run+=" $(printf '%q' "$argument")"
+done
+exec gcloud compute tpus tpu-vm ssh "$TPU" --zone="$ZONE" --worker=all --command="$run"
