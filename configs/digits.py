@@ -3,8 +3,8 @@
 Huang, Dong, Gong, Zhu: Unsupervised Deep Learning via Affinity Diffusion. AAAI 2020.
 
 Command:   python -m pad_jax.main --config=configs/digits.py
-Cost:      TODO
-Expected:  TODO
+Cost:      DIGCOST
+Expected:  DIGEXP
 """
 
 from configs import common

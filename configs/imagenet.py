@@ -1,10 +1,11 @@
-"""PAD on ImageNet.
+"""PAD on ImageNet at 224 px.
 
 Huang, Dong, Gong, Zhu: Unsupervised Deep Learning via Affinity Diffusion. AAAI 2020.
 
-Command:   python -m pad_jax.main --config=configs/imagenet.py
-Cost:      TODO
-Expected:  TODO
+Command:   python -m pad_jax.main --config=configs/imagenet.py --config.dataset.root=TFDS_DATA_DIR
+Cost:      the paper took 6 days on a Tesla P100; not measured here. The images are streamed.
+Expected:  the paper reports weighted kNN 35.1 and a linear classifier 38.6 (Table 1); not
+           reproduced yet.
 """
 
 from configs import common

@@ -3,8 +3,10 @@
 Huang, Dong, Gong, Zhu: Unsupervised Deep Learning via Affinity Diffusion. AAAI 2020.
 
 Command:   python -m pad_jax.main --config=configs/svhn.py
-Cost:      TODO
-Expected:  TODO
+Cost:      200 epochs of AlexNet are meant for an accelerator; there, too, the time has not been
+           measured yet. A CPU of 2 cores does about CIFARIPS images/s.
+Expected:  the paper reports weighted kNN 91.2 and a linear classifier 93.2 (Table 1); not
+           reproduced yet.
 """
 
 from configs import common

@@ -6,6 +6,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from pad_jax.errors import InputError
+from pad_jax.models import FEATURES
 
 _Rule = tuple[Callable[[Any], bool], str]  # whether a value can be used, and what to use instead
 
@@ -32,12 +33,23 @@ def check_config(config: ConfigDict, num_devices: int) -> None:
         "loss.temperature": (lambda v: v > 0, "use more than 0, such as 0.1"),
         "checkpoint.every_epochs": _at_least(1),
         "checkpoint.keep": _at_least(1),
+        "augmentation.crop_scale": (
+            lambda v: len(v) == 2 and 0 < v[0] <= v[1] <= 1,
+            "use two shares of the area, such as (0.2, 1.0)",
+        ),
+        "eval.features": (lambda v: set(v) <= set(FEATURES), f"use some of: {', '.join(FEATURES)}"),
         "eval.every_epochs": _at_least(0),
         "eval.batch_size": _at_least(1),
         "eval.kmeans_runs": _at_least(1),
         "eval.knn_neighbors": _at_least(1),
     }.items():
         _require(config, field, rule)
+    trained_on = config.dataset.train_split.split("+")
+    held_out = (
+        lambda v: not set(v.split("+")) & set(trained_on),
+        "its images are in dataset.train_split, kNN would find them; use another, or '' for none",
+    )
+    _require(config, "dataset.test_split", held_out)
     devices = f"there are {num_devices} devices; use a multiple"
     _require(config, "batch_size", (lambda v: v % num_devices == 0, devices))
 

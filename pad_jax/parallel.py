@@ -48,7 +48,7 @@ def fetch(tree: Any) -> Any:
     def copy(x):
         if isinstance(x, jax.Array) and not x.is_fully_addressable:
             x = x.addressable_data(0)
-        return np.asarray(x)
+        return np.array(x)  # a copy: the buffer may be donated while the host still reads
 
     return jax.tree.map(copy, tree)
 
@@ -57,7 +57,7 @@ def fetch_shards(tree: Any) -> Any:
     """Copies arrays with a device axis to the host, as NumPy: every device's slice of them."""
     if jax.process_count() > 1:  # where pmap gives each process only its own devices' slices
         return jax.tree.map(lambda x: multihost_utils.process_allgather(x, tiled=True), tree)
-    return jax.tree.map(np.asarray, tree)
+    return jax.tree.map(np.array, tree)
 
 
 def fetch_rows(x: jax.Array, num_rows: int) -> np.ndarray:

@@ -261,6 +261,12 @@ def test_another_config_in_the_same_folder_is_refused(finished):
         ({"model.name": "vgg"}, "model.name='vgg'"),
         ({"dataset.channels": 4}, "dataset.channels=4"),
         ({"dataset.max_images": 2.5}, "dataset.max_images=2.5"),
+        ({"eval.features": ("conv9",)}, "eval.features=.*embedding"),
+        ({"augmentation.crop_scale": (0.0, 1.0)}, "augmentation.crop_scale"),
+        (
+            {"dataset.train_split": "train+test"},
+            "dataset.test_split='test' .* in dataset.train_split",
+        ),
         ({"checkpoint.keep": 0}, "checkpoint.keep=0"),
         ({"memory.rate": 1.5}, "memory.rate=1.5"),
     ],

@@ -7,6 +7,9 @@ from pad_jax.errors import InputError
 from pad_jax.models.alexnet import AlexNet
 from pad_jax.models.resnet import BasicBlock, Bottleneck, ResNet
 
+# What every encoder returns.
+FEATURES = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc", "embedding")
+
 _ENCODERS = {
     "alexnet": (AlexNet, {}),
     "resnet18": (ResNet, {"block": BasicBlock, "stage_sizes": (2, 2, 2, 2)}),
