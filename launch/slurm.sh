@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Trains on several GPU machines under Slurm, one process a machine. From the repository root:
+# Trains on several GPU machines under Slurm, one process a GPU, in the environment
+# that launch/gpu.sh makes. From the repository root:
 #
 #   sbatch launch/slurm.sh configs/imagenet.py --config.dataset.root=/data/tfds
 #
 # A job that is stopped goes on from its newest checkpoint when it is submitted again.
 #SBATCH --job-name=pad_jax
 #SBATCH --nodes=2
-#SBATCH --ntasks-per-node=1
+#SBATCH --ntasks-per-node=8
 #SBATCH --gres=gpu:8
-#SBATCH --cpus-per-task=32
+#SBATCH --cpus-per-task=8
 #SBATCH --time=2-00:00:00
 #SBATCH --requeue
 set -euo pipefail

@@ -5,6 +5,7 @@ from typing import Any
 
 import orbax.checkpoint as ocp
 
+from pad_jax.errors import InputError
 from pad_jax.train_state import TrainState
 
 
@@ -38,8 +39,17 @@ class Checkpoints:
           epoch: of a checkpoint that exists.
           like: a state of the same structure, shapes and types. Without it the result is made of
             dicts and lists, which is enough to read the encoder's variables from.
+
+        Raises:
+          InputError: for a checkpoint that is damaged.
         """
-        return self._manager.restore(epoch, args=ocp.args.StandardRestore(like))
+        try:
+            return self._manager.restore(epoch, args=ocp.args.StandardRestore(like))
+        except Exception as error:  # Orbax and TensorStore raise all kinds
+            raise InputError(
+                f"{self._manager.directory / str(epoch)} cannot be restored "
+                f"({type(error).__name__}); remove it to go on from the one before"
+            ) from error
 
     def close(self) -> None:
         """Waits until everything is written."""

@@ -1,6 +1,6 @@
 """Finds config values that cannot work, before anything is computed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -11,13 +11,14 @@ from pad_jax.models import FEATURES
 _Rule = tuple[Callable[[Any], bool], str]  # whether a value can be used, and what to use instead
 
 
-def check_config(config: ConfigDict, num_devices: int) -> None:
-    """Checks what can be checked without the data.
+def check_config(config: ConfigDict) -> None:
+    """Checks each value by itself.
 
     Raises:
       InputError: naming the field and what to change.
     """
     for field, rule in {
+        "seed": _at_least(0),
         "num_epochs": _at_least(1),
         "batch_size": _at_least(1),
         "dataset.max_images": _none_or_at_least(1),
@@ -31,17 +32,28 @@ def check_config(config: ConfigDict, num_devices: int) -> None:
         "memory.rate": (lambda v: 0 <= v <= 1, "use 0 to 1"),
         "loss.hpe": _one_of("kl", "cosine", "none"),
         "loss.temperature": (lambda v: v > 0, "use more than 0, such as 0.1"),
+        "optimizer.learning_rate": (lambda v: v > 0, "use more than 0"),
+        "optimizer.decay_at": (
+            lambda v: _are_numbers(v, len(v)) and list(v) == sorted(v),
+            "use shares of the run in order, such as (0.4, 0.6, 0.8)",
+        ),
         "checkpoint.every_epochs": _at_least(1),
         "checkpoint.keep": _at_least(1),
         "augmentation.crop_scale": (
-            lambda v: len(v) == 2 and 0 < v[0] <= v[1] <= 1,
+            lambda v: _are_numbers(v, 2) and 0 < v[0] <= v[1] <= 1,
             "use two shares of the area, such as (0.2, 1.0)",
         ),
+        "augmentation.jitter": (
+            lambda v: _are_numbers(v, 4) and min(v) >= 0,
+            "use four strengths of 0 or more, such as (0.4, 0.4, 0.4, 0.4)",
+        ),
+        "augmentation.grayscale": (lambda v: 0 <= v <= 1, "use a probability"),
         "eval.features": (lambda v: set(v) <= set(FEATURES), f"use some of: {', '.join(FEATURES)}"),
         "eval.every_epochs": _at_least(0),
         "eval.batch_size": _at_least(1),
         "eval.kmeans_runs": _at_least(1),
         "eval.knn_neighbors": _at_least(1),
+        "eval.knn_temperature": (lambda v: v > 0, "use more than 0, such as 0.1"),
     }.items():
         _require(config, field, rule)
     trained_on = config.dataset.train_split.split("+")
@@ -50,6 +62,14 @@ def check_config(config: ConfigDict, num_devices: int) -> None:
         "its images are in dataset.train_split, kNN would find them; use another, or '' for none",
     )
     _require(config, "dataset.test_split", held_out)
+
+
+def check_devices(config: ConfigDict, num_devices: int) -> None:
+    """Checks that a batch can be divided over the devices.
+
+    Raises:
+      InputError: naming the field and what to change.
+    """
     devices = f"there are {num_devices} devices; use a multiple"
     _require(config, "batch_size", (lambda v: v % num_devices == 0, devices))
 
@@ -72,6 +92,10 @@ def _require(config: ConfigDict, field: str, rule: _Rule) -> None:
     can_be_used, hint = rule
     if not can_be_used(value):
         raise InputError(f"{field}={value!r} cannot be used; {hint}")
+
+
+def _are_numbers(values: Sequence, count: int) -> bool:
+    return len(values) == count and all(type(v) in (int, float) for v in values)
 
 
 def _one_of(*values: str) -> _Rule:

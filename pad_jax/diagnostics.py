@@ -39,6 +39,16 @@ def group_statistics(groups: Groups, labels: np.ndarray) -> dict[str, float]:
     return statistics
 
 
+def size_histogram(groups: Groups) -> list[list[int]]:
+    """[size, number of groups of that size] for every size of two or more that occurs."""
+    if groups.members is None:
+        _, size = np.unique(groups.group_id, return_counts=True)
+    else:
+        size = np.sum(groups.members >= 0, axis=1)
+    pairs = zip(*np.unique(size[size > 1], return_counts=True), strict=True)
+    return [[int(value), int(count)] for value, count in pairs]
+
+
 def _agreement(group: np.ndarray, label: np.ndarray) -> dict[str, float]:
     known = label >= 0
     group, label = group[known], label[known].astype(np.int64)

@@ -1,5 +1,6 @@
 """Evaluates an encoder on a labelled data set with the paper's protocols."""
 
+import logging
 from typing import Any
 
 import flax.linen as nn
@@ -12,6 +13,10 @@ from pad_jax.embedding import Embedder
 from pad_jax.evaluators import labelled
 from pad_jax.evaluators.clustering import Clustering
 from pad_jax.evaluators.knn import Knn
+
+_log = logging.getLogger(__name__)
+
+_MAX_PIXEL_BYTES = 2**32
 
 
 class Evaluation:
@@ -36,9 +41,11 @@ class Evaluation:
         config, (train, test) = self._config, self._dataset
         if not (train.labels >= 0).any():
             return {}
+        if test is not None and not (test.labels >= 0).any():
+            _log.warning("The test images have no labels: kNN leaves one training image out.")
         embedded = [None if s is None else self._embed(variables, s) for s in (train, test)]
         kinds = {name: [e and e[name] for e in embedded] for name in config.features}
-        if final and config.pixels:
+        if final and config.pixels and self._pixels_fit():
             kinds["pixels"] = [None if s is None else _pixels(s) for s in (train, test)]
         knn = Knn(config.knn_neighbors, config.knn_temperature)
         runs = config.kmeans_runs if final else 1
@@ -52,6 +59,12 @@ class Evaluation:
             for evaluator in evaluators.get(name, (knn,)):
                 figures |= {f"eval/{key}": value for key, value in evaluator.run(features)}
         return figures
+
+    def _pixels_fit(self) -> bool:
+        size = sum(4 * len(s) * np.prod(s.shape) for s in self._dataset if s is not None)
+        if size > _MAX_PIXEL_BYTES:
+            _log.info("Raw pixels are not evaluated: they would take %.0f GiB.", size / 2**30)
+        return size <= _MAX_PIXEL_BYTES
 
 
 def _pixels(images: Images) -> np.ndarray:

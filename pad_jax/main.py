@@ -30,11 +30,12 @@ _DISTRIBUTED = flags.DEFINE_bool(
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise InputError(f"{argv[1]!r} is no flag; flags are written --name=value")
+    logger = _log_to_stderr()
     runtime.configure()
     if _DISTRIBUTED.value:
         jax.distributed.initialize()
     is_first = jax.process_index() == 0
-    _log_to_stderr(logging.INFO if is_first else logging.WARNING)
+    logger.setLevel(logging.INFO if is_first else logging.WARNING)
     name = pathlib.Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
     workdir = pathlib.Path(_WORKDIR.value or f"runs/{name}").expanduser()
     run = train.train if _MODE.value == "train" else train.evaluate
@@ -48,8 +49,9 @@ def _parse_flags(argv: list[str]) -> list[str]:
         rest = flags.FLAGS(argv)
         if _CONFIG.value is None:
             raise InputError("--config is missing; give one, such as --config=configs/digits.py")
+        _CONFIG.value["seed"]  # a file that could not be loaded says so only when it is used
         return rest
-    except OSError:
+    except (ImportError, OSError):
         raise InputError("--config names no config; they are in the folder configs") from None
     except (AttributeError, KeyError) as error:  # a misspelt field, in several lines and quotes
         words = re.sub(r"\\n|['\"\\]", " ", str(error)).split()
@@ -58,15 +60,15 @@ def _parse_flags(argv: list[str]) -> list[str]:
         raise InputError(" ".join(str(error).split())) from None
 
 
-def _log_to_stderr(level: int) -> None:
+def _log_to_stderr() -> logging.Logger:
     """Shows what this project logs; of the libraries only warnings."""
     absl_logging.set_verbosity(absl_logging.WARNING)
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("pad_jax")
-    logger.setLevel(level)
     logger.addHandler(handler)
     logger.propagate = False
+    return logger
 
 
 def run() -> None:

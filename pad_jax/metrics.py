@@ -7,10 +7,16 @@ import sys
 from collections.abc import Iterable, Iterator
 
 import jax
+import numpy as np
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
+from pad_jax.errors import InputError
+
 _log = logging.getLogger(__name__)
+
+# Numbers by name; a list holds a histogram as pairs of [value, count].
+Row = dict[str, float | list]
 
 
 class MetricWriter:
@@ -33,14 +39,18 @@ class MetricWriter:
         _write_atomically(self._path, "".join(json.dumps(row) + "\n" for row in rows))
         self._events = SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1)
 
-    def write(self, step: int, epoch: int, values: dict[str, float]) -> None:
+    def write(self, step: int, epoch: int, values: Row) -> None:
         """Writes one row: the values after ``epoch`` epochs and ``step`` steps."""
         if self._events is None:
             return
         with self._path.open("a") as file:
             file.write(json.dumps({"step": step, "epoch": epoch} | values) + "\n")
         for name, value in values.items():
-            self._events.add_scalar(name, value, step)
+            if isinstance(value, list):
+                if value:
+                    self._events.add_histogram(name, np.repeat(*np.transpose(value)), step)
+            else:
+                self._events.add_scalar(name, value, step)
         self._events.flush()
 
     def close(self) -> None:
@@ -49,11 +59,22 @@ class MetricWriter:
             self._events.close()
 
 
-def read(workdir: pathlib.Path) -> list[dict[str, float]]:
+def read(workdir: pathlib.Path) -> list[Row]:
     """The rows written so far; a last line that was cut off is left out."""
     path = workdir / "metrics.jsonl"
     lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    try:
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+    except ValueError:
+        raise InputError(f"{path} is damaged; mend it, or choose another --workdir") from None
+
+
+def last_row(workdir: pathlib.Path) -> Row:
+    """The newest row; raises InputError where there is none."""
+    rows = read(workdir)
+    if not rows:
+        raise InputError(f"{workdir} has no metrics.jsonl any more; choose another --workdir")
+    return rows[-1]
 
 
 def write_json(path: pathlib.Path, value: dict) -> None:
@@ -84,14 +105,16 @@ def progress(steps: Iterable, num_steps: int, batch_size: int, title: str) -> It
             bar.update(batch_size)
 
 
-def log(title: str, values: dict[str, float]) -> None:
+def log(title: str, row: Row) -> None:
     """One plain line of metrics."""
-    _log.info("%s  %s", title, "  ".join(f"{name} {value:.4g}" for name, value in values.items()))
+    numbers = {name: value for name, value in row.items() if not isinstance(value, list)}
+    _log.info("%s  %s", title, "  ".join(f"{name} {value:.4g}" for name, value in numbers.items()))
 
 
-def results_table(row: dict[str, float]) -> str:
+def results_table(row: Row) -> str:
     """The figures of a run as a short table."""
-    names = [n for n in row if n.startswith(("train/loss", "scs/", "neighbors/", "eval/"))]
+    shown = ("train/loss", "scs/", "neighbors/", "eval/")
+    names = [n for n in row if n.startswith(shown) and not isinstance(row[n], list)]
     width = max(map(len, names), default=0)
     lines = [f"  {name:<{width}}  {row[name]:.4f}" for name in names]
     return "\n".join([f"Results after {row['epoch']} epochs:", *lines])

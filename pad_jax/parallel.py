@@ -109,7 +109,7 @@ def lookup(table: jax.Array, index: jax.Array, axis_name: str | None = AXIS) -> 
     [n, ...], [B] -> [B, ...]
     """
     if axis_name is None:
-        return table[index]
+        return jnp.asarray(table)[index]
     row = local_rows(index, table.shape[0], axis_name)
     lowest = jnp.iinfo(table.dtype).min
     return lax.pmax(table.at[row].get(mode="fill", fill_value=lowest), axis_name)

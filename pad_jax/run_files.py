@@ -14,16 +14,50 @@ from pad_jax.errors import InputError
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "numba", "scikit-learn")
 # Fields that may change between two starts of a run: they do not reach the trained parameters.
-_MAY_CHANGE = ("eval", "checkpoint")
+_MAY_CHANGE = ("eval.", "checkpoint.", "dataset.root", "dataset.strict", "dataset.test_split")
 
 
-def claim_workdir(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
-    """Writes config.json and run.json, or sees to it that this is the run they were written by.
+def check_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
+    """Sees to it that the folder is new, or that of a run with this config.
 
     Raises:
-      InputError: if the folder belongs to a run with another config or data set.
+      InputError: if it is neither.
     """
-    effective = json.loads(config.to_json_best_effort())
+    if (workdir / "config.json").exists():
+        changed = [
+            f"{name} was {old!r} and is now {new!r}"
+            for name, old, new in _differences(_read(workdir, "config.json"), _to_dict(config))
+            if not name.startswith(_MAY_CHANGE)
+        ]
+        if changed:
+            raise InputError(
+                f"{workdir} holds a run with another config ({'; '.join(changed)}); "
+                "choose another --workdir, or undo the change"
+            )
+    elif (workdir / "metrics.jsonl").exists():
+        raise InputError(f"{workdir} is in use (but has no config.json); choose another --workdir")
+
+
+def make_workdir(workdir: pathlib.Path) -> None:
+    """Makes the folder where there is none.
+
+    Raises:
+      InputError: if it cannot be made.
+    """
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"--workdir={workdir} cannot be made ({error.strerror}); choose another folder"
+        ) from None
+
+
+def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
+    """Writes config.json and run.json.
+
+    Raises:
+      InputError: if the run in the folder had another number of images, or it cannot be written.
+    """
     run = {
         "num_images": len(dataset.train),
         "image_shape": list(dataset.train.shape),
@@ -33,24 +67,18 @@ def claim_workdir(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -
         "device_count": jax.device_count(),
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
     }
-    if (workdir / "config.json").exists():
-        earlier = read_config(workdir).to_dict()
-        changed = [
-            f"{name} was {old!r} and is now {new!r}"
-            for name, old, new in _differences(earlier, effective)
-            if name.split(".")[0] not in _MAY_CHANGE
-        ]
-        num_images = read_run(workdir)["num_images"]
-        if num_images != run["num_images"]:
-            changed.append(f"the data set had {num_images} images and has now {run['num_images']}")
-        if changed:
+    if (workdir / "run.json").exists():
+        before = read_run(workdir)["num_images"]
+        if before != run["num_images"]:
             raise InputError(
-                f"{workdir} holds a run with another config ({'; '.join(changed)}); "
-                "choose another --workdir, or undo the change"
+                f"the data set had {before} images when {workdir} was begun and has now "
+                f"{run['num_images']}; choose another --workdir, or undo the change"
             )
-    workdir.mkdir(parents=True, exist_ok=True)
-    metrics.write_json(workdir / "run.json", run)
-    metrics.write_json(workdir / "config.json", effective)
+    try:
+        metrics.write_json(workdir / "run.json", run)
+        metrics.write_json(workdir / "config.json", _to_dict(config))
+    except OSError as error:
+        raise InputError(f"cannot write to --workdir={workdir}: {error.strerror}") from None
 
 
 def read_config(workdir: pathlib.Path) -> ConfigDict:
@@ -59,17 +87,31 @@ def read_config(workdir: pathlib.Path) -> ConfigDict:
     Raises:
       InputError: if there is none.
     """
-    path = workdir / "config.json"
-    if not path.exists():
-        raise InputError(
-            f"{workdir} holds no run (no config.json); give a run's folder as --workdir"
-        )
-    return ConfigDict(json.loads(path.read_text()))
+    return ConfigDict(_read(workdir, "config.json"))
 
 
 def read_run(workdir: pathlib.Path) -> dict:
-    """What run.json says of a run: versions, devices, number and shape of the images."""
-    return json.loads((workdir / "run.json").read_text())
+    """What run.json says of a run: versions, devices, number and shape of the images.
+
+    Raises:
+      InputError: if there is none.
+    """
+    return _read(workdir, "run.json")
+
+
+def _read(workdir: pathlib.Path, name: str) -> dict:
+    try:
+        return json.loads((workdir / name).read_text())
+    except OSError:
+        raise InputError(f"{workdir} holds no run (no {name}); give another --workdir") from None
+    except ValueError:
+        raise InputError(
+            f"{workdir / name} is damaged; mend it, or choose another --workdir"
+        ) from None
+
+
+def _to_dict(config: ConfigDict) -> dict:
+    return json.loads(config.to_json_best_effort())
 
 
 def _differences(old: dict, new: dict, prefix: str = ""):

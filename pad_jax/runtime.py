@@ -3,13 +3,14 @@
 import importlib.metadata
 import os
 import pathlib
+import re
 
 import jax
 
 # XLA's library of fused CPU kernels: training the tiny encoder is 1.2 to 1.8 times faster with it.
 # An XLA flag that a jaxlib does not know aborts the process, so only versions tried are listed.
 _CPU_FLAGS = "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_REDUCE"
-_CPU_FLAGS_VERSIONS = ((0, 10, 2), (0, 13))  # from, below
+_CPU_FLAGS_VERSIONS = ((0, 10, 2), (0, 12, 0))  # from, to
 
 
 def configure() -> None:
@@ -19,9 +20,10 @@ def configure() -> None:
     ``$XDG_CACHE_HOME/pad_jax`` (``~/.cache/pad_jax``) unless JAX_COMPILATION_CACHE_DIR names
     another folder; set that to an empty string for none.
     """
-    version = tuple(int(part) for part in importlib.metadata.version("jaxlib").split(".")[:3])
+    digits = re.findall(r"\d+", importlib.metadata.version("jaxlib"))[:3]
+    version = tuple(int(part) for part in digits)
     flags = os.environ.get("XLA_FLAGS", "")
-    if _CPU_FLAGS_VERSIONS[0] <= version < _CPU_FLAGS_VERSIONS[1] and "--xla_cpu" not in flags:
+    if _CPU_FLAGS_VERSIONS[0] <= version <= _CPU_FLAGS_VERSIONS[1] and "--xla_cpu" not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {_CPU_FLAGS}".strip()
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()

@@ -34,6 +34,14 @@ def singletons(num_samples: int) -> Groups:
     return Groups(own, own)
 
 
+def before_training(kind: str, num_samples: int, num_neighbors: int) -> Groups:
+    """Singletons in the form that groups of ``kind`` have, arrays and shapes alike."""
+    groups = singletons(num_samples)
+    if kind != "neighbors":
+        return groups
+    return groups._replace(members=np.tile(groups.group_id[:, None], num_neighbors + 1))
+
+
 def find_groups(
     kind: str,
     neighbors: np.ndarray,
@@ -118,6 +126,7 @@ def hard_positives(group_id: np.ndarray, features: np.ndarray) -> np.ndarray:
     Returns:
       int32 [N]; ties go to the lower index, singletons have their own.
     """
+    group_id, features = np.asarray(group_id), np.asarray(features)
     hard = np.arange(len(group_id), dtype=np.int32)
     order = np.argsort(group_id, kind="stable").astype(np.int32)
     _, start, size = np.unique(group_id[order], return_index=True, return_counts=True)

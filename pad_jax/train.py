@@ -3,8 +3,8 @@
 import logging
 import pathlib
 import time
-from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,32 +14,32 @@ from ml_collections import ConfigDict
 from pad_jax import (
     data,
     diagnostics,
+    memory,
     metrics,
     models,
     neighbors,
     parallel,
+    run_files,
     steps,
     subgraphs,
     train_state,
     trained,
 )
-from pad_jax import memory as memory_lib
 from pad_jax.checkpoints import Checkpoints
-from pad_jax.checks import check_config, check_size
+from pad_jax.checks import check_config, check_devices, check_size
 from pad_jax.data.augmentation import Augmentation
 from pad_jax.data.batches import epoch_plan, split_over_devices
 from pad_jax.data.images import Images, ResidentImages
 from pad_jax.embedding import Embedder
 from pad_jax.errors import InputError
 from pad_jax.evaluate import Evaluation
-from pad_jax.run_files import claim_workdir
 from pad_jax.train_state import TrainState
 
 _log = logging.getLogger(__name__)
 _SYNC_STEPS = 10  # how many steps may be under way before the host waits for them
 
 
-def train(config: ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
+def train(config: ConfigDict, workdir: pathlib.Path) -> metrics.Row:
     """Trains an encoder as ``config`` says, going on from the newest checkpoint in ``workdir``.
 
     Returns:
@@ -48,16 +48,20 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
     Raises:
       InputError: where the config or the data cannot be used.
     """
-    check_config(config, jax.device_count())
+    check_config(config)
+    check_devices(config, jax.device_count())
     encoder = models.create(**config.model)
+    run_files.check_workdir(workdir, config)
     dataset = data.load(config.dataset)
     check_size(config, len(dataset.train))
-    claim_workdir(workdir, config, dataset)
+    models.check_images(encoder, dataset.train.shape)
+    run_files.make_workdir(workdir)
     checkpoints = Checkpoints(workdir, config.checkpoint.keep)
     first_epoch = checkpoints.latest_epoch() or 0
     if first_epoch == config.num_epochs:
-        _log.info("This run is finished; its results:")
-        return metrics.read(workdir)[-1]
+        _log.info("This run is finished.")
+        return metrics.last_row(workdir)
+    run_files.write(workdir, config, dataset)
 
     embed = Embedder(encoder, ("embedding",), config.eval.batch_size)
     schedule = learning_rate_schedule(config, len(dataset.train))
@@ -65,10 +69,13 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
     run_epoch = EpochRunner(config, encoder, optimizer, dataset.train)
     evaluate_variables = Evaluation(config.eval, encoder, dataset)
 
-    host_state = init_state(config, encoder, optimizer, embed, dataset.train)
+    host_state = init_state(config, encoder, optimizer, len(dataset.train), dataset.train.shape)
     if first_epoch:
         host_state = checkpoints.restore(first_epoch, host_state)
         _log.info("Going on after epoch %d.", first_epoch)
+    elif config.memory.init == "embed":
+        variables = parallel.replicate(host_state.variables)
+        host_state = host_state.replace(memory=embed(variables, dataset.train)["embedding"])
     state = train_state.to_devices(host_state)
     writer = metrics.MetricWriter(workdir, first_epoch, int(host_state.step))
 
@@ -76,6 +83,11 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
         groups, row = find_groups(config, state, embed, dataset.train, epoch)
         state, values = run_epoch(state.with_groups(groups), groups, epoch)
         row |= values
+        if not np.isfinite(row["train/loss"]):
+            raise InputError(
+                f"the loss of epoch {epoch + 1} is {row['train/loss']}; lower "
+                "optimizer.learning_rate and choose another --workdir"
+            )
 
         done = epoch + 1
         last = done == config.num_epochs
@@ -92,7 +104,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
     return {"step": step, "epoch": done} | row
 
 
-def evaluate(config: ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
+def evaluate(config: ConfigDict, workdir: pathlib.Path) -> metrics.Row:
     """Evaluates the newest checkpoint in ``workdir`` on the data set of ``config``.
 
     Returns:
@@ -101,6 +113,7 @@ def evaluate(config: ConfigDict, workdir: pathlib.Path) -> dict[str, float]:
     Raises:
       InputError: where there is no checkpoint, or the data cannot be used.
     """
+    check_config(config)
     model = trained.load(workdir)
     dataset = data.load(config.dataset)
     if dataset.train.shape != model.image_shape:
@@ -135,31 +148,29 @@ def create_optimizer(config: ConfigDict, schedule: optax.Schedule) -> optax.Grad
 
 def init_state(
     config: ConfigDict,
-    encoder: Any,
+    encoder: nn.Module,
     optimizer: optax.GradientTransformation,
-    embed: Embedder,
-    images: Images,
+    num_images: int,
+    image_shape: tuple[int, int, int],
 ) -> TrainState:
-    """The state before the first epoch, on the host: random encoder, first memory, singletons."""
-    example = np.zeros((1, *images.shape), np.float32)
+    """The state before the first epoch, on the host: random encoder and memory, singletons."""
+    example = np.zeros((1, *image_shape), np.float32)
     variables = parallel.fetch(jax.jit(encoder.init)(jax.random.key(config.seed), example))
-    if config.memory.init == "random":
-        memory = memory_lib.random_rows(len(images), config.model.embedding_dim, config.seed)
-    else:
-        memory = embed(parallel.replicate(variables), images)["embedding"]
     return TrainState(
         step=np.zeros((), np.int32),
         params=variables["params"],
         batch_stats=variables["batch_stats"],
         opt_state=parallel.fetch(optimizer.init(variables["params"])),
-        memory=memory,
-        groups=subgraphs.singletons(len(images)),
+        memory=memory.random_rows(num_images, config.model.embedding_dim, config.seed),
+        groups=subgraphs.before_training(
+            config.grouping.kind, num_images, config.grouping.num_neighbors
+        ),
     )
 
 
 def find_groups(
     config: ConfigDict, state: TrainState, embed: Embedder, images: Images, epoch: int
-) -> tuple[subgraphs.Groups, dict[str, float]]:
+) -> tuple[subgraphs.Groups, metrics.Row]:
     """Builds the affinity graph (Eq 1) and searches it for groups (Fig 3); both with statistics."""
     grouping = config.grouping
     start = time.perf_counter()
@@ -181,6 +192,7 @@ def find_groups(
     row = {"time/graph": graph_done - start, "time/search": search_done - graph_done}
     statistics = diagnostics.group_statistics(groups, images.labels)
     row |= {f"scs/{name}": value for name, value in statistics.items()}
+    row["scs/size_histogram"] = diagnostics.size_histogram(groups)
     precision = diagnostics.neighbor_precision(nearest, images.labels)
     return groups, row | {f"neighbors/{name}": value for name, value in precision.items()}
 
@@ -197,7 +209,7 @@ class EpochRunner:
     def __init__(
         self,
         config: ConfigDict,
-        encoder: Any,
+        encoder: nn.Module,
         optimizer: optax.GradientTransformation,
         images: Images,
     ):

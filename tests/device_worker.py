@@ -1,6 +1,7 @@
 """What test_devices.py runs in a process of its own, once with one device and once with eight.
 
-python tests/device_worker.py FUNCTION OUT, with XLA_FLAGS giving the number of devices.
+python tests/device_worker.py FUNCTION OUT [COORDINATOR PROCESS], with XLA_FLAGS giving the number
+of devices; with the last two it is one of two processes.
 """
 
 import pathlib
@@ -151,5 +152,14 @@ def run_training(out):
     train.train(config, workdir)
 
 
+def run_streamed_training(out):
+    """Two epochs without a break, the images decoded as they are needed."""
+    config = small_config()
+    config.dataset.max_resident_gib = 0.0
+    train.train(config, pathlib.Path(out))
+
+
 if __name__ == "__main__":
+    if len(sys.argv) > 3:
+        jax.distributed.initialize(sys.argv[3], num_processes=2, process_id=int(sys.argv[4]))
     globals()[sys.argv[1]](sys.argv[2])

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 
@@ -13,16 +14,25 @@ from pad_jax import metrics, run_files
 WORKER = pathlib.Path(__file__).with_name("device_worker.py")
 
 
-def run(function, out, devices):
+def start(function, out, devices, *process):
+    """A worker with so many devices; ``process``: where two meet, and which of them it is."""
     flags = f"--xla_force_host_platform_device_count={devices}"
-    subprocess.run(
-        [sys.executable, "-W", "error", str(WORKER), function, str(out)],
-        check=True,
+    return subprocess.Popen(
+        [sys.executable, str(WORKER), function, str(out), *process],
         env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=600,
     )
+
+
+def finish(worker):
+    output, _ = worker.communicate(timeout=600)
+    assert worker.returncode == 0, output
+
+
+def run(function, out, devices):
+    finish(start(function, out, devices))
 
 
 @pytest.fixture
@@ -80,3 +90,18 @@ def test_whole_epochs_agree_and_checkpoints_cross_device_counts(tmp_path):
             # Rounding may flip a neighbour, and with it a group: a few per cent.
             assert row["train/loss"] == pytest.approx(expected["train/loss"], rel=0.03)
             assert row["scs/mean_size"] == pytest.approx(expected["scs/mean_size"], rel=0.1)
+
+
+def test_two_processes_train_as_one(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    together = tmp_path / "together"
+    for worker in [start("run_streamed_training", together, 4, address, str(i)) for i in range(2)]:
+        finish(worker)
+    run("run_streamed_training", tmp_path / "alone", 8)
+    rows, expected = metrics.read(together), metrics.read(tmp_path / "alone")
+    assert [row["epoch"] for row in rows] == [1, 2]
+    for row, reference in zip(rows, expected, strict=True):
+        assert row["train/loss"] == pytest.approx(reference["train/loss"], rel=0.03)
+    assert rows[0]["train/loss"] == pytest.approx(expected[0]["train/loss"], rel=1e-4)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from pad_jax.diagnostics import group_statistics, neighbor_precision
+from pad_jax.diagnostics import group_statistics, neighbor_precision, size_histogram
 from pad_jax.subgraphs import Groups, singletons
 
 
@@ -42,6 +42,13 @@ def test_member_lists(rng):
     own = np.arange(30, dtype=np.int32)
     found = group_statistics(Groups(own, own, members), labels)
     assert found == pytest.approx(naive(members.tolist(), labels.tolist()))
+
+
+def test_size_histogram(rng):
+    group_id = np.array([0, 0, 2, 3, 3, 3, 6, 6], np.int32)
+    assert size_histogram(Groups(group_id, group_id)) == [[2, 2], [3, 1]]
+    members = np.array([[0, 1, -1], [1, 0, 2], [2, -1, -1]], np.int32)
+    assert size_histogram(Groups(group_id[:3], group_id[:3], members)) == [[2, 1], [3, 1]]
 
 
 def test_singletons_only():

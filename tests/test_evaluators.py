@@ -67,6 +67,17 @@ def test_rows_without_a_label_are_left_out(blobs):
         labelled("embedding", x, np.full(500, -1))
 
 
+def test_class_numbers_may_be_anything(blobs):
+    x, y = blobs
+    odd = np.array([7, 10**9, 3, 12])[y]
+    for evaluator in (Knn(5), Clustering()):
+        plain, renamed = (
+            dict(evaluator.run(labelled("embedding", x[:300], v[:300], x[300:], v[300:])))
+            for v in (y, odd)
+        )
+        assert renamed == pytest.approx(plain)
+
+
 @pytest.mark.parametrize("clusters", [2, 4, 6])
 def test_clustering_accuracy_equals_brute_force(rng, clusters):
     labels, found = rng.integers(0, 4, 60), rng.integers(0, clusters, 60)

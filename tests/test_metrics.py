@@ -17,14 +17,16 @@ def test_rows_of_epochs_without_a_checkpoint_are_replaced(tmp_path):
         file.write('{"step": 40, "epo')  # cut off while writing
     writer = MetricWriter(tmp_path, epoch=2, step=20)
     assert [row["epoch"] for row in metrics.read(tmp_path)] == [1, 2]
-    writer.write(30, 3, {"train/loss": 1.0})
+    writer.write(30, 3, {"train/loss": 1.0, "scs/size_histogram": [[2, 3], [10, 1]]})
     writer.close()
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert rows[1:] == [
         {"step": 20, "epoch": 2, "train/loss": 3.0},
-        {"step": 30, "epoch": 3, "train/loss": 1.0},
+        {"step": 30, "epoch": 3, "train/loss": 1.0, "scs/size_histogram": [[2, 3], [10, 1]]},
     ]
-    assert list((tmp_path / "tensorboard").iterdir())
+    events = b"".join(path.read_bytes() for path in (tmp_path / "tensorboard").iterdir())
+    assert b"train/loss" in events
+    assert b"scs/size_histogram" in events
 
 
 def test_results_table():

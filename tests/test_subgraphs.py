@@ -96,14 +96,6 @@ def test_disjoint_connected_bounded_and_named_by_the_smallest_index(neighbors, m
         assert nx.is_strongly_connected(graph.subgraph(members.tolist()))  # P2
 
 
-@settings(max_examples=100, deadline=None)
-@given(graphs(), sizes, seeds)
-def test_same_result_every_time_and_other_seeds_may_differ(neighbors, max_size, seed):
-    first = strongly_connected_subgraphs(neighbors, max_size, seed=seed)
-    again = strongly_connected_subgraphs(neighbors.astype(np.int32), max_size, seed=seed)
-    np.testing.assert_array_equal(first, again)  # P4
-
-
 def test_pinned_result():
     """P4 across machines and versions: computed once and written down."""
     rng = np.random.default_rng(7)
@@ -135,6 +127,7 @@ def test_pinned_result():
         23,
     ]
     assert strongly_connected_subgraphs(neighbors, 5, seed=(3, 1)).tolist() == expected
+    assert strongly_connected_subgraphs(neighbors, 5, seed=(3, 0)).tolist() != expected
 
 
 @settings(max_examples=100, deadline=None)

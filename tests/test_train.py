@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 
 import pad_jax
 from configs import digits as digits_config
-from pad_jax import checkpoints, checks, metrics, steps, subgraphs, train, train_state
+from pad_jax import checkpoints, checks, metrics, models, steps, subgraphs, train, train_state
 from pad_jax.errors import InputError
 
 
@@ -71,6 +71,8 @@ def test_training_learns_and_writes_its_files(finished):
         "eval/knn_accuracy", "eval/kmeans_acc", "eval/kmeans_nmi", "eval/knn_accuracy_pixels",
     }  # fmt: skip
     assert expected <= rows[2].keys()
+    histogram = rows[2]["scs/size_histogram"]
+    assert sum(count for _, count in histogram) == rows[2]["scs/count"]
     config = json.loads((finished / "config.json").read_text())
     assert config["grouping"]["max_size"] == 10
     run = json.loads((finished / "run.json").read_text())
@@ -78,16 +80,16 @@ def test_training_learns_and_writes_its_files(finished):
 
 
 def test_digits_end_to_end(tmp_path):
-    """Eight epochs of the README's first command, at a higher learning rate."""
+    """Ten epochs of the README's first command, at a higher learning rate."""
     config = digits_config.get_config()
-    config.num_epochs, config.batch_size = 8, 64
+    config.num_epochs, config.batch_size = 10, 64
     config.eval.every_epochs, config.eval.kmeans_runs = 0, 3
     row = train.train(config, tmp_path)
     rows = metrics.read(tmp_path)
     assert row["train/loss"] < rows[0]["train/loss"]
     assert row["scs/purity"] > 0.9
-    assert row["eval/knn_accuracy"] > 0.96
-    assert row["eval/kmeans_acc"] > row["eval/kmeans_acc_pixels"] + 0.05
+    assert row["eval/knn_accuracy"] > row["eval/knn_accuracy_pixels"] + 0.02
+    assert row["eval/kmeans_acc"] > row["eval/kmeans_acc_pixels"]
 
 
 def test_a_finished_run_started_again_trains_nothing(finished, monkeypatch):
@@ -170,7 +172,8 @@ def test_streamed_images_train_the_same_encoder(finished, tmp_path):
         np.testing.assert_allclose(streamed[name], resident[name], atol=1e-5, err_msg=name)
 
 
-def test_nothing_is_compiled_after_the_first_epoch(tmp_path, monkeypatch):
+@pytest.mark.parametrize("resident", [True, False])
+def test_nothing_is_compiled_after_the_first_epoch(tmp_path, monkeypatch, resident):
     compiled = []
     jax.monitoring.register_event_duration_secs_listener(
         lambda name, *_, **__: compiled.append(name) if "backend_compile" in name else None
@@ -182,7 +185,8 @@ def test_nothing_is_compiled_after_the_first_epoch(tmp_path, monkeypatch):
         "write",
         lambda *args: (at_epoch.append(len(compiled)), write(*args)),
     )
-    train.train(small_config(num_epochs=4, **{"eval.every_epochs": 1}), tmp_path)
+    limit = {"dataset.max_resident_gib": 4.0 if resident else 0.0}
+    train.train(small_config(num_epochs=4, **limit, **{"eval.every_epochs": 1}), tmp_path)
     assert at_epoch[0] > 0
     assert at_epoch[0] == at_epoch[1] == at_epoch[2]
 
@@ -209,6 +213,13 @@ def test_every_kind_of_group_trains_its_own_way(finished, tmp_path, overrides):
     if overrides.get("grouping.kind") == "neighbors":
         assert row["scs/mean_size"] == 11
         assert any(v.shape == (300, 11) for v in groups.values())
+        again = small_config(**overrides)
+        optimizer = train.create_optimizer(again, lambda step: 0.1)
+        state = train.init_state(again, models.create("tiny"), optimizer, 300, (16, 16, 1))
+        manager = checkpoints.Checkpoints(tmp_path)
+        members = manager.restore(2, state).groups.members  # what a resumed run restores
+        manager.close()
+        np.testing.assert_array_equal(members[:, 0], np.arange(300))
     if "grouping.max_size" in overrides:
         assert row["scs/max_size"] > 10
     if overrides.get("loss.hpe") == "none":
@@ -248,6 +259,38 @@ def test_another_config_in_the_same_folder_is_refused(finished):
     assert len(metrics.read(finished)) == 3
 
 
+def test_folders_that_cannot_be_used(tmp_path, finished):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used/metrics.jsonl").write_text("{}")
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / "config.json").write_text("{")
+    for folder, message in (
+        (tmp_path / "file", "choose another"),
+        (tmp_path / "file/below", "choose another"),
+        (tmp_path / "used", "is in use"),
+        (damaged, "config.json is damaged"),
+    ):
+        with pytest.raises(InputError, match=message):
+            train.train(small_config(), folder)
+    assert (tmp_path / "used/metrics.jsonl").read_text() == "{}"
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    train.train(small_config(num_epochs=1), tmp_path)
+    for path in (tmp_path / "checkpoints/1").rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[:10])
+    with pytest.raises(InputError, match=r"checkpoints/1 cannot be restored.*remove it"):
+        pad_jax.load(tmp_path)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+    with pytest.raises(InputError, match="the loss of epoch 1 is nan; lower optimizer"):
+        train.train(small_config(**{"optimizer.learning_rate": 1e30}), tmp_path)
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -259,6 +302,9 @@ def test_another_config_in_the_same_folder_is_refused(finished):
         ({"loss.temperature": 0.0}, "loss.temperature=0.0"),
         ({"num_epochs": 0}, "num_epochs=0"),
         ({"model.name": "vgg"}, "model.name='vgg'"),
+        ({"model.name": "alexnet", "model.stem": "standard"}, "cannot take images of 16x16"),
+        ({"seed": -1}, "seed=-1"),
+        ({"augmentation.jitter": (0.4, 0.4, 0.4)}, "augmentation.jitter"),
         ({"dataset.channels": 4}, "dataset.channels=4"),
         ({"dataset.max_images": 2.5}, "dataset.max_images=2.5"),
         ({"eval.features": ("conv9",)}, "eval.features=.*embedding"),
@@ -279,7 +325,7 @@ def test_values_that_cannot_work(tmp_path, overrides, message):
 
 def test_batches_must_divide_over_the_devices():
     with pytest.raises(InputError, match="there are 8 devices; use a multiple"):
-        checks.check_config(small_config(batch_size=60), num_devices=8)
+        checks.check_devices(small_config(batch_size=60), num_devices=8)
 
 
 def test_no_checkpoint(tmp_path):

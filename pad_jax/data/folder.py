@@ -1,5 +1,6 @@
 """A folder of images: ``split/class/file`` as in torchvision's ImageFolder, or a part of that."""
 
+import logging
 import os
 import pathlib
 
@@ -9,6 +10,8 @@ from PIL import Image, ImageOps
 from pad_jax.data.sources import Example, UnreadableImage
 from pad_jax.errors import InputError
 
+_log = logging.getLogger(__name__)
+
 _SUFFIXES = {
     ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
 }  # fmt: skip
@@ -17,7 +20,8 @@ _SUFFIXES = {
 class FolderSource:
     """The images below a folder, in the order of their paths.
 
-    Images inside a sub-folder have its name for a class, those directly in the folder none.
+    Images inside a sub-folder have its name for a class, those directly in the folder none. Classes
+    are numbered by their names over all splits, so that a number means the same in each.
 
     Args:
       root: a folder.
@@ -32,7 +36,9 @@ class FolderSource:
             raise InputError(
                 f"dataset.root={root!r} is not a folder; give the one with your images"
             )
+        class_parents = [folder]
         if (folder / split).is_dir():
+            class_parents = [p for p in folder.iterdir() if p.is_dir()]
             folder /= split
         elif split != "train":
             found = ", ".join(sorted(p.name for p in folder.iterdir() if p.is_dir())) or "none"
@@ -43,12 +49,13 @@ class FolderSource:
                 f"{folder} has no images; dataset.root must hold files of the kinds "
                 + " ".join(sorted(_SUFFIXES))
             )
-        classes = [
-            parts[0] if len(parts := path.relative_to(folder).parts) > 1 else None
-            for path in self._paths
-        ]
-        numbers = {name: i for i, name in enumerate(sorted({c for c in classes if c is not None}))}
-        self._labels = [numbers.get(name) for name in classes]
+        names = sorted({p.name for parent in class_parents for p in parent.iterdir() if p.is_dir()})
+        numbers = {name: i for i, name in enumerate(names)}
+        # The first part of an image's path is its class, or the file itself.
+        parts = (path.relative_to(folder).parts for path in self._paths)
+        self._labels = [numbers[p[0]] if len(p) > 1 else None for p in parts]
+        classes = len(set(self._labels) - {None})
+        _log.info("%s: %d images, %d classes", folder, len(self._paths), classes)
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -64,7 +71,13 @@ class FolderSource:
 
 
 def _image_paths(folder: pathlib.Path):
-    for parent, _, names in os.walk(folder, followlinks=True):
+    seen = set()  # links may lead in circles
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if (real := os.path.realpath(parent)) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
         for name in names:
             path = pathlib.Path(parent, name)
             if path.suffix.lower() in _SUFFIXES and not name.startswith("."):
@@ -72,9 +85,10 @@ def _image_paths(folder: pathlib.Path):
 
 
 def _to_array(image: Image.Image) -> np.ndarray:
-    if image.mode.startswith("I"):  # 16 bits: Pillow's own conversion clips
-        wide = np.asarray(image).astype(np.int64)
-        return (wide >> 8 if wide.max() > 255 else wide).astype(np.uint8)[..., None]
+    if image.mode.startswith("I;16"):  # Pillow's own conversion clips
+        return (np.asarray(image).astype(np.int64) >> 8).astype(np.uint8)[..., None]
+    if image.mode in ("I", "F"):
+        raise ValueError(f"pixels of mode {image.mode} have no fixed range; convert it to 8 bits")
     if image.mode in ("1", "L"):
         return np.asarray(image.convert("L"))[..., None]
     if "transparency" in image.info:

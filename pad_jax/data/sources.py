@@ -1,6 +1,8 @@
 """Where images come from: one protocol, and the sources that hold whole arrays."""
 
+import pathlib
 import zipfile
+import zlib
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -91,20 +93,25 @@ def npz(path: str, split: str) -> ArraySource:
     ``x_*`` is uint8 [N, H, W] or [N, H, W, C]; ``y_*``, integers [N] or [N, 1], may be absent.
     """
     try:
-        arrays = np.load(path)
+        with np.load(pathlib.Path(path).expanduser()) as arrays:
+            names, images, labels = list(arrays), arrays.get(f"x_{split}"), arrays.get(f"y_{split}")
     except FileNotFoundError:
         raise InputError(f"dataset.root={path!r} does not exist; give an .npz file") from None
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"dataset.root={path!r} is not an .npz file: {error}") from None
-    if not isinstance(arrays, np.lib.npyio.NpzFile):
-        raise InputError(f"dataset.root={path!r} is not an .npz file; save it with numpy.savez")
-    with arrays:
-        if f"x_{split}" not in arrays:
-            raise InputError(
-                f"{path}: there is no x_{split}; the arrays are: {', '.join(arrays.files)}"
-            )
-        images = arrays[f"x_{split}"]
-        labels = arrays.get(f"y_{split}")
+    except (
+        AttributeError,
+        EOFError,
+        OSError,
+        TypeError,
+        ValueError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ):
+        raise InputError(
+            f"dataset.root={path!r} cannot be read as an .npz file of numbers; "
+            "make it with numpy.savez"
+        ) from None
+    if images is None:
+        raise InputError(f"{path}: there is no x_{split}; the arrays are: {', '.join(names)}")
     if images.ndim == 3:
         images = images[..., None]
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):

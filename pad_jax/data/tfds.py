@@ -1,6 +1,8 @@
 """TensorFlow Datasets by random access, without TensorFlow: ``tfds.data_source``."""
 
-from pad_jax.data.sources import Example
+import numpy as np
+
+from pad_jax.data.sources import Example, UnreadableImage
 from pad_jax.errors import InputError
 
 
@@ -17,16 +19,16 @@ class TfdsSource:
     """
 
     def __init__(self, name: str, split: str, root: str | None):
+        self._name = f"{name}, {split}"
         # Not at the top: most runs do without, and the import takes seconds.
         import tensorflow_datasets as tfds
 
         try:
             builder = tfds.builder(name, data_dir=root or None, file_format="array_record")
-            if "image" not in builder.info.features:
-                raise InputError(
-                    f"dataset.name={name!r} has no feature 'image'; use a set of images"
-                )
-            if not builder.data_path.exists():
+            features = builder.info.features
+            if "image" not in features or features["image"].np_dtype != np.uint8:
+                raise InputError(f"dataset.name={name!r} has no uint8 images; use a set that does")
+            if not root and not builder.data_path.exists():
                 builder.download_and_prepare(file_format="array_record")
             self._examples = builder.as_data_source(split)
         except InputError:
@@ -47,6 +49,10 @@ class TfdsSource:
         return len(self._examples)
 
     def __getitem__(self, i: int) -> Example:
-        example = self._examples[i]
-        label = int(example.get("label", -1))
-        return Example(example["image"], label if label >= 0 else None)
+        try:
+            example = self._examples[i]
+        except Exception as error:  # whatever the decoder raises
+            raise UnreadableImage(f"example {i} of {self._name}: {error!r}") from error
+        label = np.asarray(example.get("label", -1))
+        is_class = label.ndim == 0 and np.issubdtype(label.dtype, np.integer) and label >= 0
+        return Example(example["image"], int(label) if is_class else None)

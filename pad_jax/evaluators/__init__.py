@@ -17,9 +17,9 @@ class Features(NamedTuple):
     Attributes:
       name: "embedding", "fc", "pixels", ...
       train: float32 [N, D].
-      train_labels: int32 [N], no -1.
+      train_labels: integers [N], the classes, numbered from 0.
       test: float32 [M, D], or None without test images.
-      test_labels: int32 [M], or None.
+      test_labels: integers [M], or None.
     """
 
     name: str
@@ -53,7 +53,13 @@ def labelled(
         rows = labels >= 0
         return features[rows].reshape(int(rows.sum()), -1), labels[rows]
 
-    rows, labels = known(train, train_labels)
-    if rows is None:
+    train, train_labels = known(train, train_labels)
+    test, test_labels = known(test, test_labels)
+    if train is None:
         raise ValueError("not one of the training images has a label")
-    return Features(name, rows, labels, *known(test, test_labels))
+    # Classes become 0 .. C-1, whatever their numbers: counts and scores are arrays over them.
+    both = train_labels if test is None else np.concatenate([train_labels, test_labels])
+    classes = np.unique(both)
+    train_labels = np.searchsorted(classes, train_labels)
+    test_labels = None if test is None else np.searchsorted(classes, test_labels)
+    return Features(name, train, train_labels, test, test_labels)

@@ -51,7 +51,7 @@ def predict(
 
     Args:
       train: float32 [N, D], any length of rows; cosine similarities are taken.
-      labels: int32 [N], the classes, >= 0.
+      labels: integers [N], the classes, >= 0.
       queries: float32 [M, D].
       num_neighbors: k, at most N.
       temperature: tau.
@@ -62,8 +62,8 @@ def predict(
     """
     k = min(num_neighbors, len(train) - leave_one_out)
     block = max(1, min(len(queries), _BLOCK // len(train)))
-    train, labels = jnp.asarray(_unit(train)), jnp.asarray(labels)
     queries, classes = _unit(queries), int(labels.max()) + 1
+    train, labels = jnp.asarray(_unit(train)), jnp.asarray(labels, jnp.int32)
     predicted = []
     for i in range(0, len(queries), block):
         rows = np.zeros((block, queries.shape[1]), np.float32)  # one shape, one compilation
@@ -78,8 +78,10 @@ def _vote(train, labels, queries, own, k, classes, temperature):
     similarity = jnp.matmul(queries, train.T, precision=lax.Precision.HIGHEST)
     similarity = jnp.where(own[:, None] == jnp.arange(len(train)), -jnp.inf, similarity)
     similarity, neighbors = lax.top_k(similarity, k)
-    # Weights relative to the nearest neighbour's: the same winner, and no overflow.
-    weights = jnp.exp((similarity - similarity[:, :1]) / temperature)
+    # Weights relative to the nearest neighbour's: the same winner, and no overflow. (A maximum: XLA
+    # turns top_k into a sort of everything where its first column is sliced.)
+    nearest = jnp.max(similarity, axis=1, keepdims=True)
+    weights = jnp.exp((similarity - nearest) / temperature)
     scores = jnp.zeros((len(queries), classes))
     query = jnp.arange(len(queries))[:, None]
     return scores.at[query, labels[neighbors]].add(weights).argmax(1).astype(jnp.int32)

@@ -1,6 +1,7 @@
 """Encoders: images in, named features out."""
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from pad_jax.errors import InputError
@@ -45,3 +46,19 @@ def create(
         raise InputError(f"model.embedding_dim={embedding_dim} is too small; use 2 or more")
     encoder, settings = _ENCODERS[name]
     return encoder(embedding_dim=embedding_dim, stem=stem, dtype=jnp.dtype(dtype), **settings)
+
+
+def check_images(encoder: nn.Module, image_shape: tuple[int, int, int]) -> None:
+    """Sees to it that an encoder can take images of a shape, (H, W, C).
+
+    Raises:
+      InputError: where they are too small for the encoder's stem.
+    """
+    images = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
+    try:
+        jax.eval_shape(encoder.init, jax.random.key(0), images)
+    except (ZeroDivisionError, ValueError):
+        raise InputError(
+            f"model.stem={encoder.stem!r} cannot take images of {image_shape[0]}x{image_shape[1]}; "
+            "use model.stem=small, or a larger dataset.image_size"
+        ) from None
