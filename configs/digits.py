@@ -3,8 +3,9 @@
 Huang, Dong, Gong, Zhu: Unsupervised Deep Learning via Affinity Diffusion. AAAI 2020.
 
 Command:   python -m pad_jax.main --config=configs/digits.py
-Cost:      DIGCOST
-Expected:  DIGEXP
+Cost:      2 1/4 minutes on 2 CPU cores.
+Expected:  weighted kNN 0.992 on held-out digits (0.989 to 0.994), k-means ACC 0.945 (0.937 to
+           0.953), means of seeds 0, 1, 2; raw pixels 0.917 and 0.778.
 """
 
 from configs import common
@@ -12,7 +13,7 @@ from configs import common
 
 def get_config():
     config = common.get_config()
-    config.num_epochs = 40
+    config.num_epochs = 50
     config.dataset.image_size = 28
     config.augmentation.flip = False
     config.model.name = "tiny"

@@ -10,7 +10,7 @@ def group_statistics(groups: Groups, labels: np.ndarray) -> dict[str, float]:
 
     Args:
       groups: of N samples.
-      labels: int32 [N], -1 where the class is not known.
+      labels: int64 [N], -1 where the class is not known.
 
     Returns:
       "count": number of groups of two or more; "mean_size": of these (0 when there is none);
@@ -73,7 +73,7 @@ def neighbor_precision(neighbors: np.ndarray, labels: np.ndarray) -> dict[str, f
 
     Args:
       neighbors: int32 [N, k], nearest first.
-      labels: int32 [N], -1 where the class is not known; such samples and neighbours do not count.
+      labels: int64 [N], -1 where the class is not known; such samples and neighbours do not count.
 
     Returns:
       {"precision_at_1", "precision_at_<k>"}, empty without labels.

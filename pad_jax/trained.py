@@ -50,7 +50,7 @@ class Model:
         if not len(images):
             return np.zeros((0, self.encoder.embedding_dim), np.float32)
         fitted = np.stack([fit(image, self.image_shape) for image in images])
-        unlabelled = np.full(len(images), -1, np.int32)
+        unlabelled = np.full(len(images), -1)
         return self._embed(self._on_devices, ResidentImages(fitted, unlabelled))["embedding"]
 
 

@@ -20,7 +20,7 @@ class Images(Protocol):
 
     Attributes:
       shape: (H, W, C) of every image.
-      labels: int32 [N], -1 where the class is not known. For evaluators and diagnostics only.
+      labels: int64 [N], -1 where the class is not known. For evaluators and diagnostics only.
     """
 
     shape: tuple[int, int, int]
@@ -106,7 +106,7 @@ def prepare(
     shape = _common_shape(source, image_size, channels)
     resident = len(source) * np.prod(shape) <= max_resident_bytes
     array = np.empty((len(source) if resident else 0, *shape), np.uint8)
-    labels = np.full(len(source), -1, np.int32)
+    labels = np.full(len(source), -1, np.int64)
 
     def read(i):
         """Reads example i; what is wrong with it, or None."""
