@@ -77,7 +77,7 @@ def pad_loss(
         positive_embeddings = lax.stop_gradient(positive_embeddings)
     index = parallel.gather(index, axis_name)
     rows = _Rows(
-        memory=lax.stop_gradient(memory),
+        memory=memory,
         group_id=group_id,
         sample_group=parallel.lookup(group_id, index, axis_name),
         sample_members=None if members is None else parallel.lookup(members, index, axis_name),
@@ -180,7 +180,7 @@ def _statistics_backward(settings, residuals, cotangents):
         gradients = jax.tree.map(
             lambda g: lax.psum_scatter(g, settings.axis_name, tiled=True), gradients
         )
-    return *gradients, None
+    return *gradients, None  # the memory takes no gradient
 
 
 _memory_statistics.defvjp(_statistics_forward, _statistics_backward)

@@ -33,7 +33,7 @@ def test_a_flat_image_stays_flat_however_it_is_cropped():
 @pytest.mark.parametrize(("start", "length"), [(0.0, 28.0), (3.7, 11.2), (16.0, 12.0)])
 def test_resize_weights_equal_jax_image(rng, start, length):
     x = rng.standard_normal((28, 1)).astype(np.float32)
-    weights = augmentation._resize_weights(start, length, 28, 28)
+    weights = augmentation._resize_weights(start, length, 28)
     scale = 28 / length
     expected = jax.image.scale_and_translate(
         x, (28, 1), (0,), jnp.array([scale]), jnp.array([-start * scale]), "linear"

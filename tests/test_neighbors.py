@@ -42,7 +42,8 @@ def test_ties_go_to_the_lower_index(rng):
 
 
 def test_two_stage_top_k_equals_lax_top_k_with_many_ties(rng):
-    x = jnp.asarray(rng.integers(0, 5, (50, 700)).astype(np.float32))
+    x = rng.integers(1, 5, (50, 700)) * (rng.random((50, 700)) < 0.01)  # mostly 0: runs differ
+    x = jnp.asarray(x.astype(np.float32))
     for ours, theirs in zip(neighbors._top_k(x, 6), lax.top_k(x, 6), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 

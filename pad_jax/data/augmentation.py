@@ -59,24 +59,21 @@ def _random_resized_crop(key, image, scale, flip):
     y = jax.random.uniform(k_y) * (height - h)
     x = jax.random.uniform(k_x) * (width - w)
     mirrored = jax.random.bernoulli(k_flip) if flip else jnp.zeros((), bool)
-    rows = _resize_weights(y, h, height, height)
-    columns = _resize_weights(x, w, width, width)
+    rows = _resize_weights(y, h, height)
+    columns = _resize_weights(x, w, width)
     columns = jnp.where(mirrored, columns[::-1], columns)
     # Output pixel (a, b) = sum_{i, j} rows[a, i] columns[b, j] image[i, j].
     image = jnp.tensordot(rows, image, 1)
     return jnp.einsum("bj,ajc->abc", columns, image)
 
 
-def _resize_weights(start, length, size_in, size_out):
-    """Weights [size_out, size_in] that resize [start, start + length) linearly, antialiased.
+def _resize_weights(start, length, size):
+    """Weights [size, size] that enlarge [start, start + length) linearly to the whole.
 
-    A triangle as wide as an output pixel (an input pixel where it enlarges), as Pillow's and
-    ``jax.image``'s linear resize have it.
+    A crop is never larger than the image, so there is nothing to be antialiased.
     """
-    step = length / size_out
-    center = start + jnp.arange(0.5, size_out) * step - 0.5
-    distance = jnp.abs(center[:, None] - jnp.arange(0.0, size_in)) / jnp.maximum(step, 1.0)
-    weights = jnp.maximum(0.0, 1.0 - distance)
+    center = start + jnp.arange(0.5, size) * (length / size) - 0.5
+    weights = jnp.maximum(0.0, 1.0 - jnp.abs(center[:, None] - jnp.arange(0.0, size)))
     return weights / jnp.sum(weights, axis=1, keepdims=True)
 
 

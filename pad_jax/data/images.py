@@ -125,8 +125,10 @@ def prepare(
             labels[i] = label
         return None
 
+    failures = []
     with concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
-        failures = list(pool.map(read, range(len(source))))
+        for first in range(0, len(source), 4096):  # so many tasks wait at a time, not millions
+            failures += pool.map(read, range(first, min(first + 4096, len(source))))
     rows = np.flatnonzero([failure is None for failure in failures])
     unreadable = [failure for failure in failures if failure is not None]
     for failure in unreadable:
