@@ -80,9 +80,11 @@ def check_size(config: ConfigDict, num_images: int) -> None:
     Raises:
       InputError: naming the field and what to change.
     """
-    images = f"the data set has {num_images} images; use fewer, or more images"
-    _require(config, "grouping.num_neighbors", (lambda v: v < num_images, images))
-    _require(config, "batch_size", (lambda v: v <= num_images, images))
+    images = f"the data set has {num_images} images; use at most"
+    fewer = (lambda v: v < num_images, f"{images} {num_images - 1}, or more images")
+    _require(config, "grouping.num_neighbors", fewer)
+    as_many = (lambda v: v <= num_images, f"{images} {num_images}, or more images")
+    _require(config, "batch_size", as_many)
 
 
 def _require(config: ConfigDict, field: str, rule: _Rule) -> None:

@@ -41,6 +41,8 @@ class Evaluation:
         config, (train, test) = self._config, self._dataset
         if not (train.labels >= 0).any():
             return {}
+        if final:
+            _log.info("Evaluating, with %d runs of k-means.", config.kmeans_runs)
         if test is not None and not (test.labels >= 0).any():
             _log.warning("The test images have no labels: kNN leaves one training image out.")
         embedded = [None if s is None else self._embed(variables, s) for s in (train, test)]

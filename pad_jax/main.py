@@ -52,10 +52,13 @@ def _parse_flags(argv: list[str]) -> list[str]:
         _CONFIG.value["seed"]  # a file that could not be loaded says so only when it is used
         return rest
     except (ImportError, OSError):
-        raise InputError("--config names no config; they are in the folder configs") from None
-    except (AttributeError, KeyError) as error:  # a misspelt field, in several lines and quotes
-        words = re.sub(r"\\n|['\"\\]", " ", str(error)).split()
-        raise InputError(f"the config has no field {' '.join(words)}") from None
+        given = next((a for a in argv if a.startswith("--config=")), "--config")
+        raise InputError(f"{given} cannot be loaded; the configs are in configs/") from None
+    except (AttributeError, KeyError) as error:
+        field = re.search(r"\w+", str(error).replace("\\n", "\n"))
+        meant = re.search(r'Did you mean "(\w+)"', str(error))
+        hint = f"; did you mean {meant[1]}?" if meant else ""
+        raise InputError(f"the config has no field {field[0] if field else error}{hint}") from None
     except (flags.Error, SyntaxError, TypeError, ValueError) as error:
         raise InputError(" ".join(str(error).split())) from None
 
@@ -78,6 +81,9 @@ def run() -> None:
     except InputError as error:
         print(f"pad_jax: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("pad_jax: stopped; the same command goes on from the last epoch", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

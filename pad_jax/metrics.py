@@ -15,6 +15,17 @@ from pad_jax.errors import InputError
 
 _log = logging.getLogger(__name__)
 
+_LOGGED = (
+    "train/loss",
+    "train/images_per_second",
+    "scs/count",
+    "scs/mean_size",
+    "scs/coverage",
+    "scs/purity",
+    "eval/knn_accuracy",
+    "eval/kmeans_acc",
+)
+
 # Numbers by name; a list holds a histogram as pairs of [value, count].
 Row = dict[str, float | list]
 
@@ -106,9 +117,9 @@ def progress(steps: Iterable, num_steps: int, batch_size: int, title: str) -> It
 
 
 def log(title: str, row: Row) -> None:
-    """One plain line of metrics."""
-    numbers = {name: value for name, value in row.items() if not isinstance(value, list)}
-    _log.info("%s  %s", title, "  ".join(f"{name} {value:.4g}" for name, value in numbers.items()))
+    """One plain line of the metrics that tell most; metrics.jsonl has them all."""
+    figures = [f"{name.split('/')[1]} {row[name]:.4g}" for name in _LOGGED if name in row]
+    _log.info("%s  %s", title, "  ".join(figures))
 
 
 def results_table(row: Row) -> str:
@@ -117,4 +128,4 @@ def results_table(row: Row) -> str:
     names = [n for n in row if n.startswith(shown) and not isinstance(row[n], list)]
     width = max(map(len, names), default=0)
     lines = [f"  {name:<{width}}  {row[name]:.4f}" for name in names]
-    return "\n".join([f"Results after {row['epoch']} epochs:", *lines])
+    return "\n".join([f"Results after epoch {row['epoch']}:", *lines])

@@ -1,16 +1,21 @@
 """A run's folder: its config and its environment."""
 
+import csv
+import hashlib
 import importlib.metadata
 import json
 import pathlib
 import platform
+from collections.abc import Sequence
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 
 from pad_jax import metrics
 from pad_jax.data import Dataset
 from pad_jax.errors import InputError
+from pad_jax.subgraphs import Groups
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "numba", "scikit-learn")
 # Fields that may change between two starts of a run: they do not reach the trained parameters.
@@ -60,6 +65,7 @@ def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
     """
     run = {
         "num_images": len(dataset.train),
+        "images_sha256": hashlib.sha256("\n".join(dataset.train.names).encode()).hexdigest(),
         "image_shape": list(dataset.train.shape),
         "python": platform.python_version(),
         "platform": jax.default_backend(),
@@ -68,17 +74,28 @@ def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
     }
     if (workdir / "run.json").exists():
-        before = read_run(workdir)["num_images"]
-        if before != run["num_images"]:
+        before = read_run(workdir)
+        if before["images_sha256"] != run["images_sha256"]:
             raise InputError(
-                f"the data set had {before} images when {workdir} was begun and has now "
-                f"{run['num_images']}; choose another --workdir, or undo the change"
+                f"the data set had {before['num_images']} images when {workdir} was begun and has "
+                f"now {run['num_images']}, of other names; choose another --workdir, or undo that"
             )
     try:
         metrics.write_json(workdir / "run.json", run)
         metrics.write_json(workdir / "config.json", _to_dict(config))
     except OSError as error:
         raise InputError(f"cannot write to --workdir={workdir}: {error.strerror}") from None
+
+
+def write_groups(workdir: pathlib.Path, names: Sequence[str], groups: Groups) -> None:
+    """Writes groups.csv: each training image, its group and how many images that has."""
+    if jax.process_index() != 0:
+        return
+    _, index, size = np.unique(groups.group_id, return_inverse=True, return_counts=True)
+    with (workdir / "groups.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("image", "group", "size"))
+        writer.writerows(zip(names, groups.group_id.tolist(), size[index].tolist(), strict=True))
 
 
 def read_config(workdir: pathlib.Path) -> ConfigDict:

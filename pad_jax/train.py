@@ -97,6 +97,9 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> metrics.Row:
             row |= evaluate_variables(state.variables, final=last)
         writer.write(step, done, row)
         metrics.log(f"epoch {done}/{config.num_epochs}", row)
+        if last:
+            final_groups, _ = find_groups(config, state, embed, dataset.train, done)
+            run_files.write_groups(workdir, dataset.train.names, final_groups)
         if last or done % config.checkpoint.every_epochs == 0:
             checkpoints.save(done, train_state.to_host(state))
     checkpoints.close()

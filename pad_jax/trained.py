@@ -41,6 +41,8 @@ class Model:
           ValueError: for arrays of another type or shape.
         """
         images = np.asarray(images)
+        if images.ndim == 3 and images.shape[-1] in (1, 3):
+            raise ValueError(f"images are {list(images.shape)}: of one image, give image[None]")
         if images.ndim == 3:
             images = images[..., None]
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
@@ -50,8 +52,8 @@ class Model:
         if not len(images):
             return np.zeros((0, self.encoder.embedding_dim), np.float32)
         fitted = np.stack([fit(image, self.image_shape) for image in images])
-        unlabelled = np.full(len(images), -1)
-        return self._embed(self._on_devices, ResidentImages(fitted, unlabelled))["embedding"]
+        unlabelled = ResidentImages(fitted, np.full(len(images), -1), [""] * len(images))
+        return self._embed(self._on_devices, unlabelled)["embedding"]
 
 
 def load(workdir: str | os.PathLike) -> Model:

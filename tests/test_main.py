@@ -1,7 +1,9 @@
 """The command line, in processes of its own."""
 
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -32,7 +34,7 @@ def test_train_again_and_evaluate(tmp_path):
     assert first.returncode == 0, first.stderr
     assert "epoch 1/1" in first.stderr  # plain log lines, since this is no terminal
     assert "\r" not in first.stderr
-    assert "Results after 1 epochs:" in first.stdout
+    assert "Results after epoch 1:" in first.stdout
     assert "eval/knn_accuracy " in first.stdout
     again = run(*arguments)
     assert again.returncode == 0
@@ -44,12 +46,27 @@ def test_train_again_and_evaluate(tmp_path):
     assert figures == [line for line in alone.stdout.splitlines() if "eval/" in line]
 
 
+def test_interrupted_by_the_user(tmp_path):
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "pad_jax.main", DIGITS, f"--workdir={tmp_path}", *SMALL[1:]],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not metrics.read(tmp_path) and worker.poll() is None:
+        time.sleep(0.2)
+    worker.send_signal(signal.SIGINT)
+    _, errors = worker.communicate(timeout=60)
+    assert worker.returncode == 130
+    assert errors.splitlines()[-1].startswith("pad_jax: stopped; the same command goes on")
+    assert "Traceback" not in errors
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ([], "--config is missing"),
-        (["--config=configs/nope.py"], "--config names no config"),
-        ([DIGITS, "--config.batchsize=3"], "no field batchsize Did you mean batch_size"),
+        (["--config=configs/nope.py"], "--config=configs/nope.py cannot be loaded"),
+        ([DIGITS, "--config.batchsize=3"], "no field batchsize; did you mean batch_size?"),
         ([DIGITS, "--config.batch_size=abc"], "--config.batch_size=abc"),
         ([DIGITS, "--config.grouping.max_size=1"], "grouping.max_size=1 cannot be used"),
         ([DIGITS, "--mode=test"], "train|evaluate"),

@@ -31,7 +31,7 @@ def test_rows_of_epochs_without_a_checkpoint_are_replaced(tmp_path):
 
 def test_results_table():
     table = metrics.results_table({"step": 3, "epoch": 2, "time/train": 1.0, "eval/x": 0.51239})
-    assert table == "Results after 2 epochs:\n  eval/x  0.5124"
+    assert table == "Results after epoch 2:\n  eval/x  0.5124"
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -239,6 +239,34 @@ def test_a_trained_model_embeds_images_of_any_size(finished, rng):
     assert model.embed(images[:0]).shape == (0, 128)
     with pytest.raises(ValueError, match="float64"):
         model.embed(images / 255)
+    with pytest.raises(ValueError, match=r"give image\[None\]"):
+        model.embed(np.zeros((16, 16, 3), np.uint8))
+
+
+def test_groups_are_written_with_the_images_names(finished):
+    lines = (finished / "groups.csv").read_text().splitlines()
+    assert lines[0] == "image,group,size"
+    rows = [line.split(",") for line in lines[1:]]
+    assert len({name for name, _, _ in rows}) == 300
+    sizes = {}
+    for _, group, _ in rows:
+        sizes[group] = sizes.get(group, 0) + 1
+    assert all(int(size) == sizes[group] for _, group, size in rows)
+    assert 2 <= max(sizes.values()) <= 10
+
+
+def test_other_images_of_the_same_number_are_refused(tmp_path, rng):
+    for name in "abcdefgh":
+        Image.fromarray(rng.integers(0, 256, (16, 16), np.uint8)).save(tmp_path / f"{name}.png")
+    fields = {"name": "folder", "root": str(tmp_path), "test_split": "", "channels": 1}
+    config = small_config(
+        batch_size=8, num_epochs=1, **{f"dataset.{k}": v for k, v in fields.items()}
+    )
+    train.train(config, tmp_path / "run")
+    (tmp_path / "a.png").rename(tmp_path / "z.png")
+    (tmp_path / "run/checkpoints/1").rename(tmp_path / "moved")
+    with pytest.raises(InputError, match="had 8 images .* has now 8, of other names"):
+        train.train(config, tmp_path / "run")
 
 
 def test_evaluating_alone_gives_the_figures_of_the_run(finished):

@@ -36,7 +36,7 @@ class FolderSource:
             raise InputError(
                 f"dataset.root={root!r} is not a folder; give the one with your images"
             )
-        class_parents = [folder]
+        self._root, class_parents = folder, [folder]
         if (folder / split).is_dir():
             class_parents = [p for p in folder.iterdir() if p.is_dir()]
             folder /= split
@@ -54,11 +54,14 @@ class FolderSource:
         # The first part of an image's path is its class, or the file itself.
         parts = (path.relative_to(folder).parts for path in self._paths)
         self._labels = [numbers[p[0]] if len(p) > 1 else None for p in parts]
-        classes = len(set(self._labels) - {None})
-        _log.info("%s: %d images, %d classes", folder, len(self._paths), classes)
+        classes = len(set(self._labels) - {None}) or "no"
+        _log.info("%s: %d images, %s classes", folder, len(self._paths), classes)
 
     def __len__(self) -> int:
         return len(self._paths)
+
+    def name(self, i: int) -> str:
+        return str(self._paths[i].relative_to(self._root))
 
     def __getitem__(self, i: int) -> Example:
         """Example i, its image uint8 [H, W, 1] if it is grey, else [H, W, 3]."""

@@ -21,10 +21,12 @@ class Images(Protocol):
     Attributes:
       shape: (H, W, C) of every image.
       labels: int64 [N], -1 where the class is not known. For evaluators and diagnostics only.
+      names: what a user finds each image by.
     """
 
     shape: tuple[int, int, int]
     labels: np.ndarray
+    names: list[str]
 
     def __len__(self) -> int: ...
 
@@ -36,8 +38,8 @@ class Images(Protocol):
 class ResidentImages:
     """Images held as one array, uint8 [N, H, W, C], small enough for each device's memory."""
 
-    def __init__(self, array: np.ndarray, labels: np.ndarray):
-        self.array, self.labels, self.shape = array, labels, array.shape[1:]
+    def __init__(self, array: np.ndarray, labels: np.ndarray, names: list[str]):
+        self.array, self.shape, self.labels, self.names = array, array.shape[1:], labels, names
 
     def __len__(self) -> int:
         return len(self.array)
@@ -49,8 +51,11 @@ class ResidentImages:
 class StreamedImages:
     """Images decoded when they are needed, by threads that read ahead."""
 
-    def __init__(self, source: Source, rows: np.ndarray, shape: tuple, labels: np.ndarray):
-        self._source, self._rows, self.shape, self.labels = source, rows, shape, labels
+    def __init__(
+        self, source: Source, rows: np.ndarray, shape: tuple, labels: np.ndarray, names: list[str]
+    ):
+        self._source, self._rows = source, rows
+        self.shape, self.labels, self.names = shape, labels, names
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -141,11 +146,12 @@ def prepare(
         _log.warning("Skipped %d of %d images.", len(unreadable), len(source))
     if not len(rows):
         raise InputError("dataset: not one of the images can be decoded; see the warnings above")
+    names = [source.name(i) for i in rows.tolist()]
     if not resident:
-        return StreamedImages(source, rows, shape, labels[rows])
+        return StreamedImages(source, rows, shape, labels[rows], names)
     if len(rows) < len(source):
         array = array[rows]
-    return ResidentImages(array, labels[rows])
+    return ResidentImages(array, labels[rows], names)
 
 
 def _common_shape(source, image_size, channels):

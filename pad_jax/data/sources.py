@@ -27,6 +27,10 @@ class Source(Protocol):
         """Example i; raises UnreadableImage where its image cannot be decoded."""
         ...
 
+    def name(self, i: int) -> str:
+        """What a user finds image i by: a path, or its number in the data set."""
+        ...
+
 
 class UnreadableImage(Exception):
     """An image that cannot be decoded; the message names it."""
@@ -48,6 +52,9 @@ class ArraySource:
 
     def __getitem__(self, i: int) -> Example:
         return Example(self._images[i], None if self._labels is None else int(self._labels[i]))
+
+    def name(self, i: int) -> str:
+        return str(i)
 
 
 class Selection:
@@ -72,6 +79,10 @@ class Selection:
     def __getitem__(self, i: int) -> Example:
         source, row = self._rows[i]
         return source[row]
+
+    def name(self, i: int) -> str:
+        source, row = self._rows[i]
+        return source.name(row)
 
 
 def digits(split: str) -> ArraySource:

@@ -48,6 +48,9 @@ class TfdsSource:
     def __len__(self) -> int:
         return len(self._examples)
 
+    def name(self, i: int) -> str:
+        return str(i)
+
     def __getitem__(self, i: int) -> Example:
         try:
             example = self._examples[i]
