@@ -47,7 +47,7 @@ def run_steps(out):
     n = len(images)
     settings = steps.StepSettings(
         encoder=models.create("tiny"),
-        optimizer=train.create_optimizer(config, lambda step: 0.001),
+        optimizer=train.create_optimizer(config, lambda step: 0.0001),
         augmentation=Augmentation(),
         seed=0,
         steps_per_epoch=n // 64,

@@ -55,23 +55,23 @@ def test_graph_loss_gradients_and_refresh_agree(on_one_and_eight):
 def test_steps_agree(on_one_and_eight):
     """To float32 rounding: sums over the batch and the memory are taken in another order.
 
-    A float32 sum is good to about 1e-7 of its terms, a step's gradient passes through some ten of
-    them. Ten steps are taken at a learning rate of 0.001: at 0.03 the first steps of training
-    magnify any difference, and a change of the first parameters by 1e-7 on one device moves the
-    tenth step as far as eight devices do.
+    A float32 sum is good to about 1e-7 of its terms, and an embedding passes through some twenty of
+    them; parameters move by 5e-4 of their norm, and agree to 1e-6 of it. The learning rate is 1e-4:
+    at 0.03 the first steps of training magnify any difference (a ReLU or a max-pool that switches
+    does), and a change of the first parameters by 1e-7 on one device moves the tenth step as far as
+    eight devices do.
     """
     one, eight = on_one_and_eight("run_steps")
     for i in range(10):
         for name in ("loss", "loss_scs", "loss_hpe"):
             key = f"{name}/{i}"
             np.testing.assert_allclose(eight[key], one[key], rtol=1e-5, err_msg=key)
-    for i in (0, 9):
-        for name in ("params", "memory", "stats"):
-            a, b = eight[f"{name}/{i}"], one[f"{name}/{i}"]
-            assert np.linalg.norm(a - b) <= 2e-5 * np.linalg.norm(b), (name, i)
-    for name in ("params", "memory", "stats"):
-        a, b = one[f"{name}/0"], one[f"{name}/9"]
-        assert np.linalg.norm(a - b) > 1e-3 * np.linalg.norm(b), name  # ten steps do move them
+    for name, tolerance in (("params", 1e-6), ("memory", 1e-5), ("stats", 1e-5)):
+        first, tenth = one[f"{name}/0"], one[f"{name}/9"]
+        for i, expected in ((0, first), (9, tenth)):
+            difference = np.linalg.norm(eight[f"{name}/{i}"] - expected)
+            assert difference <= tolerance * np.linalg.norm(expected), (name, i)
+        assert np.linalg.norm(tenth - first) > 100 * tolerance * np.linalg.norm(first), name
 
 
 def test_whole_epochs_agree_and_checkpoints_cross_device_counts(tmp_path):

@@ -56,9 +56,12 @@ def check_images(encoder: nn.Module, image_shape: tuple[int, int, int]) -> None:
     """
     images = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
     try:
-        jax.eval_shape(encoder.init, jax.random.key(0), images)
-    except (ZeroDivisionError, ValueError):
+        variables = jax.eval_shape(encoder.init, jax.random.key(0), images)
+        fits = all(x.size for x in jax.tree.leaves(variables))
+    except ZeroDivisionError:  # of an initialiser, for a feature map without a pixel
+        fits = False
+    if not fits:
         raise InputError(
             f"model.stem={encoder.stem!r} cannot take images of {image_shape[0]}x{image_shape[1]}; "
             "use model.stem=small, or a larger dataset.image_size"
-        ) from None
+        )
