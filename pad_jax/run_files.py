@@ -88,8 +88,11 @@ def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
 
 
 def write_groups(workdir: pathlib.Path, names: Sequence[str], groups: Groups) -> None:
-    """Writes groups.csv: each training image, its group and how many images that has."""
-    if jax.process_index() != 0:
+    """Writes groups.csv: each training image, its group and how many images that has.
+
+    Groups that are no partition have no such file.
+    """
+    if jax.process_index() != 0 or groups.members is not None:
         return
     _, index, size = np.unique(groups.group_id, return_inverse=True, return_counts=True)
     with (workdir / "groups.csv").open("w", newline="", encoding="utf-8") as file:

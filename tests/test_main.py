@@ -47,8 +47,13 @@ def test_train_again_and_evaluate(tmp_path):
 
 
 def test_interrupted_by_the_user(tmp_path):
+    # A shell that runs the tests in the background has children ignore the signal: undo that.
+    program = (
+        "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "runpy.run_module('pad_jax.main', run_name='__main__')"
+    )
     worker = subprocess.Popen(
-        [sys.executable, "-m", "pad_jax.main", DIGITS, f"--workdir={tmp_path}", *SMALL[1:]],
+        [sys.executable, "-c", program, DIGITS, f"--workdir={tmp_path}", *SMALL[1:]],
         stderr=subprocess.PIPE,
         text=True,
     )
