@@ -1,5 +1,6 @@
 """Algorithm 1 in reading order: the only file that sequences."""
 
+import contextlib
 import logging
 import pathlib
 import time
@@ -56,31 +57,44 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> metrics.Row:
     check_size(config, len(dataset.train))
     models.check_images(encoder, dataset.train.shape)
     run_files.make_workdir(workdir)
-    checkpoints = Checkpoints(workdir, config.checkpoint.keep)
-    first_epoch = checkpoints.latest_epoch() or 0
-    if first_epoch == config.num_epochs:
-        _log.info("This run is finished.")
-        return metrics.last_row(workdir)
-    run_files.write(workdir, config, dataset)
+    # Closing waits for the checkpoint that is being written, also where a run is interrupted.
+    with contextlib.closing(Checkpoints(workdir, config.checkpoint.keep)) as checkpoints:
+        if checkpoints.latest_epoch() == config.num_epochs:
+            _log.info("This run is finished.")
+        else:
+            run_files.write(workdir, config, dataset)
+            train_epochs(config, workdir, encoder, dataset, checkpoints)
+    return metrics.last_row(workdir)
 
+
+def train_epochs(
+    config: ConfigDict,
+    workdir: pathlib.Path,
+    encoder: nn.Module,
+    dataset: data.Dataset,
+    checkpoints: Checkpoints,
+) -> None:
+    """Algorithm 1, from the newest checkpoint to the last epoch."""
+    images = dataset.train
     embed = Embedder(encoder, ("embedding",), config.eval.batch_size)
-    schedule = learning_rate_schedule(config, len(dataset.train))
+    schedule = learning_rate_schedule(config, len(images))
     optimizer = create_optimizer(config, schedule)
-    run_epoch = EpochRunner(config, encoder, optimizer, dataset.train)
+    run_epoch = EpochRunner(config, encoder, optimizer, images)
     evaluate_variables = Evaluation(config.eval, encoder, dataset)
 
-    host_state = init_state(config, encoder, optimizer, len(dataset.train), dataset.train.shape)
+    host_state = init_state(config, encoder, optimizer, len(images), images.shape)
+    first_epoch = checkpoints.latest_epoch() or 0
     if first_epoch:
         host_state = checkpoints.restore(first_epoch, host_state)
         _log.info("Going on after epoch %d.", first_epoch)
     elif config.memory.init == "embed":
         variables = parallel.replicate(host_state.variables)
-        host_state = host_state.replace(memory=embed(variables, dataset.train)["embedding"])
+        host_state = host_state.replace(memory=embed(variables, images)["embedding"])
     state = train_state.to_devices(host_state)
     writer = metrics.MetricWriter(workdir, first_epoch, int(host_state.step))
 
     for epoch in range(first_epoch, config.num_epochs):
-        groups, row = find_groups(config, state, embed, dataset.train, epoch)
+        groups, row = find_groups(config, state, embed, images, epoch)
         state, values = run_epoch(state.with_groups(groups), groups, epoch)
         row |= values
         if not np.isfinite(row["train/loss"]):
@@ -98,13 +112,11 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> metrics.Row:
         writer.write(step, done, row)
         metrics.log(f"epoch {done}/{config.num_epochs}", row)
         if last:
-            final_groups, _ = find_groups(config, state, embed, dataset.train, done)
-            run_files.write_groups(workdir, dataset.train.names, final_groups)
+            final_groups, _ = find_groups(config, state, embed, images, done)
+            run_files.write_groups(workdir, images.names, final_groups)
         if last or done % config.checkpoint.every_epochs == 0:
             checkpoints.save(done, train_state.to_host(state))
-    checkpoints.close()
     writer.close()
-    return {"step": step, "epoch": done} | row
 
 
 def evaluate(config: ConfigDict, workdir: pathlib.Path) -> metrics.Row:

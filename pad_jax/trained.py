@@ -1,5 +1,6 @@
 """A trained encoder, ready to embed images."""
 
+import contextlib
 import os
 import pathlib
 from typing import Any
@@ -64,11 +65,10 @@ def load(workdir: str | os.PathLike) -> Model:
     """
     workdir = pathlib.Path(workdir)
     config, run = run_files.read_config(workdir), run_files.read_run(workdir)
-    checkpoints = Checkpoints(workdir)
-    epoch = checkpoints.latest_epoch()
-    if epoch is None:
-        raise InputError(f"{workdir} holds no checkpoint; train first, or give another folder")
-    state = checkpoints.restore(epoch)
-    checkpoints.close()
+    with contextlib.closing(Checkpoints(workdir)) as checkpoints:
+        epoch = checkpoints.latest_epoch()
+        if epoch is None:
+            raise InputError(f"{workdir} holds no checkpoint; train first, or give another folder")
+        state = checkpoints.restore(epoch)
     variables = {name: state[name] for name in ("params", "batch_stats")}
     return Model(models.create(**config.model), variables, tuple(run["image_shape"]), epoch)
