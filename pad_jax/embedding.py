@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from pad_jax import parallel, steps
-from pad_jax.data.batches import ordered_plan, split_over_devices
+from pad_jax.data.batches import ordered_plan, own_part
 from pad_jax.data.images import Images
 
 
@@ -27,8 +27,7 @@ class Embedder:
 
     def __call__(self, variables: Any, images: Images) -> dict[str, np.ndarray]:
         """Features by name, float32 [N, ...] each, in the order of the rows."""
-        plan = split_over_devices(ordered_plan(len(images), self._batch_size), axis=1)
-        own = parallel.own_slices(plan).swapaxes(0, 1)  # [batches, own devices, b]
+        own = own_part(ordered_plan(len(images), self._batch_size))
         batches = images.batches(own.reshape(len(own), -1))
         rows, waiting = [], None
         for batch in batches:

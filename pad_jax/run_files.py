@@ -61,7 +61,7 @@ def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
     """Writes config.json and run.json.
 
     Raises:
-      InputError: if the run in the folder had another number of images, or it cannot be written.
+      InputError: if the run in the folder was begun on other images, or it cannot be written.
     """
     run = {
         "num_images": len(dataset.train),

@@ -29,7 +29,7 @@ from pad_jax import (
 from pad_jax.checkpoints import Checkpoints
 from pad_jax.checks import check_config, check_devices, check_size
 from pad_jax.data.augmentation import Augmentation
-from pad_jax.data.batches import epoch_plan, split_over_devices
+from pad_jax.data.batches import epoch_plan, own_part, split_over_devices
 from pad_jax.data.images import Images, ResidentImages
 from pad_jax.embedding import Embedder
 from pad_jax.errors import InputError
@@ -87,7 +87,10 @@ def train_epochs(
     if first_epoch:
         host_state = checkpoints.restore(first_epoch, host_state)
         _log.info("Going on after epoch %d.", first_epoch)
-    elif config.memory.init == "embed":
+    elif config.memory.init == "random":
+        rows = memory.random_rows(len(images), config.model.embedding_dim, config.seed)
+        host_state = host_state.replace(memory=rows)
+    else:
         variables = parallel.replicate(host_state.variables)
         host_state = host_state.replace(memory=embed(variables, images)["embedding"])
     state = train_state.to_devices(host_state)
@@ -168,7 +171,7 @@ def init_state(
     num_images: int,
     image_shape: tuple[int, int, int],
 ) -> TrainState:
-    """The state before the first epoch, on the host: random encoder and memory, singletons."""
+    """The state before the first memory, on the host: random encoder, zero rows, singletons."""
     example = np.zeros((1, *image_shape), np.float32)
     variables = parallel.fetch(jax.jit(encoder.init)(jax.random.key(config.seed), example))
     return TrainState(
@@ -176,7 +179,7 @@ def init_state(
         params=variables["params"],
         batch_stats=variables["batch_stats"],
         opt_state=parallel.fetch(optimizer.init(variables["params"])),
-        memory=memory.random_rows(num_images, config.model.embedding_dim, config.seed),
+        memory=np.zeros((num_images, config.model.embedding_dim), np.float32),
         groups=subgraphs.before_training(
             config.grouping.kind, num_images, config.grouping.num_neighbors
         ),
@@ -270,13 +273,12 @@ class EpochRunner:
 
     def _arguments(self, plan: np.ndarray, groups: subgraphs.Groups):
         """What each step takes besides the state and the sums."""
-        plan = split_over_devices(plan, axis=1)
         if isinstance(self._images, ResidentImages):
-            on_devices = parallel.shard(plan)
+            on_devices = parallel.shard(split_over_devices(plan, axis=1))
             for i in range(self.steps_per_epoch):
                 yield self._resident, on_devices, np.int32(i)
             return
-        own = parallel.own_slices(plan).swapaxes(0, 1)  # [steps, own devices, b]
+        own = own_part(plan)
         views = np.stack([own, groups.hard_positive[own]], axis=1)
         batches = self._images.batches(views.reshape(len(own), -1))
         for index, images in zip(own, batches, strict=True):

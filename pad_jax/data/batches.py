@@ -3,6 +3,8 @@
 import jax
 import numpy as np
 
+from pad_jax import parallel
+
 
 def epoch_plan(num_images: int, batch_size: int, seed: int, epoch: int) -> np.ndarray:
     """A new permutation of the rows, its ragged rest dropped: int32 [steps, batch_size]."""
@@ -24,3 +26,8 @@ def split_over_devices(batch: np.ndarray, axis: int = 0) -> np.ndarray:
     devices = jax.device_count()
     shape = (*batch.shape[:axis], devices, -1, *batch.shape[axis + 1 :])
     return np.moveaxis(batch.reshape(shape), axis, 0)
+
+
+def own_part(plan: np.ndarray) -> np.ndarray:
+    """This process's part of each batch of a plan: [S, B] -> [S, own devices, B / devices]."""
+    return parallel.own_slices(split_over_devices(plan, axis=1)).swapaxes(0, 1)
