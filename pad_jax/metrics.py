@@ -100,10 +100,10 @@ def _write_atomically(path: pathlib.Path, text: str) -> None:
     part.replace(path)
 
 
-def progress(steps: Iterable, num_steps: int, batch_size: int, title: str) -> Iterator:
-    """Passes steps on, in a terminal with a bar that shows images/s and the time left."""
+def progress(dispatches: Iterable, images: int, images_each: int, title: str) -> Iterator:
+    """Passes dispatches on, in a terminal with a bar that shows images/s and the time left."""
     bar = tqdm(
-        total=num_steps * batch_size,
+        total=images,
         desc=title,
         unit="img",
         unit_scale=True,
@@ -111,9 +111,9 @@ def progress(steps: Iterable, num_steps: int, batch_size: int, title: str) -> It
         disable=not sys.stderr.isatty(),
     )
     with bar:
-        for step in steps:
-            yield step
-            bar.update(batch_size)
+        for dispatch in dispatches:
+            yield dispatch
+            bar.update(min(images_each, images - bar.n))
 
 
 def log(title: str, row: Row) -> None:

@@ -117,23 +117,37 @@ def pmap_train_step(settings: StepSettings) -> Callable:
     return _pmap_step(step, in_axes=(AXES, None, 0, 0, 0))
 
 
-def pmap_resident_train_step(settings: StepSettings) -> Callable:
-    """The training step over all devices, for a data set that lies on each of them.
+def pmap_resident_train_steps(settings: StepSettings, num_steps: int = 1) -> Callable:
+    """Training steps over all devices, for a data set that lies on each of them.
+
+    Args:
+      settings: see ``StepSettings``.
+      num_steps: steps of a dispatch, between which the devices do not wait for the host. More than
+        one are a loop, in which XLA's CPU convolutions are many times slower.
 
     Returns:
-      f(state, sums, images, plan, i) -> (state, sums), where ``images`` is uint8 [N, H, W, C],
-      ``plan`` int32 [devices, steps, b] the epoch's samples and ``i`` the step within the epoch.
+      f(state, sums, images, plan, first) -> (state, sums), where ``images`` is uint8 [N, H, W, C]
+      and ``plan`` int32 [devices, steps, b] the epoch's samples; trains the steps of the plan from
+      ``first`` on, ``num_steps`` or what is left of them.
     """
 
-    def step(state, sums, images, plan, i):
-        index = plan[i]
-        hard_positive = parallel.local_part(
-            parallel.lookup(state.groups.hard_positive, parallel.gather(index))
-        )
-        state, metrics = train_step(settings, state, index, images[index], images[hard_positive])
-        return state, jax.tree.map(jnp.add, sums, metrics)
+    def train(state, sums, images, plan, first):
+        def body(i, carry):
+            state, sums = carry
+            index = plan[i]
+            hard_positive = parallel.local_part(
+                parallel.lookup(state.groups.hard_positive, parallel.gather(index))
+            )
+            views = images[index], images[hard_positive]
+            state, metrics = train_step(settings, state, index, *views)
+            return state, jax.tree.map(jnp.add, sums, metrics)
 
-    return _pmap_step(step, in_axes=(AXES, None, None, 0, None))
+        if num_steps == 1:
+            return body(first, (state, sums))
+        last = jnp.minimum(first + num_steps, plan.shape[0])
+        return lax.fori_loop(first, last, body, (state, sums))
+
+    return _pmap_step(train, in_axes=(AXES, None, None, 0, None))
 
 
 def _pmap_step(step: Callable, in_axes: tuple) -> Callable:

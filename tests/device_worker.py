@@ -67,7 +67,7 @@ def run_steps(out):
         groups=subgraphs.Groups(group_id, subgraphs.hard_positives(group_id, rows)),
     )
     state = train_state.to_devices(state)
-    step = steps.pmap_resident_train_step(settings)
+    step = steps.pmap_resident_train_steps(settings)
     resident = parallel.replicate(images.array)
     results = {}
     for i in range(10):
@@ -96,6 +96,7 @@ def run_functions(out):
     rows, x, positive = unit_rows(n, 24), unit_rows(b, 24), unit_rows(b, 24)
     index = rng.permutation(n)[:b].astype(np.int32)
     group_id = (np.arange(n) // 5 * 5).astype(np.int32)
+    neighbors._CPU = neighbors._Tiles(rows=32, columns=32, gathered=2**12)  # ten blocks to divide
     nearest, similarities = neighbors.nearest_neighbors(rows, 5)
     members = np.concatenate([np.arange(n, dtype=np.int32)[:, None], nearest], axis=1)
     results = {"neighbors": nearest, "similarities": similarities}

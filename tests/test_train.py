@@ -172,6 +172,18 @@ def test_streamed_images_train_the_same_encoder(finished, tmp_path):
         np.testing.assert_allclose(streamed[name], resident[name], atol=1e-5, err_msg=name)
 
 
+def test_several_steps_per_dispatch_train_the_same(tmp_path, monkeypatch):
+    # A learning rate that does not magnify rounding.
+    config = small_config(num_epochs=1, **{"optimizer.learning_rate": 1e-4})
+    train.train(config, tmp_path / "single")
+    monkeypatch.setitem(train._STEPS_PER_DISPATCH, "cpu", 3)  # of the epoch's four
+    train.train(config, tmp_path / "looped")
+    looped, single = restored(tmp_path / "looped"), restored(tmp_path / "single")
+    assert looped.keys() == single.keys()
+    for name in single:
+        np.testing.assert_allclose(looped[name], single[name], atol=1e-5, err_msg=name)
+
+
 @pytest.mark.parametrize("resident", [True, False])
 def test_nothing_is_compiled_after_the_first_epoch(tmp_path, monkeypatch, resident):
     compiled = []
