@@ -24,7 +24,9 @@ from jax import lax
 
 from pad_jax import parallel
 
-CHUNK_ROWS = 2048  # memory rows per chunk; a batch of 256 then has its logits in the CPU cache
+# Logits of a view held at a time: 2 MB stay in a CPU's caches; accelerators want fewer, larger
+# kernels.
+_CHUNK_LOGITS = {"cpu": 2**19, "gpu": 2**22, "tpu": 2**22}
 
 
 def pad_loss(
@@ -40,7 +42,7 @@ def pad_loss(
     stop_gradient: bool = False,
     members: jax.Array | None = None,
     axis_name: str | None = None,
-    chunk_rows: int = CHUNK_ROWS,
+    chunk_rows: int | None = None,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """L_pad = L_scs + hpe_weight * L_hpe (Eq 5), the mean over the batch.
 
@@ -63,7 +65,7 @@ def pad_loss(
       members: int32 [N, m] or None. Where groups are no partition, the rows of C(i) for each row i,
         filled up with -1; ``group_id`` then only marks the padding.
       axis_name: the pmapped axis over which batch and memory are divided; None on a single device.
-      chunk_rows: number of memory rows whose logits are held at a time.
+      chunk_rows: number of memory rows whose logits are held at a time; None chooses it.
 
     Returns:
       The loss, and {"scs": L_scs, "hpe": L_hpe}; "hpe" is 0 for the design "none".
@@ -76,6 +78,8 @@ def pad_loss(
     if stop_gradient:
         positive_embeddings = lax.stop_gradient(positive_embeddings)
     index = parallel.gather(index, axis_name)
+    if chunk_rows is None:
+        chunk_rows = max(1, _CHUNK_LOGITS[jax.default_backend()] // index.shape[0])
     rows = _Rows(
         memory=memory,
         group_id=group_id,

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 
 import jax
 import numpy as np
-from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
 from pad_jax.errors import InputError
@@ -48,7 +47,9 @@ class MetricWriter:
             return
         rows = [row for row in read(workdir) if row["epoch"] <= epoch]
         _write_atomically(self._path, "".join(json.dumps(row) + "\n" for row in rows))
-        self._events = SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1)
+        import tensorboardX  # not at the top: it loads PyTorch where there is one
+
+        self._events = tensorboardX.SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1)
 
     def write(self, step: int, epoch: int, values: Row) -> None:
         """Writes one row: the values after ``epoch`` epochs and ``step`` steps."""

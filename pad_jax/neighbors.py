@@ -32,7 +32,7 @@ class _Tiles(NamedTuple):
     gathered: int
 
 
-_CPU = _Tiles(2048, 256, 2**20)  # 2 MB of similarities, which stay in the caches
+_CPU = _Tiles(1024, 512, 2**20)  # 2 MB of similarities, which stay in the caches
 _ACCELERATOR = _Tiles(4096, 4096, 2**26)
 
 
@@ -40,7 +40,7 @@ def nearest_neighbors(features: np.ndarray | jax.Array, k: int) -> tuple[np.ndar
     """The k most similar other rows of each row, N_k of Eq 1, exactly.
 
     The work is divided over the devices, each of which holds all features. Nothing larger than
-    [N, 64 + D] floats is held (128 instead of 64 on accelerators).
+    [N, D + 64] floats is held ([N, D + 256] on accelerators).
 
     Args:
       features: float32 [N, D], unit rows.
@@ -54,50 +54,51 @@ def nearest_neighbors(features: np.ndarray | jax.Array, k: int) -> tuple[np.ndar
     Raises:
       ValueError: if k is not in 1..N-1.
     """
-    features = parallel.fetch(features).astype(np.float32, copy=False)
+    if isinstance(features, jax.Array):
+        features = parallel.fetch(features)
+    features = np.asarray(features, np.float32)
     n = len(features)
     if not 1 <= k < n:
         raise ValueError(f"k={k} neighbours cannot be chosen among {n} rows; use 1 <= k <= {n - 1}")
     tiles = _CPU if jax.default_backend() == "cpu" else _ACCELERATOR
     columns = min(tiles.columns, _round_up(n, _RUN))
     tiles = tiles._replace(columns=columns, rows=min(tiles.rows, _round_up(n, columns)))
-    padded = np.zeros((_round_up(n, tiles.rows), features.shape[1]), np.float32)
-    padded[:n] = features
-    devices = jax.device_count()
-    device = parallel.shard(np.arange(devices, dtype=np.int32))
-    found = _search(device, parallel.replicate(padded), n, k, tiles)
+    device = parallel.shard(np.arange(jax.device_count(), dtype=np.int32))
+    found = _search(device, parallel.replicate(features), k, tiles)
     indices, similarities = (parallel.fetch_rows(x, n) for x in found)
     return indices, similarities
 
 
 @functools.partial(
-    jax.pmap, axis_name=parallel.AXIS, in_axes=(0, None), static_broadcasted_argnums=(2, 3, 4)
+    jax.pmap, axis_name=parallel.AXIS, in_axes=(0, None), static_broadcasted_argnums=(2, 3)
 )
-def _search(device, features, n, k, tiles):
-    """Neighbours of this device's share of the rows: features [N, D], n of them real."""
-    maxima, runs = _nearest_runs(device, features, n, k, tiles)
-    maxima, runs = _exchange(maxima, n), _exchange(runs, n)
+def _search(device, features, k, tiles):
+    """Neighbours of this device's share of the rows, among all features [N, D]."""
+    maxima, runs = (_exchange(x) for x in _nearest_runs(device, features, k, tiles))
     # Found by several devices: the nearest of all, ties to the lower run.
     _, runs, maxima = lax.sort((-maxima, runs, maxima), num_keys=2)
     runs = jnp.where(jnp.isneginf(maxima), -1, runs)[:, :k]
     first = device * len(runs)
-    return _look_through(first, runs, features, n, tiles)
+    return _look_through(first, runs, features, tiles)
 
 
-def _nearest_runs(device, features, n, k, tiles):
+def _nearest_runs(device, features, k, tiles):
     """Of every row the k runs with the largest maxima, as far as this device compares them.
 
     Returns:
       (maxima float32 [N, k], runs int32 [N, k]): largest first; -inf where there are fewer.
     """
     rows, columns, _ = tiles
-    blocks, strips = len(features) // rows, len(features) // columns
+    n = len(features)
+    blocks = -(-n // rows)
+    strips = blocks * rows // columns
     strips_per_block = rows // columns
     runs_per_block, runs_per_strip = rows // _RUN, columns // _RUN
     # The rows of a strip are laid out so that maxima over runs are taken elementwise over vectors.
     order = np.arange(columns).reshape(runs_per_strip, _RUN).T.reshape(-1)
     row_order = (np.arange(0, rows, columns)[:, None] + order).reshape(-1)
-    features = features.reshape(strips, columns, -1)[:, order]
+    index = np.arange(0, blocks * rows, columns)[:, None] + order
+    features = features.at[index].get(mode="fill", fill_value=0)
 
     def compare_block(i, nearest):
         """Compares block i with itself and the blocks after it."""
@@ -149,7 +150,7 @@ def _nearest_runs(device, features, n, k, tiles):
     devices = lax.axis_size(parallel.AXIS)
     mine = (blocks - device + devices - 1) // devices
     nearest = lax.fori_loop(0, mine, compare_block, nearest)
-    return jax.tree.map(lambda x: x.reshape(-1, k), nearest)
+    return jax.tree.map(lambda x: x.reshape(-1, k)[:n], nearest)
 
 
 def _mask(similarity, rows, columns, n):
@@ -168,32 +169,33 @@ def _merge(nearest, block, maxima, first_run):
     return nearest[0].at[block].set(best), nearest[1].at[block].set(runs)
 
 
-def _exchange(x, n):
+def _exchange(x):
     """What all devices found for this device's rows: [N, k] -> [rows, devices * k]."""
-    devices, k = lax.axis_size(parallel.AXIS), x.shape[1]
+    devices, (n, k) = lax.axis_size(parallel.AXIS), x.shape
     rows = -(-n // devices)
-    x = jnp.pad(x[:n], ((0, rows * devices - n), (0, 0))).reshape(devices, rows, k)
+    x = jnp.pad(x, ((0, rows * devices - n), (0, 0))).reshape(devices, rows, k)
     x = lax.all_to_all(x, parallel.AXIS, 0, 0)
     return x.swapaxes(0, 1).reshape(rows, devices * k)
 
 
-def _look_through(first, runs, features, n, tiles):
+def _look_through(first, runs, features, tiles):
     """The k nearest within k runs of each row, -1 for none: [rows, k] -> two arrays [rows, k]."""
-    (num_rows, k), dim = runs.shape, features.shape[1]
+    (num_rows, k), (n, dim) = runs.shape, features.shape
     size = max(1, min(num_rows, tiles.gathered // (k * _RUN * dim)))
     parts = -(-num_rows // size)
     runs = jnp.pad(runs, ((0, parts * size - num_rows), (0, 0))).reshape(parts, size, k)
-    by_run = features.reshape(-1, _RUN, dim)
 
     def look(args):
         part, runs = args
         own = first + part * size + jnp.arange(size)
         runs = jnp.sort(runs, axis=1)
-        candidates = by_run[runs].reshape(size, k * _RUN, dim)
-        similarity = jnp.einsum(
-            "bcd,bd->bc", candidates, features[own], precision=lax.Precision.HIGHEST
-        )
         index = (runs[:, :, None] * _RUN + jnp.arange(_RUN)).reshape(size, k * _RUN)
+        similarity = jnp.einsum(
+            "bcd,bd->bc",
+            features.at[index].get(mode="clip"),
+            features.at[own].get(mode="clip"),
+            precision=lax.Precision.HIGHEST,
+        )
         valid = (index >= 0) & (index < n) & (index != own[:, None])
         values, place = lax.top_k(jnp.where(valid, similarity, -jnp.inf), k)
         return jnp.take_along_axis(index, place, axis=1), values

@@ -1,0 +1,101 @@
+"""One cycle of Algorithm 1 at ImageNet's size, with synthetic embeddings and images.
+
+Everything but the kNN graph, which graph.py measures on fewer rows: the search runs on a stand-in.
+"""
+
+import os
+import sys
+
+import jax
+import numpy as np
+
+from configs import imagenet
+from pad_jax import memory, models, parallel, runtime, steps, subgraphs, train, train_state
+from pad_jax.data.augmentation import Augmentation
+from tests.benchmarks import measure
+from tests.benchmarks.search import K, gaussian_graph
+
+N, BATCH = 1_281_167, 64
+
+
+def stand_in_graph() -> np.ndarray:
+    """A kNN graph of N vertices: 17 copies of one of 8-d points, and 13 vertices more."""
+    graph = gaussian_graph(N // 17, 8, copies=17)
+    rest = np.random.default_rng(0).integers(0, len(graph), (N - len(graph), K), np.int32)
+    return np.concatenate([graph, rest])
+
+
+def main():
+    args = measure.arguments(__doc__, steps=3, devices=1, image_size=224)
+    if args.devices > 1 and "xla_force_host" not in os.environ.get("XLA_FLAGS", ""):
+        flag = f"--xla_force_host_platform_device_count={args.devices}"
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flag}"
+        os.execv(sys.executable, sys.orig_argv)  # XLA has read its flags already
+    runtime.configure()
+    config = imagenet.get_config()
+    config.batch_size = BATCH
+    if args.devices > 1:  # each emulated device holds the encoder
+        config.model.name, config.model.stem, args.image_size = "tiny", "small", 32
+    rng = np.random.default_rng(0)
+    rows = []
+
+    def timed(name, f):
+        result = []
+        seconds = measure.seconds(lambda: result.append(jax.block_until_ready(f())))
+        rows.append({"part": name, "seconds": seconds, "MiB held": measure.resident_mib()})
+        return result[0]
+
+    graph = stand_in_graph()
+    features = memory.random_rows(N, config.model.embedding_dim, 0)
+    shape = (args.image_size, args.image_size, 3)
+    encoder = models.create(**config.model)
+    optimizer = train.create_optimizer(config, train.learning_rate_schedule(config, N))
+    state = train.init_state(config, encoder, optimizer, N, shape).replace(memory=features)
+    timed("search, compiled", lambda: subgraphs.strongly_connected_subgraphs(graph[:20] % 20))
+    groups = timed(
+        "SCS search and hard positives",
+        lambda: subgraphs.find_groups("scs", graph, features, seed=(0, 0)),
+    )
+    state = timed("state to the devices", lambda: train_state.to_devices(state))
+    state = timed("groups to the devices", lambda: state.with_groups(groups))
+    settings = steps.StepSettings(
+        encoder=encoder,
+        optimizer=optimizer,
+        augmentation=Augmentation(**config.augmentation),
+        seed=0,
+        steps_per_epoch=N // BATCH,
+        memory_rate=config.memory.rate,
+        loss=config.loss.to_dict(),
+    )
+    step = steps.pmap_train_step(settings)
+    sums = parallel.replicate({name: np.float32(0) for name in steps.METRICS})
+    held = [state, sums]
+    for i in range(args.steps):
+        index = parallel.shard(
+            rng.choice(N, (args.devices, BATCH // args.devices), False).astype(np.int32)
+        )
+        images = [
+            parallel.shard(rng.integers(0, 256, (*index.shape, *shape), np.uint8)) for _ in range(2)
+        ]
+        name = "compilation and first step" if i == 0 else f"step {i + 1}, memory refreshed"
+
+        def run(index=index, images=images):
+            held[:] = step(*held, index, *images)
+            return held
+
+        timed(name, run)
+    state = held[0]
+    timed("state to the host", lambda: train_state.to_host(state))
+    shard = state.memory.addressable_shards[0].data
+    rows.append(
+        {"part": "memory on each device", "MiB held": shard.nbytes / 2**20, "rows": shard.shape[-2]}
+    )
+    rows.append({"part": "peak of the process", "MiB held": measure.resident_mib(peak=True)})
+    title = (
+        f"N = {N}, {config.model.name}, {args.image_size} px, batch {BATCH}, {args.devices} devices"
+    )
+    measure.report(title, rows, args.json)
+
+
+if __name__ == "__main__":
+    main()

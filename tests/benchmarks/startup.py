@@ -1,0 +1,92 @@
+"""From the start of the program to the end of the first step, and an epoch's overhead.
+
+AlexNet on 50,000 random images of 32 px (CIFAR-10's size), with an empty and with a warm
+compilation cache. The memory starts at random: embedding all images first is work, not overhead,
+and is reported beside.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+from tests.benchmarks import measure
+
+N = 50_000
+
+
+def child(workdir: pathlib.Path, started: float) -> None:
+    """Runs the real program up to its first step."""
+    from absl import app
+
+    from pad_jax import main, train
+
+    import jax  # isort: skip
+
+    run = train.EpochRunner.__call__
+    find = train.find_groups
+
+    def find_groups(*args):
+        groups, row = find(*args)
+        print("graph", row["time/graph"], "search", row["time/search"])
+        return groups, row
+
+    def first_step(self, state, groups, epoch):
+        step = self._step
+
+        def stop(*args):
+            jax.block_until_ready(step(*args))
+            print("first_step", time.time() - started, flush=True)
+            os._exit(0)
+
+        self._step = stop
+        return run(self, state, groups, epoch)
+
+    train.EpochRunner.__call__, train.find_groups = first_step, find_groups
+    sys.argv = [
+        "pad_jax",
+        "--config=configs/cifar10.py",
+        "--config.dataset.name=npz",
+        f"--config.dataset.root={workdir / 'images.npz'}",
+        "--config.memory.init=random",
+        f"--workdir={workdir / 'run'}",
+    ]
+    app.run(main.main)
+
+
+def main():
+    if sys.argv[1:2] == ["child"]:
+        return child(pathlib.Path(sys.argv[2]), float(sys.argv[3]))
+    args = measure.arguments(__doc__, epoch_images_per_second=0)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        rng = np.random.default_rng(0)
+        images = {
+            f"x_{split}": rng.integers(0, 256, (n, 32, 32, 3), np.uint8)
+            for split, n in (("train", N), ("test", 1000))
+        }
+        np.savez(pathlib.Path(folder) / "images.npz", **images)
+        environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": f"{folder}/cache"}
+        for cache in ("empty", "warm"):
+            command = [sys.executable, "-m", "tests.benchmarks.startup", "child", folder]
+            output = subprocess.run(
+                [*command, str(time.time())],
+                env=environment, check=True, capture_output=True, text=True,
+            ).stdout  # fmt: skip
+            words = output.split()
+            row = {name: float(words[words.index(name) + 1]) for name in ("graph", "search")}
+            row["first step after s"] = float(words[words.index("first_step") + 1])
+            rows.append({"compilation cache": cache} | row)
+    if args.epoch_images_per_second:
+        epoch = N / args.epoch_images_per_second
+        overhead = rows[-1]["graph"] + rows[-1]["search"]
+        rows.append({"compilation cache": "share of the epoch", "graph": overhead / epoch})
+    measure.report(f"Start of the program, {N} images, AlexNet", rows, args.json)
+
+
+if __name__ == "__main__":
+    main()
