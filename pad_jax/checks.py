@@ -5,6 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from pad_jax import losses
 from pad_jax.errors import InputError
 from pad_jax.models import FEATURES
 
@@ -31,7 +32,10 @@ def check_config(config: ConfigDict) -> None:
         "memory.init": _one_of("embed", "random"),
         "memory.rate": (lambda v: 0 <= v <= 1, "use 0 to 1"),
         "loss.hpe": _one_of("kl", "cosine", "none"),
-        "loss.temperature": (lambda v: v > 0, "use more than 0, such as 0.1"),
+        "loss.temperature": (
+            lambda v: v >= losses.MIN_TEMPERATURE,
+            f"use {losses.MIN_TEMPERATURE} or more, such as 0.1",
+        ),
         "optimizer.learning_rate": (lambda v: v > 0, "use more than 0"),
         "optimizer.decay_at": (
             lambda v: _are_numbers(v, len(v)) and list(v) == sorted(v),

@@ -1,18 +1,20 @@
 """The losses of PAD (Eq 2 to 5), streamed over the memory.
 
-Everything the losses need of the memory are four numbers a sample, with l_j = x . m_j / tau the
-logits of an embedding x, l'_j those of its hard positive x', and p the softmax of l (Eq 2):
+Everything the losses need of the memory are four sums a sample, with l_j = x . m_j / tau the logits
+of an embedding x, l'_j those of its hard positive x', and p the softmax of l (Eq 2):
 
-    F(x)   = logsumexp_j l_j               over the whole memory
-    F_C(x) = logsumexp_{j in C} l_j        over the group of x
-    F(x')  = logsumexp_j l'_j
-    E      = sum_j p_j (l'_j - l_j)
+    S   = sum_j exp(l_j - 1 / tau)              over the whole memory
+    S_C = sum_{j in C} exp(l_j - 1 / tau)       over the group of x
+    S'  = sum_j exp(l'_j - 1 / tau)
+    T   = sum_j exp(l_j - 1 / tau) (l'_j - l_j)
 
-    L_scs = F(x) - F_C(x)                                                      (Eq 3)
-    L_hpe = sum_j p_j log(p_j / p'_j) = F(x') - F(x) - E                       (Eq 4)
+    L_scs = log S - log S_C                                                    (Eq 3)
+    L_hpe = sum_j p_j log(p_j / p'_j) = log S' - log S - T / S                 (Eq 4)
 
-So neither pass ever holds more logits than those of one chunk of memory rows, and devices that hold
-shards of the memory combine four numbers a sample.
+All rows are of length one, so no logit exceeds 1 / tau and none falls more than 2 / tau below it:
+with tau >= 0.03 nothing over- or underflows in float32, and no maximum is needed. The sums and
+their gradients are taken in one pass over the memory that holds the logits of one chunk of its rows
+at a time; devices that hold shards of the memory add up what they have.
 """
 
 import functools
@@ -24,9 +26,10 @@ from jax import lax
 
 from pad_jax import parallel
 
-# Logits of a view held at a time: 2 MB stay in a CPU's caches; accelerators want fewer, larger
+MIN_TEMPERATURE = 0.03
+# Logits of a view held at a time: 1 MB stays in a CPU's caches; accelerators want fewer, larger
 # kernels.
-_CHUNK_LOGITS = {"cpu": 2**19, "gpu": 2**22, "tpu": 2**22}
+_CHUNK_LOGITS = {"cpu": 2**18, "gpu": 2**22, "tpu": 2**22}
 
 
 def pad_loss(
@@ -57,7 +60,7 @@ def pad_loss(
       memory: float32 [N, D], unit rows.
       group_id: int32 [N], the group of each memory row; a row with -1 is padding, in no softmax.
       index: int32 [B], the memory row of each sample.
-      temperature: tau.
+      temperature: tau, at least MIN_TEMPERATURE.
       hpe_weight: lambda.
       hpe: the design of hard positive enhancement: "kl" (Eq 4), "cosine" (1 - x . x', the FCS of
         Table 5) or "none".
@@ -71,10 +74,12 @@ def pad_loss(
       The loss, and {"scs": L_scs, "hpe": L_hpe}; "hpe" is 0 for the design "none".
 
     Raises:
-      ValueError: for an unknown design.
+      ValueError: for an unknown design, or a lower temperature.
     """
     if hpe not in ("kl", "cosine", "none"):
         raise ValueError(f"hpe={hpe!r} is unknown; use kl, cosine or none")
+    if temperature < MIN_TEMPERATURE:
+        raise ValueError(f"temperature={temperature} is too low; use {MIN_TEMPERATURE} or more")
     if stop_gradient:
         positive_embeddings = lax.stop_gradient(positive_embeddings)
     index = parallel.gather(index, axis_name)
@@ -87,12 +92,12 @@ def pad_loss(
         sample_members=None if members is None else parallel.lookup(members, index, axis_name),
     )
     settings = _Settings(float(temperature), axis_name, min(chunk_rows, memory.shape[0]))
-    statistics = _memory_statistics(
-        settings, embeddings, positive_embeddings if hpe == "kl" else None, rows
-    )
-    scs = jnp.mean(statistics.all - statistics.group)
+    sums = _memory_sums(settings, embeddings, positive_embeddings if hpe == "kl" else None, rows)
+    log_all = jnp.log(sums.all)
+    scs = jnp.mean(log_all - jnp.log(sums.group))
     if hpe == "kl":
-        hard = jnp.mean(statistics.positive - statistics.all - statistics.shift)
+        mean_shift = sums.shift * jnp.exp(-log_all)  # T / S; its gradient must not square S
+        hard = jnp.mean(jnp.log(sums.positive) - log_all - mean_shift)
     elif hpe == "cosine":
         hard = jnp.mean(1.0 - jnp.sum(embeddings * positive_embeddings, axis=-1))
     else:
@@ -115,8 +120,8 @@ class _Settings(NamedTuple):
     chunk_rows: int
 
 
-class _Statistics(NamedTuple):
-    """F(x), F_C(x), F(x') and E of the module's docstring, each [B]; the last two may be None."""
+class _Sums(NamedTuple):
+    """S, S_C, S' and T of the module's docstring, each [B]; the last two may be None."""
 
     all: jax.Array
     group: jax.Array
@@ -125,61 +130,43 @@ class _Statistics(NamedTuple):
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _memory_statistics(
+def _memory_sums(
     settings: _Settings, x: jax.Array, positive: jax.Array | None, rows: _Rows
-) -> _Statistics:
-    return _statistics_forward(settings, x, positive, rows)[0]
+) -> _Sums:
+    return _sums_forward(settings, x, positive, rows)[0]
 
 
-def _statistics_forward(settings, x, positive, rows):
+def _sums_forward(settings, x, positive, rows):
+    """One pass for the sums and for the same sums with each term times its memory row.
+
+    The latter, [B, D] each, are what the gradients are made of: exp(l_j) has the gradient
+    exp(l_j) m_j / tau. With them the logits need not be computed again.
+    """
     x, positive = jax.tree.map(lambda v: parallel.gather(v, settings.axis_name), (x, positive))
 
     def body(accumulated, chunk):
-        logits, positive_logits, in_group = _chunk_logits(settings, x, positive, rows, chunk)
-        new = _Statistics(
-            all=_logsumexp(logits),
-            group=_logsumexp(jnp.where(in_group, logits, -jnp.inf)),
-            positive=None if positive is None else _logsumexp(positive_logits),
-            shift=None,
-        )
-        if positive is not None:
-            weights = jnp.exp(logits - _finite(new.all)[:, None])
-            new = new._replace(shift=jnp.sum(weights * _difference(positive_logits, logits), -1))
-        return _merge(accumulated, new), None
+        terms = _chunk_terms(settings, x, positive, rows, chunk)
+        sums = jax.tree.map(lambda v: jnp.sum(v, axis=-1), terms)
+        with_rows = jax.tree.map(lambda v: v @ chunk.memory, terms)
+        return jax.tree.map(jnp.add, accumulated, (sums, with_rows)), None
 
-    empty = jnp.full(x.shape[:1], -jnp.inf, x.dtype)
-    accumulated = _Statistics(
-        empty, empty, *((None, None) if positive is None else (empty, jnp.zeros_like(empty)))
-    )
-    statistics = _scan_chunks(settings, body, accumulated, rows)
+    zeros = [jnp.zeros(x.shape[:1], x.dtype), jnp.zeros_like(x)]
+    zeros = tuple(_Sums(z, z, *((None, None) if positive is None else (z, z))) for z in zeros)
+    sums, with_rows = _scan_chunks(settings, body, zeros, rows)
     if settings.axis_name is not None:
-        statistics = _merge_devices(statistics, settings.axis_name)
-    local = jax.tree.map(lambda v: parallel.local_part(v, settings.axis_name), statistics)
-    return local, (x, positive, rows, statistics)
+        sums = lax.psum(sums, settings.axis_name)
+    local = jax.tree.map(lambda v: parallel.local_part(v, settings.axis_name), sums)
+    return local, with_rows
 
 
-def _statistics_backward(settings, residuals, cotangents):
-    x, positive, rows, statistics = residuals
+def _sums_backward(settings, with_rows, cotangents):
     d = jax.tree.map(lambda c: parallel.gather(c, settings.axis_name)[:, None], cotangents)
-    s = jax.tree.map(lambda v: v[:, None], statistics)
-
-    def body(accumulated, chunk):
-        logits, positive_logits, in_group = _chunk_logits(settings, x, positive, rows, chunk)
-        memory = chunk.memory / settings.temperature
-        p = jnp.exp(logits - s.all)
-        weights = d.all * p + d.group * jnp.where(in_group, jnp.exp(logits - s.group), 0)
-        if positive is None:
-            return (accumulated[0] + weights @ memory, None), None
-        shift = _difference(positive_logits, logits)
-        weights += d.shift * p * (shift - s.shift - 1)
-        positive_weights = d.positive * jnp.exp(positive_logits - s.positive) + d.shift * p
-        return (
-            accumulated[0] + weights @ memory,
-            accumulated[1] + positive_weights @ memory,
-        ), None
-
-    zeros = (jnp.zeros_like(x), None if positive is None else jnp.zeros_like(positive))
-    gradients = _scan_chunks(settings, body, zeros, rows)
+    of_x = d.all * with_rows.all + d.group * with_rows.group
+    of_positive = None
+    if with_rows.positive is not None:
+        of_x += d.shift * (with_rows.shift - with_rows.all)
+        of_positive = d.positive * with_rows.positive + d.shift * with_rows.all
+    gradients = jax.tree.map(lambda g: g / settings.temperature, (of_x, of_positive))
     if settings.axis_name is not None:
         gradients = jax.tree.map(
             lambda g: lax.psum_scatter(g, settings.axis_name, tiled=True), gradients
@@ -187,7 +174,7 @@ def _statistics_backward(settings, residuals, cotangents):
     return *gradients, None  # the memory takes no gradient
 
 
-_memory_statistics.defvjp(_statistics_forward, _statistics_backward)
+_memory_sums.defvjp(_sums_forward, _sums_backward)
 
 
 class _Chunk(NamedTuple):
@@ -214,12 +201,15 @@ def _scan_chunks(settings, body, init, rows):
     return lax.scan(step, init, jnp.arange(0, n, c))[0]
 
 
-def _chunk_logits(settings, x, positive, rows, chunk):
-    """Logits [B, c] of both views, -inf at padding, and who is in the sample's group."""
+def _chunk_terms(settings, x, positive, rows, chunk):
+    """The terms of the sums over one chunk, [B, c] each."""
     valid = chunk.group_id >= 0
 
     def logits(v):
-        return jnp.where(valid, v @ chunk.memory.T / settings.temperature, -jnp.inf)
+        return v @ chunk.memory.T / settings.temperature
+
+    def exponentials(logits):
+        return jnp.where(valid, jnp.exp(logits - 1 / settings.temperature), 0)
 
     if rows.sample_members is None:
         in_group = rows.sample_group[:, None] == chunk.group_id
@@ -229,45 +219,10 @@ def _chunk_logits(settings, x, positive, rows, chunk):
         column = jnp.where((column >= 0) & (column < c), column, c)  # c: dropped
         sample = jnp.arange(x.shape[0])[:, None]
         in_group = jnp.zeros((x.shape[0], c), bool).at[sample, column].set(True, mode="drop")
-        in_group &= valid
-    return logits(x), None if positive is None else logits(positive), in_group
-
-
-def _finite(x):
-    return jnp.where(jnp.isfinite(x), x, 0)
-
-
-def _difference(a, b):
-    return _finite(a - b)  # at padding -inf - -inf is NaN; such rows have weight 0
-
-
-def _logsumexp(logits):
-    # jax.nn.logsumexp without its handling of signs and infinities: two passes over the logits.
-    top = _finite(jnp.max(logits, axis=-1))
-    return top + jnp.log(jnp.sum(jnp.exp(logits - top[:, None]), axis=-1))
-
-
-def _merge(a: _Statistics, b: _Statistics) -> _Statistics:
-    """The statistics of two disjoint sets of memory rows together."""
-    total = jnp.logaddexp(a.all, b.all)
-    merged = _Statistics(total, jnp.logaddexp(a.group, b.group), None, None)
-    if a.positive is None:
-        return merged
-    safe = _finite(total)
-    shift = a.shift * jnp.exp(a.all - safe) + b.shift * jnp.exp(b.all - safe)
-    return merged._replace(positive=jnp.logaddexp(a.positive, b.positive), shift=shift)
-
-
-def _merge_devices(s: _Statistics, axis_name: str) -> _Statistics:
-    """The same over all devices' rows."""
-
-    def logsumexp(v):
-        top = lax.pmax(v, axis_name)
-        return top + jnp.log(lax.psum(jnp.exp(v - top), axis_name))
-
-    total = logsumexp(s.all)
-    merged = _Statistics(total, logsumexp(s.group), None, None)
-    if s.positive is None:
-        return merged
-    shift = lax.psum(s.shift * jnp.exp(s.all - total), axis_name)
-    return merged._replace(positive=logsumexp(s.positive), shift=shift)
+    of_x = logits(x)
+    e = exponentials(of_x)
+    terms = _Sums(e, jnp.where(in_group, e, 0), None, None)
+    if positive is None:
+        return terms
+    of_positive = logits(positive)
+    return terms._replace(positive=exponentials(of_positive), shift=e * (of_positive - of_x))

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pad_jax.losses import pad_loss
+from pad_jax.losses import MIN_TEMPERATURE, pad_loss
 
 B, N, D = 12, 61, 16
 DESIGNS = ("kl", "cosine", "none")
@@ -94,7 +94,7 @@ def test_gradients_equal_finite_differences_in_float64(case, hpe, as_members):
         assert np.linalg.norm(gradient - numeric) <= 1e-5 * max(np.linalg.norm(numeric), 1e-3)
 
 
-@pytest.mark.parametrize("temperature", [0.05, 0.1, 0.5])
+@pytest.mark.parametrize("temperature", [MIN_TEMPERATURE, 0.1, 0.5])
 @pytest.mark.parametrize("hpe", DESIGNS)
 def test_gradients_equal_autodiff_of_the_naive_formula(case, temperature, hpe):
     x, positive, memory, group_id, index = case
@@ -140,16 +140,24 @@ def test_padding_rows_are_in_no_softmax(case):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
-def test_extreme_temperature_stays_finite(case):
-    x, positive, memory, group_id, index = case
-    loss, gradient = jax.value_and_grad(
-        lambda x: pad_loss(x, positive, memory, group_id, index, temperature=0.005)[0]
-    )(x)
-    in_group = group_id[index][:, None] == group_id
-    exact = as_float64(x, positive, memory)
-    assert np.isfinite(naive_loss(*exact, in_group, 0.005, 0.8, "none")[0])
-    assert np.isfinite(loss)
-    assert np.all(np.isfinite(gradient))
+@pytest.mark.parametrize("sign", [1, -1])
+def test_rows_as_like_or_unlike_as_can_be_at_the_lowest_temperature(sign):
+    x = np.eye(4, 8, dtype=np.float32)[[0] * 4]
+    positive, memory = -x, sign * np.eye(1, 8, dtype=np.float32)[[0] * 40]
+    index, group_id = np.arange(4), np.arange(40) // 4 * 4
+    gradients = jax.grad(
+        lambda *v: pad_loss(*v, memory, group_id, index, temperature=MIN_TEMPERATURE)[0], (0, 1)
+    )(x, positive)
+    loss, parts = pad_loss(x, positive, memory, group_id, index, temperature=MIN_TEMPERATURE)
+    np.testing.assert_allclose(loss, np.log(10), rtol=1e-4)  # p and p' are both uniform
+    np.testing.assert_allclose(parts["hpe"], 0, atol=1e-4)
+    for gradient in gradients:
+        np.testing.assert_allclose(gradient, 0, atol=1e-3)
+
+
+def test_too_low_a_temperature(case):
+    with pytest.raises(ValueError, match="temperature=0.02"):
+        pad_loss(*case, temperature=0.02)
 
 
 def test_no_gradient_into_the_memory_and_stop_gradient(case):
