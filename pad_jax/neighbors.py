@@ -113,7 +113,7 @@ def _nearest_runs(device, features, k, tiles):
                 block, features[j], (((1,), (1,)), ((), ())), precision=lax.Precision.HIGHEST
             )
             similarity = lax.cond(
-                (j < first_strip + strips_per_block) | (j == strips - 1),
+                (j < first_strip + strips_per_block) | ((j + 1) * columns > n),
                 lambda x: _mask(x, i * rows + row_order, j * columns + order, n),
                 lambda x: x,
                 similarity,

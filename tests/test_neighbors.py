@@ -40,26 +40,25 @@ def test_several_blocks_and_jax_input(small_tiles, unit_rows, n):
     np.testing.assert_allclose(similarities, expected_similarities, atol=1e-6)
 
 
-def test_padding_and_self_are_never_neighbors_where_all_else_is_dissimilar(small_tiles):
-    # Opposite rows: every similarity to another row is negative, that to a row of zeros is not.
+def test_padding_is_no_neighbor_where_all_others_are_dissimilar(small_tiles, rng):
+    # Every similarity is negative; that to a row of zeros would not be.
     n = 197
-    angle = np.pi + np.linspace(-0.4, 0.4, n)
-    features = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
-    features[: n // 2] *= -1
-    nearest = nearest_neighbors(features, n - 1)[0]
-    expected = np.broadcast_to(np.arange(n), (n, n))[~np.eye(n, dtype=bool)].reshape(n, n - 1)
-    np.testing.assert_array_equal(np.sort(nearest, axis=1), expected)
+    features = np.eye(n) - (1 + 0.5 * rng.random((n, n))) / n
+    features = (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
+    expected, similarities = naive_neighbors(features, 3)
+    assert similarities.max() < 0
+    np.testing.assert_array_equal(nearest_neighbors(features, 3)[0], expected)
 
 
-def test_ties_go_to_the_lower_index_across_blocks(small_tiles, rng):
-    features = np.eye(8, dtype=np.float32)[rng.integers(0, 8, 600)]
-    np.testing.assert_array_equal(
-        nearest_neighbors(features, 9)[0], naive_neighbors(features, 9)[0]
-    )
+def test_all_others_are_neighbors_once(small_tiles, unit_rows):
+    nearest = nearest_neighbors(unit_rows(197, 4), 196)[0]
+    expected = np.broadcast_to(np.arange(197), (197, 197))[~np.eye(197, dtype=bool)]
+    np.testing.assert_array_equal(np.sort(nearest, axis=1), expected.reshape(197, 196))
 
 
-def test_ties_go_to_the_lower_index(rng):
-    features = np.eye(8, dtype=np.float32)[rng.integers(0, 8, 600)]  # similarities are 0 and 1
+@pytest.mark.parametrize("different", [8, 150])
+def test_ties_go_to_the_lower_index_across_blocks(small_tiles, unit_rows, rng, different):
+    features = unit_rows(different, 8)[rng.integers(0, different, 600)]
     np.testing.assert_array_equal(
         nearest_neighbors(features, 9)[0], naive_neighbors(features, 9)[0]
     )
