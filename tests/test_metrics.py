@@ -37,7 +37,8 @@ def test_results_table():
 @pytest.mark.parametrize("terminal", [True, False])
 def test_progress_passes_every_step_on(monkeypatch, capsys, terminal):
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
-    steps = metrics.progress(iter("abc"), num_steps=3, batch_size=64, title="epoch 1/2")
-    assert list(steps) == ["a", "b", "c"]
+    # Three dispatches of 64 images, the last one of what is left.
+    dispatches = metrics.progress(iter("abc"), images=150, images_each=64, title="epoch 1/2")
+    assert list(dispatches) == ["a", "b", "c"]
     shown = capsys.readouterr().err
     assert ("epoch 1/2" in shown and "img" in shown) == terminal
