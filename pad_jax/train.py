@@ -166,6 +166,24 @@ def create_optimizer(config: ConfigDict, schedule: optax.Schedule) -> optax.Grad
     )
 
 
+def step_settings(
+    config: ConfigDict,
+    encoder: nn.Module,
+    optimizer: optax.GradientTransformation,
+    num_images: int,
+) -> steps.StepSettings:
+    """What the config says of a training step."""
+    return steps.StepSettings(
+        encoder=encoder,
+        optimizer=optimizer,
+        augmentation=Augmentation(**config.augmentation),
+        seed=config.seed,
+        steps_per_epoch=num_images // config.batch_size,
+        memory_rate=config.memory.rate,
+        loss=config.loss.to_dict(),
+    )
+
+
 def init_state(
     config: ConfigDict,
     encoder: nn.Module,
@@ -234,16 +252,8 @@ class EpochRunner:
         images: Images,
     ):
         self._config, self._images = config, images
-        self.steps_per_epoch = len(images) // config.batch_size
-        settings = steps.StepSettings(
-            encoder=encoder,
-            optimizer=optimizer,
-            augmentation=Augmentation(**config.augmentation),
-            seed=config.seed,
-            steps_per_epoch=self.steps_per_epoch,
-            memory_rate=config.memory.rate,
-            loss=config.loss.to_dict(),
-        )
+        settings = step_settings(config, encoder, optimizer, len(images))
+        self.steps_per_epoch = settings.steps_per_epoch
         self._steps_per_dispatch = 1
         if isinstance(images, ResidentImages):
             self._steps_per_dispatch = _STEPS_PER_DISPATCH[jax.default_backend()]

@@ -11,7 +11,6 @@ import numpy as np
 
 from configs import imagenet
 from pad_jax import memory, models, parallel, runtime, steps, subgraphs, train, train_state
-from pad_jax.data.augmentation import Augmentation
 from tests.benchmarks import measure
 from tests.benchmarks.search import K, gaussian_graph
 
@@ -58,15 +57,7 @@ def main():
     )
     state = timed("state to the devices", lambda: train_state.to_devices(state))
     state = timed("groups to the devices", lambda: state.with_groups(groups))
-    settings = steps.StepSettings(
-        encoder=encoder,
-        optimizer=optimizer,
-        augmentation=Augmentation(**config.augmentation),
-        seed=0,
-        steps_per_epoch=N // BATCH,
-        memory_rate=config.memory.rate,
-        loss=config.loss.to_dict(),
-    )
+    settings = train.step_settings(config, encoder, optimizer, N)
     step = steps.pmap_train_step(settings)
     sums = parallel.replicate({name: np.float32(0) for name in steps.METRICS})
     held = [state, sums]

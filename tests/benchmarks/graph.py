@@ -5,17 +5,11 @@ import os
 
 import numpy as np
 
-from pad_jax import runtime
+from pad_jax import memory, runtime
 from tests.benchmarks import measure
 
 DIM, K = 128, 5
 IMAGENET = 1_281_167
-
-
-def unit_rows(n: int) -> np.ndarray:
-    x = np.random.default_rng(0).standard_normal((n, DIM), np.float32)
-    x /= np.linalg.norm(x, axis=1, keepdims=True)
-    return x
 
 
 def against_faiss(n: int, rounds: int) -> dict:
@@ -24,7 +18,7 @@ def against_faiss(n: int, rounds: int) -> dict:
     from pad_jax.neighbors import nearest_neighbors
 
     faiss.omp_set_num_threads(len(os.sched_getaffinity(0)))
-    features = unit_rows(n)
+    features = memory.random_rows(n, DIM, seed=0)
     found = {}
 
     def ours():
@@ -57,7 +51,7 @@ def alone(n: int) -> dict:
     runtime.configure()
     from pad_jax.neighbors import nearest_neighbors
 
-    features = unit_rows(n)
+    features = memory.random_rows(n, DIM, seed=0)
     nearest_neighbors(features[:1000], K)
     before = measure.resident_mib()
     first = measure.seconds(lambda: nearest_neighbors(features, K))

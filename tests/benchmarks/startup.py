@@ -1,8 +1,7 @@
 """From the start of the program to the end of the first step, and an epoch's overhead.
 
 AlexNet on 50,000 random images of 32 px (CIFAR-10's size), with an empty and with a warm
-compilation cache. The memory starts at random: embedding all images first is work, not overhead,
-and is reported beside.
+compilation cache. The memory starts at random: embedding all images first is work, not overhead.
 """
 
 import os

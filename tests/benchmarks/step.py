@@ -7,8 +7,7 @@ import jax
 import numpy as np
 import torch
 
-from pad_jax import models, parallel, runtime, steps, subgraphs, train, train_state
-from pad_jax.data.augmentation import Augmentation
+from pad_jax import memory, models, parallel, runtime, steps, subgraphs, train, train_state
 from tests.benchmarks import measure, plain_torch
 
 from configs import cifar10, mnist  # isort: skip
@@ -20,19 +19,10 @@ def jax_contender(config, encoder, images, group_id, count):
     schedule = train.learning_rate_schedule(config, n)
     optimizer = train.create_optimizer(config, schedule)
     state = train.init_state(config, encoder, optimizer, n, images.shape[1:])
-    memory = np.random.default_rng(0).standard_normal(state.memory.shape, np.float32)
-    memory /= np.linalg.norm(memory, axis=1, keepdims=True)
-    hard = subgraphs.hard_positives(group_id, memory)
-    state = state.replace(memory=memory, groups=subgraphs.Groups(group_id, hard))
-    settings = steps.StepSettings(
-        encoder=encoder,
-        optimizer=optimizer,
-        augmentation=Augmentation(**config.augmentation),
-        seed=0,
-        steps_per_epoch=n // config.batch_size,
-        memory_rate=config.memory.rate,
-        loss=config.loss.to_dict(),
-    )
+    rows = memory.random_rows(*state.memory.shape, seed=0)
+    hard = subgraphs.hard_positives(group_id, rows)
+    state = state.replace(memory=rows, groups=subgraphs.Groups(group_id, hard))
+    settings = train.step_settings(config, encoder, optimizer, n)
     step = steps.pmap_resident_train_steps(settings)
     plan = np.random.default_rng(0).permutation(n)[: count * config.batch_size]
     plan = parallel.shard(plan.reshape(1, count, -1).astype(np.int32))
@@ -56,8 +46,8 @@ def torch_contender(config, encoder, images, group_id, count):
     network = plain_torch.AlexNet(
         channels, height, encoder.widths, encoder.kernels or (5, 5, 3, 3, 3), encoder.fc_widths
     )
-    memory = torch.nn.functional.normalize(torch.randn(n, encoder.embedding_dim))
-    step = plain_torch.create_step(network, memory, torch.from_numpy(group_id))
+    rows = torch.nn.functional.normalize(torch.randn(n, encoder.embedding_dim))
+    step = plain_torch.create_step(network, rows, torch.from_numpy(group_id))
     batches = torch.randperm(n)[: count * config.batch_size].reshape(count, -1)
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
     views = pixels[batches[0].repeat(2)].contiguous()
