@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from pad_jax.models import winograd
 from pad_jax.parallel import AXIS
 
 # PyTorch's 0.1 in Flax's convention: short runs need statistics that follow quickly.
@@ -51,4 +52,7 @@ def embedding_head(x: jax.Array, embedding_dim: int, dtype: Any) -> jax.Array:
     return l2_normalize(x.astype(jnp.float32))
 
 
-conv = functools.partial(nn.Conv, use_bias=False)  # every convolution is followed by batch norm
+# Without a bias, since every convolution is followed by batch norm.
+conv = functools.partial(
+    nn.Conv, use_bias=False, conv_general_dilated_cls=lambda: winograd.conv_general_dilated
+)
