@@ -46,11 +46,14 @@ def get_config() -> ConfigDict:
     config.memory.init = "embed"  # the random encoder's embeddings; random: random unit rows
 
     config.grouping = ConfigDict()
-    config.grouping.kind = "scs"  # scs, neighbors (Table 3, with num_neighbors 10), singleton
+    # scs; neighbors (Table 3, with num_neighbors 10); anchor_neighbors (AND, Huang et al. 2019);
+    # singleton (instance discrimination, Wu et al. 2018)
+    config.grouping.kind = "scs"
     config.grouping.features = "memory"  # embed: Eq 1 to the letter, one more pass an epoch
     config.grouping.num_neighbors = 5  # k of Eq 1
     config.grouping.max_size = optional(10)  # s, the scale threshold; None: no limit
     config.grouping.cyclic = True  # False: without the cyclic constraint (Table 4)
+    config.grouping.rounds = 5  # R of anchor_neighbors: r / R of the samples are anchors in round r
 
     config.loss = ConfigDict()
     config.loss.temperature = 0.1  # tau of Eq 2; from AND (Huang et al., ICML 2019)
@@ -73,6 +76,7 @@ def get_config() -> ConfigDict:
     config.eval.every_epochs = 10  # 0: only after the last epoch
     config.eval.batch_size = 256  # of embedding; does not change results
     config.eval.features = ("embedding", "fc")  # what kNN looks at; k-means takes the embedding
+    config.eval.probe = ("conv5",)  # what linear classifiers look at, at the end; () for none
     config.eval.pixels = True  # evaluate raw pixels beside the encoder, at the end
     config.eval.knn_neighbors = 200  # Wu et al., CVPR 2018
     config.eval.knn_temperature = 0.1

@@ -25,10 +25,11 @@ def check_config(config: ConfigDict) -> None:
         "dataset.max_images": _none_or_at_least(1),
         "dataset.image_size": _none_or_at_least(1),
         "dataset.channels": (lambda v: v in (None, 1, 3), "use 1 (grey), 3 (RGB) or None"),
-        "grouping.kind": _one_of("scs", "neighbors", "singleton"),
+        "grouping.kind": _one_of("scs", "neighbors", "anchor_neighbors", "singleton"),
         "grouping.features": _one_of("memory", "embed"),
         "grouping.num_neighbors": _at_least(1),
         "grouping.max_size": _none_or_at_least(2),
+        "grouping.rounds": _at_least(1),
         "memory.init": _one_of("embed", "random"),
         "memory.rate": (lambda v: 0 <= v <= 1, "use 0 to 1"),
         "loss.hpe": _one_of("kl", "cosine", "none"),
@@ -52,7 +53,8 @@ def check_config(config: ConfigDict) -> None:
             "use four strengths of 0 or more, such as (0.4, 0.4, 0.4, 0.4)",
         ),
         "augmentation.grayscale": (lambda v: 0 <= v <= 1, "use a probability"),
-        "eval.features": (lambda v: set(v) <= set(FEATURES), f"use some of: {', '.join(FEATURES)}"),
+        "eval.features": _some_of(*FEATURES),
+        "eval.probe": _some_of(*FEATURES),
         "eval.every_epochs": _at_least(0),
         "eval.batch_size": _at_least(1),
         "eval.kmeans_runs": _at_least(1),
@@ -106,6 +108,10 @@ def _are_numbers(values: Sequence, count: int) -> bool:
 
 def _one_of(*values: str) -> _Rule:
     return (lambda v: v in values), f"use one of: {', '.join(values)}"
+
+
+def _some_of(*values: str) -> _Rule:
+    return (lambda v: set(v) <= set(values)), f"use some of: {', '.join(values)}"
 
 
 def _at_least(least: int) -> _Rule:

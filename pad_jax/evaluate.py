@@ -4,19 +4,22 @@ import logging
 from typing import Any
 
 import flax.linen as nn
+import jax
+import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
 from pad_jax.data import Dataset
 from pad_jax.data.images import Images
 from pad_jax.embedding import Embedder
-from pad_jax.evaluators import labelled
+from pad_jax.evaluators import Evaluator, labelled
 from pad_jax.evaluators.clustering import Clustering
 from pad_jax.evaluators.knn import Knn
+from pad_jax.evaluators.linear import LinearProbe
 
 _log = logging.getLogger(__name__)
 
-_MAX_PIXEL_BYTES = 2**32
+_MAX_BYTES = 2**32  # of a kind of features that is only evaluated at the end
 
 
 class Evaluation:
@@ -29,44 +32,65 @@ class Evaluation:
     """
 
     def __init__(self, config: ConfigDict, encoder: nn.Module, dataset: Dataset):
-        self._config, self._dataset = config, dataset
-        self._embed = Embedder(encoder, tuple(config.features), config.batch_size)
+        self._config, self._encoder, self._dataset = config, encoder, dataset
+        self._embedders = {}
 
     def __call__(self, variables: Any, *, final: bool) -> dict[str, float]:
         """Evaluates the encoder with these variables, which lie on the devices.
 
-        The final evaluation runs k-means ``kmeans_runs`` times instead of once, and evaluates the
-        raw pixels beside the encoder.
+        The final evaluation runs k-means ``kmeans_runs`` times instead of once, trains the linear
+        probe, and evaluates the raw pixels beside the encoder.
         """
-        config, (train, test) = self._config, self._dataset
+        train, test = self._dataset
         if not (train.labels >= 0).any():
             return {}
         if final:
-            _log.info("Evaluating, with %d runs of k-means.", config.kmeans_runs)
+            _log.info("Evaluating, with %d runs of k-means.", self._config.kmeans_runs)
         if test is not None and not (test.labels >= 0).any():
             _log.warning("The test images have no labels: kNN leaves one training image out.")
-        embedded = [None if s is None else self._embed(variables, s) for s in (train, test)]
-        kinds = {name: [e and e[name] for e in embedded] for name in config.features}
-        if final and config.pixels and self._pixels_fit():
-            kinds["pixels"] = [None if s is None else _pixels(s) for s in (train, test)]
-        knn = Knn(config.knn_neighbors, config.knn_temperature)
-        runs = config.kmeans_runs if final else 1
-        evaluators = {
-            "embedding": (knn, Clustering(runs)),
-            "pixels": (knn, Clustering(runs, max_rows=10_000)),  # long rows are slow to cluster
-        }
+        evaluators = self._evaluators(final)
+        names = tuple(name for name in evaluators if name != "pixels")
+        if names not in self._embedders:
+            self._embedders[names] = Embedder(self._encoder, names, self._config.batch_size)
+        embed = self._embedders[names]
+        rows, test_rows = ({} if s is None else embed(variables, s) for s in self._dataset)
         figures = {}
-        for name, (rows, test_rows) in kinds.items():
-            features = labelled(name, rows, train.labels, test_rows, test and test.labels)
-            for evaluator in evaluators.get(name, (knn,)):
+        for name in evaluators:
+            if name == "pixels":
+                rows[name], test_rows[name] = (s and _pixels(s) for s in self._dataset)
+            # Popped, so that long features are given back before the next ones are evaluated.
+            features = labelled(
+                name, rows.pop(name), train.labels, test_rows.pop(name, None), test and test.labels
+            )
+            for evaluator in evaluators[name]:
                 figures |= {f"eval/{key}": value for key, value in evaluator.run(features)}
         return figures
 
-    def _pixels_fit(self) -> bool:
-        size = sum(4 * len(s) * np.prod(s.shape) for s in self._dataset if s is not None)
-        if size > _MAX_PIXEL_BYTES:
-            _log.info("Raw pixels are not evaluated: they would take %.0f GiB.", size / 2**30)
-        return size <= _MAX_PIXEL_BYTES
+    def _evaluators(self, final: bool) -> dict[str, list[Evaluator]]:
+        """What evaluates which kind of features."""
+        config = self._config
+        knn = Knn(config.knn_neighbors, config.knn_temperature)
+        evaluators = {name: [knn] for name in config.features}
+        if "embedding" in evaluators:
+            evaluators["embedding"].append(Clustering(config.kmeans_runs if final else 1))
+        if final and self._dataset.test is not None:
+            for name in filter(self._fits, config.probe):
+                evaluators.setdefault(name, []).append(LinearProbe())
+        if final and config.pixels and self._fits("pixels"):
+            rows = 10_000  # long rows are slow to cluster
+            evaluators["pixels"] = [knn, Clustering(config.kmeans_runs, max_rows=rows)]
+        return evaluators
+
+    def _fits(self, name: str) -> bool:
+        images = jax.ShapeDtypeStruct((1, *self._dataset.train.shape), jnp.float32)
+        size = images.size
+        if name != "pixels":
+            variables = jax.eval_shape(self._encoder.init, jax.random.key(0), images)
+            size = jax.eval_shape(self._encoder.apply, variables, images)[name].size
+        total = 4 * size * sum(len(s) for s in self._dataset if s is not None)
+        if total > _MAX_BYTES:
+            _log.info("%s is not evaluated: it would take %.0f GiB.", name, total / 2**30)
+        return total <= _MAX_BYTES
 
 
 def _pixels(images: Images) -> np.ndarray:

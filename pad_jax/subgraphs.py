@@ -19,13 +19,31 @@ class Groups(NamedTuple):
       group_id: int32 [N], the smallest index in each sample's group; singletons have their own.
       hard_positive: int32 [N], the member of the group least similar to the sample; singletons have
         themselves.
-      members: int32 [N, m] or None. Where the groups are no partition (kind "neighbors"), the rows
-        of C(i) for each i, and ``group_id`` is every sample's own index.
+      members: int32 [N, m] or None. Where the groups are no partition (kinds "neighbors" and
+        "anchor_neighbors"), the rows of C(i) for each i, filled up with -1, and ``group_id`` is
+        every sample's own index.
     """
 
     group_id: np.ndarray
     hard_positive: np.ndarray
     members: np.ndarray | None = None
+
+
+def anchor_neighbors(nearest: np.ndarray, entropy: np.ndarray, share: float) -> Groups:
+    """Anchor neighbourhoods (Huang et al., ICML 2019): {i, its nearest neighbour} for some i.
+
+    Args:
+      nearest: int32 [N], each sample's nearest neighbour.
+      entropy: float32 [N], of Eq 2: how unsure the encoder is of each sample.
+      share: of the samples, those with the lowest entropy, that are anchors; all others are
+        singletons.
+    """
+    own = np.arange(len(nearest), dtype=np.int32)
+    anchors = np.argsort(entropy, kind="stable")[: round(share * len(nearest))]
+    neighbor = np.full(len(nearest), -1, np.int32)
+    neighbor[anchors] = nearest[anchors]
+    hard_positive = np.where(neighbor >= 0, neighbor, own)
+    return Groups(own, hard_positive, np.stack([own, neighbor], axis=1))
 
 
 def singletons(num_samples: int) -> Groups:
@@ -37,9 +55,12 @@ def singletons(num_samples: int) -> Groups:
 def before_training(kind: str, num_samples: int, num_neighbors: int) -> Groups:
     """Singletons in the form that groups of ``kind`` have, arrays and shapes alike."""
     groups = singletons(num_samples)
-    if kind != "neighbors":
+    if kind not in ("neighbors", "anchor_neighbors"):
         return groups
-    return groups._replace(members=np.tile(groups.group_id[:, None], num_neighbors + 1))
+    size = num_neighbors + 1 if kind == "neighbors" else 2
+    members = np.full((num_samples, size), -1, np.int32)
+    members[:, 0] = groups.group_id
+    return groups._replace(members=members)
 
 
 def find_groups(

@@ -32,6 +32,7 @@ from pad_jax.data.augmentation import Augmentation
 from pad_jax.data.batches import epoch_plan, own_part, split_over_devices
 from pad_jax.data.images import Images, ResidentImages
 from pad_jax.embedding import Embedder
+from pad_jax.entropy import entropies
 from pad_jax.errors import InputError
 from pad_jax.evaluate import Evaluation
 from pad_jax.train_state import TrainState
@@ -218,14 +219,19 @@ def find_groups(
         features = parallel.fetch_rows(state.memory, len(images))
     nearest, _ = neighbors.nearest_neighbors(features, grouping.num_neighbors)
     graph_done = time.perf_counter()
-    groups = subgraphs.find_groups(
-        grouping.kind,
-        nearest,
-        features,
-        max_size=grouping.max_size,
-        cyclic=grouping.cyclic,
-        seed=(config.seed, epoch),
-    )
+    if grouping.kind == "anchor_neighbors":
+        entropy = entropies(features, config.loss.temperature)
+        share = anchor_share(epoch, config.num_epochs, grouping.rounds)
+        groups = subgraphs.anchor_neighbors(nearest[:, 0], entropy, share)
+    else:
+        groups = subgraphs.find_groups(
+            grouping.kind,
+            nearest,
+            features,
+            max_size=grouping.max_size,
+            cyclic=grouping.cyclic,
+            seed=(config.seed, epoch),
+        )
     search_done = time.perf_counter()
     row = {"time/graph": graph_done - start, "time/search": search_done - graph_done}
     statistics = diagnostics.group_statistics(groups, images.labels)
@@ -233,6 +239,11 @@ def find_groups(
     row["scs/size_histogram"] = diagnostics.size_histogram(groups)
     precision = diagnostics.neighbor_precision(nearest, images.labels)
     return groups, row | {f"neighbors/{name}": value for name, value in precision.items()}
+
+
+def anchor_share(epoch: int, num_epochs: int, rounds: int) -> float:
+    """The share of anchors in AND: r / R in round r = 1 ... R of equally many epochs."""
+    return min(epoch * rounds // num_epochs + 1, rounds) / rounds
 
 
 class EpochRunner:

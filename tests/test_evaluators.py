@@ -4,10 +4,14 @@ import itertools
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 from pad_jax.evaluators import knn, labelled
 from pad_jax.evaluators.clustering import Clustering, clustering_accuracy
 from pad_jax.evaluators.knn import Knn
+from pad_jax.evaluators.linear import LinearProbe
 
 
 def naive_knn(train, labels, queries, k, temperature, own=None):
@@ -55,6 +59,7 @@ def test_shuffled_labels_give_chance(blobs, rng):
     features = labelled("fc", x[:300], rng.permutation(y[:300]), x[300:], rng.permutation(y[300:]))
     assert dict(Knn(20).run(features))["knn_accuracy_fc"] < 0.4
     assert dict(Clustering().run(features))["kmeans_ari_fc"] < 0.05
+    assert dict(LinearProbe().run(features))["linear_accuracy_fc"] < 0.4
 
 
 def test_rows_without_a_label_are_left_out(blobs):
@@ -103,3 +108,45 @@ def test_clustering_of_separate_blobs(rng):
 def test_clustering_survives_fewer_distinct_rows_than_classes():
     x, labels = np.ones((10, 2), np.float32), np.arange(10) % 3
     assert 0 < dict(Clustering().run(labelled("embedding", x, labels)))["kmeans_acc"] <= 0.5
+
+
+@pytest.fixture(params=["digits", "blobs"])
+def small_set(request):
+    if request.param == "blobs":
+        return request.getfixturevalue("blobs")
+    images, labels = load_digits(return_X_y=True)
+    return images.astype(np.float32), labels
+
+
+@pytest.mark.parametrize("scale", [1, 1e-3])
+def test_probe_equals_logistic_regression(small_set, scale):
+    x, y = small_set
+    half = len(x) // 2
+    probe = LinearProbe().run(
+        labelled("embedding", x[:half] * scale, y[:half], x[half:] * scale, y[half:])
+    )
+    standard = StandardScaler().fit(x[:half])
+    oracle = LogisticRegression(max_iter=5000).fit(standard.transform(x[:half]), y[:half])
+    expected = oracle.score(standard.transform(x[half:]), y[half:])
+    assert dict(probe)["linear_accuracy"] == pytest.approx(expected, abs=0.01)
+
+
+def test_probe_never_sees_the_test_labels(blobs):
+    """Its layers and its learning rate: another test label only moves the figure by one row."""
+    x, y = blobs
+    other = y[300:].copy()
+    other[0] = (other[0] + 1) % 4
+    scores = [
+        dict(LinearProbe(epochs=3).run(labelled("fc", x[:300], y[:300], x[300:], test_labels)))
+        for test_labels in (y[300:], other)
+    ]
+    assert abs(scores[0]["linear_accuracy_fc"] - scores[1]["linear_accuracy_fc"]) == (
+        pytest.approx(1 / 200)
+    )
+
+
+def test_probe_without_test_images_or_with_few_rows(blobs):
+    x, y = blobs
+    assert dict(LinearProbe().run(labelled("embedding", x, y))) == {}
+    few = labelled("embedding", x[:2], np.array([0, 1]), x[2:4], np.array([0, 1]))
+    assert 0 <= dict(LinearProbe(epochs=2).run(few))["linear_accuracy"] <= 1

@@ -227,3 +227,20 @@ def test_kinds_of_groups(unit_rows):
     np.testing.assert_array_equal(scs.group_id[scs.hard_positive], scs.group_id)
     with pytest.raises(ValueError, match="kind='x'"):
         subgraphs.find_groups("x", neighbors, features)
+
+
+def test_anchor_neighbors_are_the_surest_samples():
+    nearest = np.array([1, 2, 0, 0, 1], np.int32)
+    entropy = np.array([0.5, 0.1, 0.9, 0.3, 0.1], np.float32)
+    groups = subgraphs.anchor_neighbors(nearest, entropy, 0.6)
+    assert groups.members.tolist() == [[0, -1], [1, 2], [2, -1], [3, 0], [4, 1]]
+    assert groups.hard_positive.tolist() == [0, 2, 2, 0, 1]
+    assert groups.group_id.tolist() == [0, 1, 2, 3, 4]
+    everyone = subgraphs.anchor_neighbors(nearest, entropy, 1.0)
+    np.testing.assert_array_equal(everyone.members[:, 1], nearest)
+    before = subgraphs.before_training("anchor_neighbors", 5, 7)
+    assert _structure(before) == _structure(everyone)
+
+
+def _structure(groups):
+    return [(x.dtype, x.shape) for x in groups]

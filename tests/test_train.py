@@ -208,6 +208,7 @@ def test_nothing_is_compiled_after_the_first_epoch(tmp_path, monkeypatch, reside
     [
         {"grouping.kind": "neighbors", "grouping.num_neighbors": 10},
         {"grouping.kind": "singleton", "loss.hpe": "none"},
+        {"grouping.kind": "anchor_neighbors", "grouping.rounds": 2, "loss.hpe": "none"},
         {"grouping.features": "embed", "loss.hpe": "cosine"},
         {"grouping.cyclic": False, "loss.stop_gradient": True},
         {"grouping.max_size": None, "memory.init": "random"},
@@ -222,6 +223,9 @@ def test_every_kind_of_group_trains_its_own_way(finished, tmp_path, overrides):
     expected = {"singleton": 0.0, "neighbors": 1.0}.get(overrides.get("grouping.kind"))
     if expected is not None:
         assert row["scs/coverage"] == expected
+    if overrides.get("grouping.kind") == "anchor_neighbors":
+        assert [r["scs/count"] for r in metrics.read(tmp_path)] == [150, 300]
+        assert row["scs/mean_size"] == 2
     if overrides.get("grouping.kind") == "neighbors":
         assert row["scs/mean_size"] == 11
         assert any(v.shape == (300, 11) for v in groups.values())
@@ -236,6 +240,11 @@ def test_every_kind_of_group_trains_its_own_way(finished, tmp_path, overrides):
         assert row["scs/max_size"] > 10
     if overrides.get("loss.hpe") == "none":
         assert row["train/loss_hpe"] == 0
+
+
+@pytest.mark.parametrize(("epoch", "share"), [(0, 0.2), (39, 0.2), (40, 0.4), (199, 1), (200, 1)])
+def test_rounds_of_anchors(epoch, share):
+    assert train.anchor_share(epoch, 200, 5) == share
 
 
 def test_a_trained_model_embeds_images_of_any_size(finished, rng):
@@ -336,7 +345,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
     [
         ({"batch_size": 301}, "batch_size=301 .* has 300 images"),
         ({"grouping.num_neighbors": 300}, "grouping.num_neighbors=300 .* has 300 images"),
-        ({"grouping.kind": "groups"}, "grouping.kind='groups' .* scs, neighbors, singleton"),
+        ({"grouping.kind": "groups"}, "grouping.kind='groups' .* scs, neighbors, .*singleton"),
         ({"grouping.max_size": 1}, "grouping.max_size=1"),
         ({"loss.hpe": "mse"}, "loss.hpe='mse'"),
         ({"loss.temperature": 0.0}, "loss.temperature=0.0"),
@@ -348,6 +357,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
         ({"dataset.channels": 4}, "dataset.channels=4"),
         ({"dataset.max_images": 2.5}, "dataset.max_images=2.5"),
         ({"eval.features": ("conv9",)}, "eval.features=.*embedding"),
+        ({"eval.probe": ("conv9",)}, "eval.probe=.*conv5"),
         ({"augmentation.crop_scale": (0.0, 1.0)}, "augmentation.crop_scale"),
         (
             {"dataset.train_split": "train+test"},
