@@ -37,7 +37,7 @@ def check_config(config: ConfigDict) -> None:
             lambda v: v >= losses.MIN_TEMPERATURE,
             f"use {losses.MIN_TEMPERATURE} or more, such as 0.1",
         ),
-        "optimizer.learning_rate": (lambda v: v > 0, "use more than 0"),
+        "optimizer.learning_rate": (lambda v: v >= 0, "use 0 (nothing is learnt) or more"),
         "optimizer.decay_at": (
             lambda v: _are_numbers(v, len(v)) and list(v) == sorted(v),
             "use shares of the run in order, such as (0.4, 0.6, 0.8)",

@@ -10,7 +10,8 @@ from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import config_flags
 
-from pad_jax import metrics, runtime, train
+from configs import tables
+from pad_jax import metrics, runtime, sweep, train
 from pad_jax.errors import InputError
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -20,8 +21,13 @@ _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the run; by default runs/<name of the config>."
 )
 _MODE = flags.DEFINE_enum(
-    "mode", "train", ("train", "evaluate"), "Train, or evaluate the newest checkpoint."
+    "mode",
+    "train",
+    ("train", "evaluate", "sweep"),
+    "Train, evaluate the newest checkpoint, or train a whole table of the paper.",
 )
+_TABLE = flags.DEFINE_enum("table", "table3", tuple(tables.TABLES), "Which table to sweep.")
+_SEEDS = flags.DEFINE_integer("seeds", 3, "With how many seeds, 0 and up.", lower_bound=1)
 _DISTRIBUTED = flags.DEFINE_bool(
     "distributed", False, "One of several processes, as on a TPU pod or under Slurm."
 )
@@ -32,16 +38,33 @@ def main(argv: list[str]) -> None:
         raise InputError(f"{argv[1]!r} is no flag; flags are written --name=value")
     logger = _log_to_stderr()
     runtime.configure()
+    name = pathlib.Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
+    if _MODE.value == "sweep":
+        logger.setLevel(logging.INFO)
+        print(_sweep(name))
+        return
     if _DISTRIBUTED.value:
         jax.distributed.initialize()
     is_first = jax.process_index() == 0
     logger.setLevel(logging.INFO if is_first else logging.WARNING)
-    name = pathlib.Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
     workdir = pathlib.Path(_WORKDIR.value or f"runs/{name}").expanduser()
     run = train.train if _MODE.value == "train" else train.evaluate
     results = run(_CONFIG.value, workdir)
     if is_first:
         print(metrics.results_table(results))
+
+
+def _sweep(name: str) -> str:
+    """Trains a table; in processes of their own, so that no device is used in this one."""
+    if _DISTRIBUTED.value:
+        raise InputError("--mode=sweep is for one process; leave --distributed out")
+    config, flag = _CONFIG.value, flags.FLAGS["config"]
+    overrides = config_flags.get_override_values(flag)
+    arguments = [f"--config={config_flags.get_config_filename(flag)}"]
+    arguments += [f"--config.{field}={value}" for field, value in overrides.items()]
+    workdir = pathlib.Path(_WORKDIR.value or f"runs/{name}_tables").expanduser()
+    table = tables.get_table(_TABLE.value, config, name)
+    return sweep.run_table(table, _TABLE.value, config, arguments, range(_SEEDS.value), workdir)
 
 
 def _parse_flags(argv: list[str]) -> list[str]:

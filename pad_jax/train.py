@@ -114,7 +114,9 @@ def train_epochs(
         step = done * run_epoch.steps_per_epoch
         row["train/learning_rate"] = float(schedule(step - 1))
         if last or (config.eval.every_epochs and done % config.eval.every_epochs == 0):
+            start = time.perf_counter()
             row |= evaluate_variables(state.variables, final=last)
+            row["time/evaluation"] = time.perf_counter() - start
         writer.write(step, done, row)
         metrics.log(f"epoch {done}/{config.num_epochs}", row)
         if last:

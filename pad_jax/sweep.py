@@ -1,0 +1,212 @@
+"""Trains a table of the paper: every row with every seed, each in a process of its own."""
+
+import csv
+import io
+import logging
+import operator
+import pathlib
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from pad_jax import metrics, run_files
+from pad_jax.errors import InputError
+
+_log = logging.getLogger(__name__)
+
+
+class Row(NamedTuple):
+    """A row of a table.
+
+    Attributes:
+      name: what the table calls it.
+      overrides: fields of the config by dotted name; none for PAD as the config has it.
+      paper: for some of the table's columns, the paper's figure in % (None where it has none).
+    """
+
+    name: str
+    overrides: Mapping[str, Any]
+    paper: Mapping[str, float | None]
+
+
+class Table(NamedTuple):
+    """A table of the paper.
+
+    Attributes:
+      caption: its title.
+      columns: for each column its heading and the metric of the last epoch that it shows.
+      rows: in order.
+    """
+
+    caption: str
+    columns: Mapping[str, str]
+    rows: Sequence[Row]
+
+
+class _Run(NamedTuple):
+    row: Row
+    seed: int
+    workdir: pathlib.Path
+    overrides: dict[str, Any]
+    config: ConfigDict
+
+
+def run_table(
+    table: Table,
+    name: str,
+    config: ConfigDict,
+    config_arguments: Sequence[str],
+    seeds: Sequence[int],
+    workdir: pathlib.Path,
+) -> str:
+    """Trains what is missing of a table and writes ``<name>.md`` and ``<name>.csv``.
+
+    A run's folder is named after what it changes of the config, so tables share their runs. A
+    finished run is not repeated, a run that was interrupted goes on, and one that fails is reported
+    and passed over. The files are written anew after every run.
+
+    Args:
+      table: which runs, and the paper's figures.
+      name: of the files.
+      config: the config all rows start from.
+      config_arguments: the command-line arguments that make this config: --config=FILE and
+        overrides.
+      seeds: each row is trained with each.
+      workdir: folder of the runs and the files.
+
+    Returns:
+      The table in Markdown.
+
+    Raises:
+      InputError: where a folder holds a run with another config, and at the end if runs failed.
+    """
+    runs = [_describe(row, seed, config, workdir) for seed in seeds for row in table.rows]
+    for run in runs:
+        run_files.check_workdir(run.workdir, run.config)
+    run_files.make_workdir(workdir)
+    failed = []
+    for i, run in enumerate(runs, start=1):
+        title = f"[{i}/{len(runs)}] {run.row.name}, seed {run.seed}"
+        if _is_finished(run):
+            _log.info("%s: finished", title)
+        else:
+            _log.info("%s: training, see %s", title, run.workdir / "log.txt")
+            if _train(run, config_arguments) != 0:
+                _log.warning("%s: failed, see %s", title, run.workdir / "log.txt")
+                failed.append(run)
+        text = _write(table, name, config, runs, workdir)
+    if failed:
+        raise InputError(
+            f"{len(failed)} of {len(runs)} runs failed; the rest are in {workdir / name}.md, and "
+            f"{failed[0].workdir / 'log.txt'} says why. The same command tries again"
+        )
+    return text
+
+
+def _describe(row: Row, seed: int, config: ConfigDict, workdir: pathlib.Path) -> _Run:
+    overrides = {**row.overrides, "seed": seed}
+    own = config.copy_and_resolve_references()
+    own.update_from_flattened_dict(overrides)
+    parts = [
+        f"{field.split('.')[-1]}={value}"
+        for field, value in row.overrides.items()
+        if value != operator.attrgetter(field)(config)
+    ]
+    folder = workdir / (",".join(parts) or "pad") / f"seed={seed}"
+    return _Run(row, seed, folder, overrides, own)
+
+
+def _is_finished(run: _Run) -> bool:
+    rows = metrics.read(run.workdir)
+    return bool(rows) and rows[-1]["epoch"] == run.config.num_epochs
+
+
+def _train(run: _Run, config_arguments: Sequence[str]) -> int:
+    """Trains in a process of its own, which a crash ends alone; its exit status."""
+    run_files.make_workdir(run.workdir)
+    overrides = [f"--config.{field}={value}" for field, value in run.overrides.items()]
+    command = [sys.executable, "-m", "pad_jax.main", *config_arguments, *overrides]
+    with (run.workdir / "log.txt").open("a") as log:
+        process = subprocess.Popen(
+            [*command, f"--workdir={run.workdir}"], stdout=log, stderr=subprocess.STDOUT
+        )
+        try:
+            return process.wait()
+        except KeyboardInterrupt:  # which the run has got as well
+            process.wait()
+            raise
+
+
+def _write(
+    table: Table, name: str, config: ConfigDict, runs: list[_Run], workdir: pathlib.Path
+) -> str:
+    lines = [_line(table, row, [r for r in runs if r.row is row]) for row in table.rows]
+    head = (
+        f"{table.caption}. {config.model.name}, {config.num_epochs} epochs, batch "
+        f"{config.batch_size}; in %, mean and standard deviation over the seeds; "
+        "minutes of one run."
+    )
+    if config.dataset.max_images is not None:
+        head += f" Shortened: {config.dataset.max_images:,} of the training images."
+    text = f"{head}\n\n{_markdown(lines)}"
+    (workdir / f"{name}.md").write_text(text)
+    table_file = io.StringIO()
+    writer = csv.DictWriter(table_file, lines[0])
+    writer.writeheader()
+    writer.writerows(lines)
+    (workdir / f"{name}.csv").write_text(table_file.getvalue())
+    return text
+
+
+def _line(table: Table, row: Row, runs: list[_Run]) -> dict[str, str]:
+    """What the table says of a row, by heading."""
+    finished = [run for run in runs if _is_finished(run)]
+    last_rows = [metrics.last_row(run.workdir) for run in finished]
+    line = {"": row.name}
+    for heading, metric in table.columns.items():
+        figures = [100 * r[metric] for r in last_rows if metric in r]
+        paper = row.paper.get(heading)
+        line[heading] = _mean_and_spread(figures)
+        if all(r.paper.get(heading) is None for r in table.rows):
+            continue  # a data set, or a metric, that the paper does not have
+        line[f"{heading}, paper"] = "" if paper is None else f"{paper:.1f}"
+        both = figures and paper is not None
+        line[f"{heading}, difference"] = f"{np.mean(figures) - paper:+.1f}" if both else ""
+    descriptions = [run_files.read_run(run.workdir) for run in finished]
+    minutes = [
+        sum(v for r in metrics.read(run.workdir) for k, v in r.items() if k.startswith("time/"))
+        / 60
+        for run in finished
+    ]
+    return line | {
+        "seeds": " ".join(str(run.seed) for run in finished),
+        "images": _all_of(f"{d['num_images']:,}" for d in descriptions),
+        "epochs": _all_of(str(r["epoch"]) for r in last_rows),
+        "device": _all_of(f"{d['device_count']} x {d['device_kind']}" for d in descriptions),
+        "minutes": f"{np.mean(minutes):.1f}" if minutes else "",
+    }
+
+
+def _seconds(run: _Run) -> float:
+    rows = metrics.read(run.workdir)
+    return sum(value for row in rows for name, value in row.items() if name.startswith("time/"))
+
+
+def _mean_and_spread(figures: list[float]) -> str:
+    if not figures:
+        return ""
+    mean = f"{np.mean(figures):.1f}"
+    return mean if len(figures) == 1 else f"{mean} ± {np.std(figures, ddof=1):.1f}"
+
+
+def _all_of(values) -> str:
+    return ", ".join(sorted(set(values)))
+
+
+def _markdown(lines: list[dict[str, str]]) -> str:
+    cells = [list(lines[0]), ["---"] * len(lines[0]), *(list(line.values()) for line in lines)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in cells)
