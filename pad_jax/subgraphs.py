@@ -28,6 +28,22 @@ class Groups(NamedTuple):
     members: np.ndarray | None = None
 
 
+class Discovery(NamedTuple):
+    """An affinity graph and the groups found in it.
+
+    Attributes:
+      epoch: how many epochs of training were done before.
+      neighbors: int32 [N, k], nearest first.
+      similarities: float32 [N, k], the cosines of these.
+      groups: of the N samples.
+    """
+
+    epoch: int
+    neighbors: np.ndarray
+    similarities: np.ndarray
+    groups: Groups
+
+
 def singletons(num_samples: int) -> Groups:
     """Every sample a group of its own: instance discrimination."""
     own = np.arange(num_samples, dtype=np.int32)
