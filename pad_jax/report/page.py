@@ -94,7 +94,7 @@ def _map(snapshot: Snapshot, table: GroupTable, noun: str) -> plots.Plot | None:
         largest = np.argsort(-table.size, kind="stable")[:_MAP_GROUPS].tolist()
         members = [table.members(i)[:_MAP_MEMBERS] for i in largest]
         rows = np.unique(np.concatenate([rows, *members]))
-        color, name = np.full(len(rows), -1), f"{noun}, the {len(members)} largest"
+        color, name = np.full(len(rows), -1), f"{noun}, the {len(members)} largest in colour"
         for i, rows_of_group in enumerate(members):
             color[np.isin(rows, rows_of_group)] = i
     points = PCA(2, svd_solver="covariance_eigh").fit_transform(snapshot.memory[rows])

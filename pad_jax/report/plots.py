@@ -172,7 +172,7 @@ def embedding_map(points: np.ndarray, label: np.ndarray, name: str) -> Plot:
     figure, axes = _figure(width=6.4, height=5.2)
     axes.set_axis_off()
     axes.set_aspect("equal", adjustable="datalim")
-    figure.subplots_adjust(0.01, 0.01, 0.99, 0.99)
+    axes.set_position((0.01, 0.01, 0.98, 0.98))
     axes.plot(*points[label < 0].T, "o", ms=2.4, mew=0, color=_COLORS["none"])
     values = np.unique(label[label >= 0]).tolist()
     for i, value in enumerate(values):
