@@ -165,7 +165,7 @@ def test_the_page_says_what_the_run_measured(render, snapshot):
     assert [t for _, t in parsed.all("h3")][:4] == ["Largest", "Least pure", "Purest", "Random"]
     titles = [t for _, t in parsed.all("strong")]
     assert titles[:3] == ["Loss", "Evaluation", "Agreement with the labels"]
-    assert "Sizes now" in titles
+    assert {"Number of SCSs", "Histogram of sizes", "60 images by class"} <= set(titles)
     fields = {t for _, t in parsed.all("th")}
     assert {"num_epochs", "temperature", "crop_scale", "python", "jaxlib"} <= fields
     # Colours are the page's; every one of them exists.
@@ -217,7 +217,7 @@ def test_without_labels_nothing_is_right_or_wrong(render, snapshot):
     assert "class" not in " ".join(a["alt"] for a, _ in parsed.all("img"))
     assert [t for _, t in parsed.all("h3")][:2] == ["Largest", "Random"]
     groups = min(10, len(GroupTable(snapshot.found.groups, unknown.labels)))
-    assert f"60 embeddings by SCS, the {groups} largest in colour" in parsed.text
+    assert f"60 images, the {groups} largest SCSs in colour" in parsed.text
     assert "have no labels" in parsed.text
     assert "var(--none)" in source
 
@@ -412,6 +412,7 @@ def test_a_group_of_everything_and_many_classes(render, rng):
     labels = rng.integers(0, 50, 200)
     parsed, _ = render(Snapshot(make_images(labels), found, rows))
     assert "; 20 random ones shown" in parsed.text
+    assert "The number of a class" not in parsed.text  # there are too many
 
 
 def test_streamed_images(render, rng):

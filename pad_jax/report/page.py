@@ -89,16 +89,19 @@ def _map(snapshot: Snapshot, table: GroupTable, noun: str) -> plots.Plot | None:
         return None
     rows = np.sort(np.random.default_rng(0).permutation(n)[:_MAP_POINTS])
     if (labels >= 0).any():
-        color, name = labels[rows], "class"
-    else:
-        largest = np.argsort(-table.size, kind="stable")[:_MAP_GROUPS].tolist()
-        members = [table.members(i)[:_MAP_MEMBERS] for i in largest]
-        rows = np.unique(np.concatenate([rows, *members]))
-        color, name = np.full(len(rows), -1), f"{noun}, the {len(members)} largest in colour"
-        for i, rows_of_group in enumerate(members):
-            color[np.isin(rows, rows_of_group)] = i
-    points = PCA(2, svd_solver="covariance_eigh").fit_transform(snapshot.memory[rows])
-    return plots.embedding_map(points, color, name)
+        return plots.embedding_map(_plane(snapshot.memory[rows]), labels[rows])
+    largest = np.argsort(-table.size, kind="stable")[:_MAP_GROUPS].tolist()
+    members = [table.members(i)[:_MAP_MEMBERS] for i in largest]
+    rows = np.unique(np.concatenate([rows, *members]))
+    group = np.full(len(rows), -1)
+    for i, rows_of_group in enumerate(members):
+        group[np.isin(rows, rows_of_group)] = i
+    return plots.group_map(_plane(snapshot.memory[rows]), group, noun)
+
+
+def _plane(rows: np.ndarray) -> np.ndarray:
+    """The two principal components of each row: [P, D] -> [P, 2]."""
+    return PCA(2, svd_solver="covariance_eigh").fit_transform(rows)
 
 
 def _sections(config: dict) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -30,6 +30,7 @@ _STYLE = {
 _COLORS = {"ink": "#010101", "muted": "#020202", "rule": "#030303", "none": "#040404"}
 _COLORS |= {f"series-{i}": f"#0501{i:02x}" for i in range(4)}
 _COLORS |= {f"class-{i}": f"#0502{i:02x}" for i in range(10)}
+_NUMBERED = 20  # classes at most whose numbers a map has room for
 _DASHES = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 
 
@@ -86,11 +87,11 @@ _PANELS = (
         note="Share of the majority class in the groups, of pairs within them of one class, and of "
         "nearest neighbours of one class (Fig 4: precision).",
     ),
-    _Panel("Number of SCSs", {"scs/count": "of two images or more"}),
+    _Panel("Number of {noun}s", {"scs/count": "of two images or more"}),
     _Panel(
-        "Size of the SCSs", {"scs/mean_size": "mean"}, note="Singletons left out (Fig 4: size)."
+        "Size of the {noun}s", {"scs/mean_size": "mean"}, note="Singletons left out (Fig 4: size)."
     ),
-    _Panel("Coverage", {"scs/coverage": "share of images in an SCS"}, share=True),
+    _Panel("Coverage", {"scs/coverage": "share of images in one"}, share=True),
     _Panel(
         "Seconds an epoch",
         {"time/train": "training", "time/graph": "graph", "time/search": "search"},
@@ -123,7 +124,7 @@ def curves(rows: Sequence[Row], noun: str) -> list[Plot]:
                 linestyle=_DASHES[style],
                 marker="o" if len(points) <= 12 else None,
             )
-            series.append(Series(name.replace("SCS", noun), style, _short(points[-1][1])))
+            series.append(Series(name, style, _short(points[-1][1])))
         if not series:
             continue
         axes.set_xlabel("epoch")
@@ -131,12 +132,12 @@ def curves(rows: Sequence[Row], noun: str) -> list[Plot]:
         if panel.scale == "log":
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
             axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
         axes.set_xlim(rows[0]["epoch"] - 0.5, rows[-1]["epoch"] + 0.5)
         if panel.share:
             axes.set_ylim(0, 1.02)
-        title, note = (x.replace("SCS", noun) for x in (panel.title, panel.note))
-        plots.append(Plot(title, _svg(figure, panel.title), series, note))
+        title = panel.title.format(noun=noun)
+        plots.append(Plot(title, _svg(figure, panel.title), series, panel.note))
     return plots
 
 
@@ -151,39 +152,62 @@ def size_histogram(histogram: list[list[int]], noun: str) -> Plot:
     sizes, counts = np.transpose(histogram)
     if sizes.max() <= 60:
         axes.bar(sizes, counts, width=0.72, color=_COLORS["series-0"])
-        axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
+        axes.set_xlim(sizes.min() - 1, sizes.max() + 1)
     else:  # a few groups may be very much larger than all others
         axes.plot(sizes, counts, "o", color=_COLORS["series-0"])
         axes.set_xscale("log")
         axes.set_yscale("log")
     axes.set_xlabel("members")
     note = f"How many {noun}s have so many members, among the newest."
-    return Plot("Sizes now", _svg(figure, "sizes"), [], note)
+    return Plot("Histogram of sizes", _svg(figure, "sizes"), [], note)
 
 
-def embedding_map(points: np.ndarray, label: np.ndarray, name: str) -> Plot:
-    """Embeddings in two dimensions, coloured.
+def embedding_map(points: np.ndarray, class_: np.ndarray) -> Plot:
+    """Embeddings in two dimensions, coloured by class.
 
     Args:
       points: float [P, 2].
-      label: int [P], by which points are coloured; those of -1 are grey.
-      name: what a label is, for the legend.
+      class_: int [P], -1 where it is not known: these points are grey.
     """
+    figure, axes = _map(points[class_ < 0])
+    values = np.unique(class_[class_ >= 0]).tolist()
+    for i, value in enumerate(values):
+        color = _COLORS[f"class-{i}"] if len(values) <= 10 else _hue(i / len(values))
+        axes.plot(*points[class_ == value].T, "o", ms=3.2, mew=0, color=color)
+    numbered = len(values) <= _NUMBERED
+    for value in values if numbered else ():
+        x, y = np.median(points[class_ == value], axis=0)
+        axes.text(
+            *(x, y, str(value)), color=_COLORS["ink"], size=15, ha="center", va="center", gid="halo"
+        )
+    note = "The number of a class stands in the middle of its images." if numbered else ""
+    return Plot(f"{len(points):,} images by class", _svg(figure, "map"), [], note)
+
+
+def group_map(points: np.ndarray, group: np.ndarray, noun: str) -> Plot:
+    """Embeddings in two dimensions, a few groups in colour.
+
+    Args:
+      points: float [P, 2].
+      group: int [P], 0 to 9, -1 outside of these groups: such points are grey.
+      noun: what a group is called.
+    """
+    figure, axes = _map(points[group < 0])
+    values = np.unique(group[group >= 0]).tolist()
+    for i in values:
+        axes.plot(*points[group == i].T, "o", ms=6, mew=0, color=_COLORS[f"class-{i}"])
+    title = f"{len(points):,} images, the {len(values)} largest {noun}s in colour"
+    return Plot(title, _svg(figure, "map"), [])
+
+
+def _map(grey_points: np.ndarray) -> tuple[Figure, Axes]:
     figure, axes = _figure(width=6.4, height=5.2)
     axes.set_axis_off()
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_position((0.01, 0.01, 0.98, 0.98))
-    axes.plot(*points[label < 0].T, "o", ms=2.4, mew=0, color=_COLORS["none"])
-    values = np.unique(label[label >= 0]).tolist()
-    for i, value in enumerate(values):
-        color = _COLORS[f"class-{i}"] if len(values) <= 10 else _hue(i / len(values))
-        axes.plot(*points[label == value].T, "o", ms=3.2, mew=0, color=color)
-    if len(values) <= 20:
-        for value in values:
-            x, y = np.median(points[label == value], axis=0)
-            axes.text(x, y, str(value), color=_COLORS["ink"], ha="center", va="center",
-                      fontsize=15, fontweight="bold", gid="halo")  # fmt: skip
-    return Plot(f"{len(points):,} embeddings by {name}", _svg(figure, "map"), [])
+    axes.plot(*grey_points.T, "o", ms=2.4, mew=0, color=_COLORS["none"])
+    return figure, axes
 
 
 def _figure(width: float = 4.8, height: float = 2.9) -> tuple[Figure, Axes]:
