@@ -20,13 +20,7 @@ def group_statistics(groups: Groups, labels: np.ndarray) -> dict[str, float]:
       are of one class; both 0 when there is no such group.
     """
     n = len(groups.group_id)
-    if groups.members is None:
-        _, group, size = np.unique(groups.group_id, return_inverse=True, return_counts=True)
-        sample = np.arange(n)
-    else:
-        sample, group = groups.members.ravel(), np.arange(n).repeat(groups.members.shape[1])
-        sample, group = sample[sample >= 0], group[sample >= 0]
-        size = np.bincount(group, minlength=n)
+    sample, group, size = membership(groups)
     real = size > 1
     statistics = {
         "count": float(real.sum()),
@@ -39,24 +33,57 @@ def group_statistics(groups: Groups, labels: np.ndarray) -> dict[str, float]:
     return statistics
 
 
+def membership(groups: Groups) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which samples are in which group, singletons included.
+
+    Returns:
+      (sample int [M], group int [M], size int [G]): each pair says that ``sample`` is a member of
+      ``group``, numbered from 0; M is N where the groups are a partition.
+    """
+    n = len(groups.group_id)
+    if groups.members is None:
+        _, group, size = np.unique(groups.group_id, return_inverse=True, return_counts=True)
+        return np.arange(n), group, size
+    sample, group = groups.members.ravel(), np.arange(n).repeat(groups.members.shape[1])
+    group, sample = group[sample >= 0], sample[sample >= 0]
+    return sample, group, np.bincount(group, minlength=n)
+
+
 def size_histogram(groups: Groups) -> list[list[int]]:
     """[size, number of groups of that size] for every size of two or more that occurs."""
-    if groups.members is None:
-        _, size = np.unique(groups.group_id, return_counts=True)
-    else:
-        size = np.sum(groups.members >= 0, axis=1)
+    _, _, size = membership(groups)
     pairs = zip(*np.unique(size[size > 1], return_counts=True), strict=True)
     return [[int(value), int(count)] for value, count in pairs]
 
 
-def _agreement(group: np.ndarray, label: np.ndarray) -> dict[str, float]:
+def purity_by_group(group: np.ndarray, label: np.ndarray, num_groups: int) -> np.ndarray:
+    """Share of each group's majority class among its labelled members, float64 [num_groups].
+
+    Args:
+      group, label: int [M], the group and the class of each member, -1 where it is not known.
+      num_groups: how many groups there are; those without two labelled members have NaN.
+    """
+    purity = np.full(num_groups, np.nan)
+    if (label >= 0).any():
+        _, _, size, majority = _count_classes(group, label)
+        counted = np.flatnonzero(size > 1)
+        purity[counted] = majority[counted] / size[counted]
+    return purity
+
+
+def _count_classes(group, label):
+    """Counts labelled members: of each (group, class) that occurs, with its group, and by group."""
     known = label >= 0
     group, label = group[known], label[known].astype(np.int64)
-    # The number of members of each (group, class) that occurs, and the group it belongs to.
     pairs, members = np.unique(group * (label.max() + 1) + label, return_counts=True)
     owner = pairs // (label.max() + 1)
     size, majority = np.bincount(owner, members).astype(np.int64), np.zeros(owner.max() + 1)
     np.maximum.at(majority, owner, members)
+    return members, owner, size, majority
+
+
+def _agreement(group: np.ndarray, label: np.ndarray) -> dict[str, float]:
+    members, owner, size, majority = _count_classes(group, label)
     counted = size > 1
     same = np.bincount(owner, members * (members - 1.0))[counted].sum()
     all_pairs = (size * (size - 1.0))[counted].sum()

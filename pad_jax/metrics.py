@@ -32,7 +32,7 @@ Row = dict[str, float | list]
 class MetricWriter:
     """Writes a row of metrics an epoch to ``metrics.jsonl`` and as TensorBoard events.
 
-    Of several processes only the first writes, here and in ``write_json``.
+    Of several processes only the first writes, here and below.
 
     Args:
       workdir: the run's folder.
@@ -46,7 +46,7 @@ class MetricWriter:
         if jax.process_index() != 0:
             return
         rows = [row for row in read(workdir) if row["epoch"] <= epoch]
-        _write_atomically(self._path, "".join(json.dumps(row) + "\n" for row in rows))
+        write_text(self._path, "".join(json.dumps(row) + "\n" for row in rows))
         import tensorboardX  # not at the top: it loads PyTorch where there is one
 
         self._events = tensorboardX.SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1)
@@ -91,14 +91,15 @@ def last_row(workdir: pathlib.Path) -> Row:
 
 def write_json(path: pathlib.Path, value: dict) -> None:
     """Writes a JSON file as a whole or not at all."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
+    """Writes a text file as a whole or not at all."""
     if jax.process_index() == 0:
-        _write_atomically(path, json.dumps(value, indent=2) + "\n")
-
-
-def _write_atomically(path: pathlib.Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text)
-    part.replace(path)
+        part = path.with_name(path.name + ".part")
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
 
 
 def progress(dispatches: Iterable, images: int, images_each: int, title: str) -> Iterator:

@@ -1,6 +1,7 @@
 """Algorithm 1 in reading order: the only file that sequences."""
 
 import contextlib
+import functools
 import logging
 import pathlib
 import time
@@ -20,6 +21,7 @@ from pad_jax import (
     models,
     neighbors,
     parallel,
+    report,
     run_files,
     steps,
     subgraphs,
@@ -100,8 +102,8 @@ def train_epochs(
     writer = metrics.MetricWriter(workdir, first_epoch, int(host_state.step))
 
     for epoch in range(first_epoch, config.num_epochs):
-        groups, row = find_groups(config, state, embed, images, epoch)
-        state, values = run_epoch(state.with_groups(groups), groups, epoch)
+        found, row = find_groups(config, state, embed, images, epoch)
+        state, values = run_epoch(state.with_groups(found.groups), found.groups, epoch)
         row |= values
         if not np.isfinite(row["train/loss"]):
             raise InputError(
@@ -113,15 +115,20 @@ def train_epochs(
         last = done == config.num_epochs
         step = done * run_epoch.steps_per_epoch
         row["train/learning_rate"] = float(schedule(step - 1))
-        if last or (config.eval.every_epochs and done % config.eval.every_epochs == 0):
+        evaluated = last or (config.eval.every_epochs and done % config.eval.every_epochs == 0)
+        if evaluated:
             start = time.perf_counter()
             row |= evaluate_variables(state.variables, final=last)
             row["time/evaluation"] = time.perf_counter() - start
         writer.write(step, done, row)
         metrics.log(f"epoch {done}/{config.num_epochs}", row)
         if last:
-            final_groups, _ = find_groups(config, state, embed, images, done)
-            run_files.write_groups(workdir, images.names, final_groups)
+            found, _ = find_groups(config, state, embed, images, done)
+            run_files.write_groups(workdir, images.names, found.groups)
+        if evaluated:
+            rows = parallel.fetch_rows(state.memory, len(images))
+            embed_now = functools.partial(embed, state.variables)
+            report.write(workdir, dataset, found, rows, embed_now)
         if last or done % config.checkpoint.every_epochs == 0:
             checkpoints.save(done, train_state.to_host(state))
     writer.close()
@@ -211,7 +218,7 @@ def init_state(
 
 def find_groups(
     config: ConfigDict, state: TrainState, embed: Embedder, images: Images, epoch: int
-) -> tuple[subgraphs.Groups, metrics.Row]:
+) -> tuple[subgraphs.Discovery, metrics.Row]:
     """Builds the affinity graph (Eq 1) and searches it for groups (Fig 3); both with statistics."""
     grouping = config.grouping
     start = time.perf_counter()
@@ -219,7 +226,7 @@ def find_groups(
         features = embed(state.variables, images)["embedding"]
     else:
         features = parallel.fetch_rows(state.memory, len(images))
-    nearest, _ = neighbors.nearest_neighbors(features, grouping.num_neighbors)
+    nearest, similarities = neighbors.nearest_neighbors(features, grouping.num_neighbors)
     graph_done = time.perf_counter()
     if grouping.kind == "anchor_neighbors":
         entropy = entropies(features, config.loss.temperature)
@@ -240,7 +247,8 @@ def find_groups(
     row |= {f"scs/{name}": value for name, value in statistics.items()}
     row["scs/size_histogram"] = diagnostics.size_histogram(groups)
     precision = diagnostics.neighbor_precision(nearest, images.labels)
-    return groups, row | {f"neighbors/{name}": value for name, value in precision.items()}
+    row |= {f"neighbors/{name}": value for name, value in precision.items()}
+    return subgraphs.Discovery(epoch, nearest, similarities, groups), row
 
 
 def anchor_share(epoch: int, num_epochs: int, rounds: int) -> float:

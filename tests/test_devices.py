@@ -100,6 +100,7 @@ def test_two_processes_train_as_one(tmp_path):
     for worker in [start("run_streamed_training", together, 4, address, str(i)) for i in range(2)]:
         finish(worker)
     run("run_streamed_training", tmp_path / "alone", 8)
+    assert (together / "report.html").exists()
     rows, expected = metrics.read(together), metrics.read(tmp_path / "alone")
     assert [row["epoch"] for row in rows] == [1, 2]
     for row, reference in zip(rows, expected, strict=True):

@@ -5,7 +5,12 @@ import itertools
 import numpy as np
 import pytest
 
-from pad_jax.diagnostics import group_statistics, neighbor_precision, size_histogram
+from pad_jax.diagnostics import (
+    group_statistics,
+    neighbor_precision,
+    purity_by_group,
+    size_histogram,
+)
 from pad_jax.subgraphs import Groups, singletons
 
 
@@ -49,6 +54,14 @@ def test_size_histogram(rng):
     assert size_histogram(Groups(group_id, group_id)) == [[2, 2], [3, 1]]
     members = np.array([[0, 1, -1], [1, 0, 2], [2, -1, -1]], np.int32)
     assert size_histogram(Groups(group_id[:3], group_id[:3], members)) == [[2, 1], [3, 1]]
+
+
+def test_purity_by_group():
+    group = np.array([0, 0, 0, 1, 1, 2, 2, 3])
+    label = np.array([4, 4, 7, 1, -1, 0, 0, 5])
+    expected = [2 / 3, np.nan, 1, np.nan, np.nan]
+    np.testing.assert_array_equal(purity_by_group(group, label, 5), expected)
+    assert np.isnan(purity_by_group(group, np.full(8, -1), 5)).all()
 
 
 def test_singletons_only():

@@ -77,6 +77,7 @@ def test_training_learns_and_writes_its_files(finished):
     assert config["grouping"]["max_size"] == 10
     run = json.loads((finished / "run.json").read_text())
     assert (run["num_images"], run["device_count"]) == (300, 1)
+    assert "After epoch 3 of 3" in (finished / "report.html").read_text(encoding="utf-8")
 
 
 def test_digits_end_to_end(tmp_path):
@@ -219,6 +220,7 @@ def test_every_kind_of_group_trains_its_own_way(finished, tmp_path, overrides):
     row = train.train(small_config(**overrides), tmp_path)
     assert np.isfinite(row["train/loss"])
     assert row["train/loss"] != metrics.read(finished)[1]["train/loss"]
+    assert (tmp_path / "report.html").exists()
     groups = {k: v for k, v in restored(tmp_path).items() if "groups" in k}
     expected = {"singleton": 0.0, "neighbors": 1.0}.get(overrides.get("grouping.kind"))
     if expected is not None:

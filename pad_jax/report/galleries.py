@@ -1,0 +1,170 @@
+"""Which groups and which neighbours a report shows, with their images."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pad_jax import diagnostics
+from pad_jax.report.pictures import Picture, pictures
+from pad_jax.report.snapshot import Snapshot
+from pad_jax.subgraphs import Groups
+
+_GROUPS = 6  # of a gallery
+_MEMBERS = 20  # of a group
+_NEIGHBORS = 7
+_TRAINING_QUERIES = 12
+
+
+class GroupTable:
+    """The groups of two or more, numbered from 0.
+
+    Attributes:
+      size: int [G].
+      purity: float64 [G], NaN where fewer than two members have a label.
+    """
+
+    def __init__(self, groups: Groups, labels: np.ndarray):
+        sample, group, size = diagnostics.membership(groups)
+        order = np.argsort(group, kind="stable")
+        self._sample, self._labels = sample[order], labels
+        real = size > 1
+        self._start = (np.cumsum(size) - size)[real]
+        self.size = size[real]
+        self.purity = diagnostics.purity_by_group(group, labels[sample], len(size))[real]
+
+    def __len__(self) -> int:
+        return len(self.size)
+
+    def members(self, i: int) -> np.ndarray:
+        """The samples of group i, in order."""
+        return self._sample[self._start[i] : self._start[i] + self.size[i]]
+
+    def majority(self, i: int) -> int:
+        """The class of most members of group i; -1 where it cannot be told."""
+        if np.isnan(self.purity[i]):
+            return -1
+        labels = self._labels[self.members(i)]
+        classes, count = np.unique(labels[labels >= 0], return_counts=True)
+        return int(classes[count.argmax()])
+
+
+class Card(NamedTuple):
+    """A row of images with a heading."""
+
+    title: str
+    pictures: list[Picture]
+
+
+class Gallery(NamedTuple):
+    """Some groups of one kind.
+
+    Attributes:
+      title, explanation: what kind.
+      cards: the groups.
+      empty: what is said where there is none.
+    """
+
+    title: str
+    explanation: str
+    cards: list[Card]
+    empty: str
+
+
+def group_galleries(snapshot: Snapshot, table: GroupTable) -> list[Gallery]:
+    """The largest, the least pure, the purest and random groups; no group twice (Fig 2)."""
+    shuffled = np.random.default_rng(0).permutation(len(table))
+    size, purity = table.size[shuffled], table.purity[shuffled]
+    labelled = not np.isnan(purity).all()
+    shown = []
+
+    def choose(order: np.ndarray) -> list[Card]:
+        fresh = [i for i in shuffled[order].tolist() if i not in shown][:_GROUPS]
+        shown.extend(fresh)
+        return [_card(snapshot, table, i) for i in fresh]
+
+    by_size = np.argsort(-size, kind="stable")
+    galleries = [Gallery("Largest", "With the most members.", choose(by_size[:_GROUPS]), "")]
+    if labelled:
+        by_purity = np.lexsort((-size, purity))  # NaN last
+        impure = by_purity[purity[by_purity] < 1][: 2 * _GROUPS]
+        galleries.append(
+            Gallery(
+                "Least pure",
+                "With the smallest share of one class: where the affinities mislead.",
+                choose(impure),
+                "There is none besides those above: all others are of one class.",
+            )
+        )
+        by_purity = np.lexsort((-size, -np.nan_to_num(purity, nan=-1.0)))
+        pure = by_purity[~np.isnan(purity[by_purity])][: 3 * _GROUPS]
+        galleries.append(
+            Gallery(
+                "Purest",
+                "With the largest share of one class; of equally pure ones the largest.",
+                choose(pure),
+                "There is none besides those above.",
+            )
+        )
+    galleries.append(
+        Gallery(
+            "Random",
+            "What most of them look like.",
+            choose(np.arange(min(len(table), 4 * _GROUPS))),
+            "There is none besides those above.",
+        )
+    )
+    return galleries
+
+
+def _card(snapshot: Snapshot, table: GroupTable, i: int) -> Card:
+    """Group i, its most typical members first; random ones of a large group."""
+    members, expected = table.members(i), table.majority(i)
+    title = f"{len(members)} members"
+    if expected >= 0:
+        labels = snapshot.images.labels[members]
+        known = int(np.sum(labels >= 0))
+        of_known = "" if known == len(members) else f" of {known} with a label"
+        title += f", {int(np.sum(labels == expected))}{of_known} of class {expected}"
+    if len(members) > _MEMBERS:
+        members = np.random.default_rng(0).choice(members, _MEMBERS, replace=False)
+        title += f"; {_MEMBERS} random ones shown"
+    rows = snapshot.memory[members]
+    typical = np.argsort(-(rows @ rows.mean(0)), kind="stable")
+    return Card(title, pictures(snapshot.images, members[typical], expected))
+
+
+class Query(NamedTuple):
+    """An image with its nearest training images, nearest first."""
+
+    picture: Picture
+    neighbors: list[Picture]
+
+
+def neighbor_rows(snapshot: Snapshot) -> list[Query]:
+    """Nearest training images of random test images, or of random training images without any."""
+    images, found = snapshot.images, snapshot.found
+    if snapshot.queries is None:
+        queries = images
+        chosen = np.random.default_rng(0).permutation(len(images))[:_TRAINING_QUERIES]
+        nearest = found.neighbors[chosen, :_NEIGHBORS]
+        similarities = found.similarities[chosen, :_NEIGHBORS]
+    else:
+        queries, chosen = snapshot.queries, np.arange(len(snapshot.queries))
+        nearest, similarities = _nearest(snapshot.query_embeddings, snapshot.memory, _NEIGHBORS)
+    return [
+        Query(
+            pictures(queries, row[None])[0],
+            pictures(images, neighbors, int(queries.labels[row]), [f"{x:.2f}" for x in similarity]),
+        )
+        for row, neighbors, similarity in zip(chosen, nearest, similarities, strict=True)
+    ]
+
+
+def _nearest(queries: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k rows most similar to each query: (int [Q, k], float32 [Q, k]), nearest first."""
+    similarity = queries @ rows.T
+    k = min(k, len(rows))
+    nearest = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
+    found = np.take_along_axis(similarity, nearest, axis=1)
+    order = np.argsort(-found, axis=1, kind="stable")
+    return np.take_along_axis(nearest, order, axis=1), np.take_along_axis(found, order, axis=1)

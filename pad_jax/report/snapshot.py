@@ -1,0 +1,26 @@
+"""What a report is drawn from."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pad_jax.data.images import Images
+from pad_jax.subgraphs import Discovery
+
+
+class Snapshot(NamedTuple):
+    """One moment of a run, on the host.
+
+    Attributes:
+      images: the N training images.
+      found: the newest affinity graph and its groups.
+      memory: float32 [N, D], unit rows.
+      queries: a few test images, or None.
+      query_embeddings: float32 [Q, D], theirs, unit rows, or None.
+    """
+
+    images: Images
+    found: Discovery
+    memory: np.ndarray
+    queries: Images | None = None
+    query_embeddings: np.ndarray | None = None
