@@ -73,7 +73,7 @@ def get_config() -> ConfigDict:
     config.checkpoint.keep = 2  # the newest so many
 
     config.eval = ConfigDict()
-    config.eval.every_epochs = 10  # 0: only after the last epoch
+    config.eval.every_epochs = 10  # the report too; 0: only after the last epoch
     config.eval.batch_size = 256  # of embedding; does not change results
     config.eval.features = ("embedding", "fc")  # what kNN looks at; k-means takes the embedding
     config.eval.probe = ("conv5",)  # what linear classifiers look at, at the end; () for none

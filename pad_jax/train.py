@@ -125,7 +125,7 @@ def train_epochs(
         if last:
             found, _ = find_groups(config, state, embed, images, done)
             run_files.write_groups(workdir, images.names, found.groups)
-        if evaluated:
+        if evaluated:  # before the checkpoint: a run cut off here comes by again
             rows = parallel.fetch_rows(state.memory, len(images))
             embed_now = functools.partial(embed, state.variables)
             report.write(workdir, dataset, found, rows, embed_now)

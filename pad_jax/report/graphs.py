@@ -10,6 +10,7 @@ import numpy as np
 from pad_jax.report.galleries import GroupTable
 from pad_jax.report.pictures import Picture, pictures
 from pad_jax.report.snapshot import Snapshot
+from pad_jax.subgraphs import Discovery
 
 _GRAPHS = 3
 _MAX_MEMBERS = 7  # more of them make a drawing that cannot be read
@@ -48,7 +49,6 @@ class Line(NamedTuple):
 class Drawing(NamedTuple):
     """The affinity graph inside one group."""
 
-    title: str
     description: str
     nodes: list[Node]
     lines: list[Line]
@@ -65,7 +65,7 @@ def drawings(snapshot: Snapshot, table: GroupTable) -> list[Drawing]:
     return [_draw(snapshot, table, i) for i in fit[by_fitness[:_GRAPHS]]]
 
 
-def affinity_graph(found, members: np.ndarray) -> nx.DiGraph:
+def affinity_graph(found: Discovery, members: np.ndarray) -> nx.DiGraph:
     """The affinity graph that ``members``, int [m], induce; edges have a ``similarity``."""
     graph = nx.DiGraph()
     graph.add_nodes_from(members.tolist())
@@ -106,7 +106,7 @@ def _draw(snapshot: Snapshot, table: GroupTable, i: int) -> Drawing:
     order = cycle + [v for v in members.tolist() if v not in cycle]
     places = _layout(order)
     in_cycle = {frozenset(edge) for edge in itertools.pairwise([*cycle, *cycle[:1]])}
-    lines, boxes = [], []
+    lines, taken = [], []
     # Those of the cycle last, to lie on top; their labels first, to stand in the middle.
     pairs = sorted(
         {frozenset(edge) for edge in graph.edges}, key=lambda p: (p not in in_cycle, sorted(p))
@@ -116,11 +116,12 @@ def _draw(snapshot: Snapshot, table: GroupTable, i: int) -> Drawing:
         arrows = [edge for edge in ((a, b), (b, a)) if graph.has_edge(*edge)]
         similarity = graph.edges[arrows[0]]["similarity"]
         ends = _between(places[a], places[b])
-        x, y = _label_place(ends, boxes, list(places.values()))
-        boxes.append((x, y))
+        taken.append(_label_place(ends, taken))
         heads = [_arrow(ends if edge == (a, b) else ends[::-1]) for edge in arrows]
-        label = (f"{similarity:.2f}", round(x, 1), round(y, 1))
-        lines.append(Line(tuple(np.round(ends, 1).ravel()), heads, label, pair in in_cycle))
+        label = (f"{similarity:.2f}", *np.round(taken[-1], 1).tolist())
+        lines.append(
+            Line(tuple(np.round(ends, 1).ravel().tolist()), heads, label, pair in in_cycle)
+        )
     shown = pictures(snapshot.images, np.array(order), table.majority(i))
     description = f"{len(members)} images, linked by {graph.number_of_edges()} edges. " + (
         f"The closing cycle runs through {len(cycle)}." if cycle else "No cycle closes."
@@ -129,7 +130,7 @@ def _draw(snapshot: Snapshot, table: GroupTable, i: int) -> Drawing:
         Node(picture, *np.round(places[v], 1).tolist())
         for v, picture in zip(order, shown, strict=True)
     ]
-    return Drawing(f"{len(members)} members", description, nodes, lines[::-1])
+    return Drawing(description, nodes, lines[::-1])
 
 
 def _layout(order: list[int]) -> dict[int, np.ndarray]:
@@ -160,15 +161,11 @@ def _arrow(ends: Sequence[np.ndarray]) -> str:
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)
 
 
-def _label_place(
-    ends: np.ndarray, labels: list[tuple[float, float]], nodes: list[np.ndarray]
-) -> np.ndarray:
-    """Where on a line a label has the most room, the middle preferred."""
+def _label_place(ends: np.ndarray, labels: list[np.ndarray]) -> np.ndarray:
+    """Where a label stands on a line: next to the middle, clear of the labels there are."""
 
     def room(place):
-        gaps = [np.max(np.abs(place - np.array(p)) / _LABEL) for p in labels]
-        gaps += [np.max((np.abs(place - p) - _NODE) / np.array(_LABEL)) + 0.5 for p in nodes]
-        return min(gaps)
+        return min((np.max(np.abs(place - label) / _LABEL) for label in labels), default=1)
 
     places = [ends[0] + t * (ends[1] - ends[0]) for t in (0.5, 0.42, 0.58, 0.34, 0.66, 0.27, 0.73)]
     return next((p for p in places if room(p) >= 1), max(places, key=room))

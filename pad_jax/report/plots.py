@@ -179,7 +179,7 @@ def embedding_map(points: np.ndarray, class_: np.ndarray) -> Plot:
     for value in values if numbered else ():
         x, y = np.median(points[class_ == value], axis=0)
         axes.text(
-            *(x, y, str(value)), color=_COLORS["ink"], size=15, ha="center", va="center", gid="halo"
+            *(x, y, str(value)), color=_COLORS["ink"], size=17, ha="center", va="center", gid="halo"
         )
     note = "The number of a class stands in the middle of its images." if numbered else ""
     return Plot(f"{len(points):,} images by class", _svg(figure, "map"), [], note)
