@@ -21,6 +21,7 @@ from pad_jax import (
     memory,
     models,
     neighbors,
+    objectives,
     parallel,
     steps,
     subgraphs,
@@ -47,12 +48,11 @@ def run_steps(out):
     n = len(images)
     settings = steps.StepSettings(
         encoder=models.create("tiny"),
+        objective=objectives.create(config),
         optimizer=train.create_optimizer(config, lambda step: 0.0001),
         augmentation=Augmentation(),
         seed=0,
         steps_per_epoch=n // 64,
-        memory_rate=0.5,
-        loss={"temperature": 0.1, "hpe_weight": 0.8, "hpe": "kl", "stop_gradient": False},
     )
     variables = settings.encoder.init(jax.random.key(0), np.zeros((1, *images.shape), np.float32))
     variables = jax.tree.map(np.asarray, variables)
@@ -73,7 +73,7 @@ def run_steps(out):
     for i in range(10):
         plan = epoch_plan(n, 64, 0, i // 4)
         on_devices = parallel.shard(split_over_devices(plan, axis=1))
-        sums = parallel.replicate({name: np.float32(0) for name in steps.METRICS})
+        sums = parallel.replicate({name: np.float32(0) for name in settings.objective.metrics})
         state, metrics = step(state, sums, resident, on_devices, np.int32(i % 4))
         results |= {f"{name}/{i}": float(v) for name, v in parallel.fetch(metrics).items()}
         if i in (0, 9):
