@@ -56,7 +56,7 @@ def get_config() -> ConfigDict:
 
     config.clusters = ConfigDict()  # of the objective clusters alone
     config.clusters.count = 100  # our choice: ten for each of ten classes; 10,000 for ImageNet
-    config.clusters.components = 256  # principal components that k-means sees, at most
+    config.clusters.components = 256  # principal ones, at most, that k-means sees; tiny: 32
 
     config.loss = ConfigDict()
     config.loss.temperature = 0.1  # tau of Eq 2; from AND (Huang et al., ICML 2019)

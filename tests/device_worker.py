@@ -84,6 +84,41 @@ def run_steps(out):
     np.savez(out, **results)
 
 
+def run_baseline_steps(out):
+    """A training step of each baseline; its metrics and the state after it."""
+    results = {}
+    for name in ("rotation", "clusters"):
+        config = small_config()
+        config.objective, config.batch_size, config.clusters.count = name, 32, 10
+        images = data.load(config.dataset).train
+        n, encoder = len(images), models.create("tiny")
+        optimizer = train.create_optimizer(config, lambda step: 0.0001)
+        settings = train.step_settings(config, encoder, optimizer, n)
+        state = train.init_state(config, encoder, optimizer, n, images.shape)
+        groups = state.groups._replace(group_id=(np.arange(n) % 10).astype(np.int32))
+        state = train_state.to_devices(state).with_groups(groups)
+        state = settings.objective.begin_epoch(state, config.seed, 0)
+        plan = settings.objective.plan(groups, config.batch_size, config.seed, 0)
+        on_devices = parallel.shard(split_over_devices(plan, axis=1))
+        sums = parallel.replicate({name: np.float32(0) for name in settings.objective.metrics})
+        step = steps.pmap_resident_train_steps(settings)
+        state, figures = step(
+            state, sums, parallel.replicate(images.array), on_devices, np.int32(0)
+        )
+        host = train_state.to_host(state)
+        for part, tree in (
+            ("metrics", parallel.fetch(figures)),
+            ("params", host.params),
+            ("momentum", host.opt_state),
+            ("stats", host.batch_stats),
+        ):
+            flat, _ = jax.flatten_util.ravel_pytree(
+                jax.tree.map(lambda x: x.astype(np.float32), tree)
+            )
+            results[f"{name}/{part}"] = flat
+    np.savez(out, **results)
+
+
 def run_functions(out):
     """The graph, and the loss with its gradients for every design and kind of group."""
     rng = np.random.default_rng(0)
