@@ -271,6 +271,7 @@ def find_clusters(
         num_components=config.clusters.components,
         seed=(config.seed, epoch),
     )
+    groups = jax.tree.map(parallel.from_first_process, groups)
     row = {"time/clusters": time.perf_counter() - start}
     statistics = diagnostics.group_statistics(groups, images.labels)
     return groups, row | {f"clusters/{name}": value for name, value in statistics.items()}

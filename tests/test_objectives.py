@@ -1,5 +1,7 @@
 """The baselines: their inputs, losses and pseudo-labels, and whole runs in the shared loop."""
 
+import itertools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -194,18 +196,19 @@ class FirstPixel(nn.Module):
         return {"fc": images[:, 0, 0] * self.param("one", nn.initializers.ones, ())}
 
 
-class Shown(objectives.Clusters):
+@pytest.mark.parametrize(
+    ("objective", "distinct"), [(objectives.Clusters(2), 12), (objectives.Objective(), 2)]
+)
+def test_samples_that_repeat_are_augmented_anew(monkeypatch, objective, distinct):
+    """Every draw of an epoch has a key of its own, and each epoch others."""
+
     def loss(self, params, features, state, index):
         return jnp.sum(features), {"seen": features[:, 0]}
 
-
-@pytest.mark.parametrize("repeats", [True, False])
-def test_samples_that_repeat_are_augmented_anew(monkeypatch, repeats):
-    """Every draw of an epoch has a key of its own, and each epoch others."""
-    monkeypatch.setattr(Shown, "repeats", repeats)
+    monkeypatch.setattr(type(objective), "loss", loss)
     settings = steps.StepSettings(
         encoder=FirstPixel(),
-        objective=Shown(2),
+        objective=objective,
         optimizer=optax.sgd(0.0),
         augmentation=lambda key, image: jnp.full(image.shape, jax.random.uniform(key)),
         seed=0,
@@ -229,7 +232,7 @@ def test_samples_that_repeat_are_augmented_anew(monkeypatch, repeats):
         zeros = parallel.replicate({"seen": np.zeros(3, np.float32)})
         state, sums = step(state, zeros, same_sample, images)
         seen.append(np.asarray(sums["seen"]))
-    assert len(np.unique(seen)) == (12 if repeats else 2)
+    assert len(np.unique(seen)) == distinct
 
 
 # Whole runs
@@ -237,21 +240,39 @@ def test_samples_that_repeat_are_augmented_anew(monkeypatch, repeats):
 
 @pytest.fixture(scope="module", params=["rotation", "clusters"])
 def run(request, tmp_path_factory):
-    """The name of a baseline, the folder of its uninterrupted run, programs compiled by epoch."""
+    """The name of a baseline, the folder of its uninterrupted run, and what was seen of each epoch.
+
+    That is: how many programs were compiled by its end, the parameters it began with, its plan and
+    its groups.
+    """
     workdir = tmp_path_factory.mktemp("runs") / request.param
-    compiled, at_epoch = [], []
+    compiled, at_epoch, began, plans = [], [], [], []
     jax.monitoring.register_event_duration_secs_listener(
         lambda name, *_, **__: compiled.append(name) if "backend_compile" in name else None
     )
     write = metrics.MetricWriter.write
+    run_epoch, dispatches = train.EpochRunner.__call__, train.EpochRunner._dispatches
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             metrics.MetricWriter,
             "write",
             lambda *args: (at_epoch.append(len(compiled)), write(*args)),
         )
+        patch.setattr(
+            train.EpochRunner,
+            "__call__",
+            lambda self, state, *rest: (
+                began.append(parallel.fetch(state.params)),
+                run_epoch(self, state, *rest),
+            )[1],
+        )
+        patch.setattr(
+            train.EpochRunner,
+            "_dispatches",
+            lambda self, *args: (plans.append(args), dispatches(self, *args))[1],
+        )
         train.train(baseline(request.param), workdir)
-    return request.param, workdir, at_epoch
+    return request.param, workdir, (at_epoch, began, plans)
 
 
 def test_baselines_train_in_the_shared_loop(run):
@@ -270,9 +291,24 @@ def test_baselines_train_in_the_shared_loop(run):
 
 
 def test_nothing_is_compiled_after_the_first_epoch_of_a_baseline(run):
-    _, _, at_epoch = run
+    _, _, (at_epoch, _, _) = run
     assert at_epoch[0] > 0
     assert at_epoch[0] == at_epoch[1]
+
+
+def test_every_epoch_of_deepcluster_has_a_new_head_and_all_clusters_alike(run):
+    name, _, (_, began, plans) = run
+    for epoch, params in enumerate(began):
+        num_classes = 4 if name == "rotation" else 12
+        new = np.array_equal(
+            params["head"]["kernel"], heads.init(256, num_classes, 0, epoch)["kernel"]
+        )
+        assert new == (name == "clusters" or epoch == 0)
+    for plan, groups in plans:
+        counts = np.bincount(groups.group_id[plan.ravel()])
+        assert counts.max() == (1 if name == "rotation" else 22)  # of 256 draws a twelfth
+        assert plan.shape == (4, 64)
+    assert any((a[0] != b[0]).any() for a, b in itertools.pairwise(plans))
 
 
 def test_interrupted_baselines_go_on_bit_for_bit(run, tmp_path, monkeypatch):
