@@ -18,6 +18,8 @@ def get_config() -> ConfigDict:
     config.num_epochs = 200
     config.batch_size = 128  # our choice; over all devices together
 
+    config.objective = "pad"  # or a baseline of Table 1: rotation (RotNet), clusters (DeepCluster)
+
     config.dataset = ConfigDict()
     config.dataset.name = "digits"  # digits, npz, folder, or a name of TensorFlow Datasets
     config.dataset.root = ""  # npz: the file; folder: the folder; TFDS: its data_dir
@@ -54,6 +56,10 @@ def get_config() -> ConfigDict:
     config.grouping.max_size = optional(10)  # s, the scale threshold; None: no limit
     config.grouping.cyclic = True  # False: without the cyclic constraint (Table 4)
     config.grouping.rounds = 5  # R of anchor_neighbors: r / R of the samples are anchors in round r
+
+    config.clusters = ConfigDict()  # of the objective clusters alone
+    config.clusters.count = 100  # our choice: ten for each of ten classes; 10,000 for ImageNet
+    config.clusters.components = 256  # principal ones, at most, that k-means sees; tiny: 32
 
     config.loss = ConfigDict()
     config.loss.temperature = 0.1  # tau of Eq 2; from AND (Huang et al., ICML 2019)

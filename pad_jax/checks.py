@@ -22,6 +22,7 @@ def check_config(config: ConfigDict) -> None:
         "seed": _at_least(0),
         "num_epochs": _at_least(1),
         "batch_size": _at_least(1),
+        "objective": _one_of("pad", "rotation", "clusters"),
         "dataset.max_images": _none_or_at_least(1),
         "dataset.image_size": _none_or_at_least(1),
         "dataset.channels": (lambda v: v in (None, 1, 3), "use 1 (grey), 3 (RGB) or None"),
@@ -30,6 +31,8 @@ def check_config(config: ConfigDict) -> None:
         "grouping.num_neighbors": _at_least(1),
         "grouping.max_size": _none_or_at_least(2),
         "grouping.rounds": _at_least(1),
+        "clusters.count": _at_least(2),
+        "clusters.components": _at_least(1),
         "memory.init": _one_of("embed", "random"),
         "memory.rate": (lambda v: 0 <= v <= 1, "use 0 to 1"),
         "loss.hpe": _one_of("kl", "cosine", "none"),
@@ -80,8 +83,8 @@ def check_devices(config: ConfigDict, num_devices: int) -> None:
     _require(config, "batch_size", (lambda v: v % num_devices == 0, devices))
 
 
-def check_size(config: ConfigDict, num_images: int) -> None:
-    """Checks that nothing asks for more training images than there are.
+def check_images(config: ConfigDict, num_images: int, image_shape: tuple[int, int, int]) -> None:
+    """Checks that there are as many training images as are asked for, of a shape that will do.
 
     Raises:
       InputError: naming the field and what to change.
@@ -91,6 +94,11 @@ def check_size(config: ConfigDict, num_images: int) -> None:
     _require(config, "grouping.num_neighbors", fewer)
     as_many = (lambda v: v <= num_images, f"{images} {num_images}, or more images")
     _require(config, "batch_size", as_many)
+    if config.objective == "clusters":
+        _require(config, "clusters.count", as_many)
+    height, width, _ = image_shape
+    square = f"images are {height}x{width}; set dataset.image_size, which makes them square"
+    _require(config, "objective", (lambda v: v != "rotation" or height == width, square))
 
 
 def _require(config: ConfigDict, field: str, rule: _Rule) -> None:

@@ -16,11 +16,14 @@ _log = logging.getLogger(__name__)
 
 _LOGGED = (
     "train/loss",
+    "train/rotation_accuracy",
+    "train/cluster_accuracy",
     "train/images_per_second",
     "scs/count",
     "scs/mean_size",
     "scs/coverage",
     "scs/purity",
+    "clusters/purity",
     "eval/knn_accuracy",
     "eval/kmeans_acc",
 )
@@ -126,7 +129,7 @@ def log(title: str, row: Row) -> None:
 
 def results_table(row: Row) -> str:
     """The figures of a run as a short table."""
-    shown = ("train/loss", "scs/", "neighbors/", "eval/")
+    shown = ("train/loss", "scs/", "clusters/", "neighbors/", "eval/")
     names = [n for n in row if n.startswith(shown) and not isinstance(row[n], list)]
     width = max(map(len, names), default=0)
     lines = [f"  {name:<{width}}  {row[name]:.4f}" for name in names]

@@ -66,6 +66,11 @@ def fetch_rows(x: jax.Array, num_rows: int) -> np.ndarray:
     return x.reshape(-1, *x.shape[2:])[:num_rows]
 
 
+def from_first_process(x: np.ndarray) -> np.ndarray:
+    """The first process's copy of a host array, for what rounds differently on other machines."""
+    return multihost_utils.broadcast_one_to_all(x) if jax.process_count() > 1 else x
+
+
 def _sharding(*spec: str) -> NamedSharding:
     # The layout pmap itself gives its results: arguments placed so cost no second compilation.
     return NamedSharding(Mesh(np.asarray(jax.devices()), (AXIS,)), PartitionSpec(*spec))

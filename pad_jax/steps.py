@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -10,11 +9,10 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from pad_jax import losses, memory, parallel
+from pad_jax import parallel
 from pad_jax.data.augmentation import Augmentation, normalize, view_keys
+from pad_jax.objectives import Objective
 from pad_jax.train_state import AXES, TrainState
-
-METRICS = ("loss", "loss_scs", "loss_hpe")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,29 +21,31 @@ class StepSettings:
 
     Attributes:
       encoder: images to named features.
+      objective: what it learns.
       optimizer: a gradient transformation.
       augmentation: key and image to an augmented view.
       seed: of the augmentation.
       steps_per_epoch: tells the epoch from the step.
-      memory_rate: eta of Eq 6.
-      loss: keywords of ``losses.pad_loss``: temperature, hpe, hpe_weight, stop_gradient.
     """
 
     encoder: nn.Module
+    objective: Objective
     optimizer: optax.GradientTransformation
     augmentation: Augmentation
     seed: int
     steps_per_epoch: int
-    memory_rate: float
-    loss: dict[str, Any]
+
+    @property
+    def num_views(self) -> int:
+        """How many images of each sample a step takes."""
+        return 2 if self.objective.hard_positives else 1
 
 
 def train_step(
     settings: StepSettings,
     state: TrainState,
     index: jax.Array,
-    images: jax.Array,
-    positive_images: jax.Array,
+    *images: jax.Array,
 ) -> tuple[TrainState, dict[str, jax.Array]]:
     """One step of Algorithm 1 on one device.
 
@@ -53,42 +53,34 @@ def train_step(
       settings: see ``StepSettings``.
       state: with this device's shard of the memory and the groups.
       index: int32 [B / devices], the samples of this device.
-      images: uint8 [B / devices, H, W, C], their images.
-      positive_images: likewise, the images of their hard positives.
+      *images: uint8 [B / devices, H, W, C], their images; where the objective takes them, likewise
+        the images of their hard positives.
 
     Returns:
-      The new state, and the means over the whole batch of METRICS.
+      The new state, and the means over the whole batch of the objective's metrics.
     """
+    objective = settings.objective
     epoch = state.step // settings.steps_per_epoch
+    drawn = _place_in_epoch(settings, state.step, index) if objective.repeats else index
     augment = jax.vmap(settings.augmentation)
     views = [
-        augment(view_keys(settings.seed, epoch, index, view), pixels)
-        for view, pixels in enumerate((images, positive_images))
+        augment(view_keys(settings.seed, epoch, drawn, view), pixels)
+        for view, pixels in enumerate(images)
     ]
 
     def loss_fn(params):
-        # Both views in one batch: one set of batch-norm statistics.
+        # All views in one batch: one set of batch-norm statistics.
         features, updates = settings.encoder.apply(
             state.variables | {"params": params},
-            jnp.concatenate(views),
+            objective.inputs(views),
             train=True,
             mutable=["batch_stats"],
         )
-        embeddings, positive_embeddings = jnp.split(features["embedding"], 2)
-        loss, parts = losses.pad_loss(
-            embeddings,
-            positive_embeddings,
-            state.memory,
-            state.groups.group_id,
-            index,
-            members=state.groups.members,
-            axis_name=parallel.AXIS,
-            **settings.loss,
-        )
-        metrics = {"loss": loss, "loss_scs": parts["scs"], "loss_hpe": parts["hpe"]}
-        return loss, (metrics, updates["batch_stats"], embeddings)
+        features = features[objective.feature]
+        loss, metrics = objective.loss(params, features, state, index)
+        return loss, (metrics, updates["batch_stats"], features)
 
-    gradients, (metrics, batch_stats, embeddings) = jax.grad(loss_fn, has_aux=True)(state.params)
+    gradients, (metrics, batch_stats, features) = jax.grad(loss_fn, has_aux=True)(state.params)
     gradients, metrics = lax.pmean((gradients, metrics), parallel.AXIS)
     updates, opt_state = settings.optimizer.update(gradients, state.opt_state, state.params)
     new_state = state.replace(
@@ -96,25 +88,30 @@ def train_step(
         params=optax.apply_updates(state.params, updates),
         batch_stats=batch_stats,
         opt_state=opt_state,
-        memory=memory.refresh(state.memory, index, embeddings, settings.memory_rate, parallel.AXIS),
     )
-    return new_state, metrics
+    return objective.refresh(new_state, index, features), metrics
+
+
+def _place_in_epoch(settings: StepSettings, step: jax.Array, index: jax.Array) -> jax.Array:
+    """Numbers the draws of an epoch, whatever samples they are: int32 [B / devices]."""
+    batch = step % settings.steps_per_epoch * lax.axis_size(parallel.AXIS)
+    return (batch + lax.axis_index(parallel.AXIS)) * len(index) + jnp.arange(len(index))
 
 
 def pmap_train_step(settings: StepSettings) -> Callable:
     """The training step over all devices, for images that come from the host.
 
     Returns:
-      f(state, sums, index [devices, b], images [devices, b, H, W, C], positive_images likewise)
+      f(state, sums, index [devices, b], *images [devices, b, H, W, C] each, see ``train_step``)
       -> (state, sums), with ``sums`` the metrics added up over the epoch so far; state and sums are
       donated.
     """
 
-    def step(state, sums, index, images, positive_images):
-        state, metrics = train_step(settings, state, index, images, positive_images)
+    def step(state, sums, index, *images):
+        state, metrics = train_step(settings, state, index, *images)
         return state, jax.tree.map(jnp.add, sums, metrics)
 
-    return _pmap_step(step, in_axes=(AXES, None, 0, 0, 0))
+    return _pmap_step(step, in_axes=(AXES, None, 0, *(0,) * settings.num_views))
 
 
 def pmap_resident_train_steps(settings: StepSettings, num_steps: int = 1) -> Callable:
@@ -135,10 +132,12 @@ def pmap_resident_train_steps(settings: StepSettings, num_steps: int = 1) -> Cal
         def body(i, carry):
             state, sums = carry
             index = plan[i]
-            hard_positive = parallel.local_part(
-                parallel.lookup(state.groups.hard_positive, parallel.gather(index))
-            )
-            views = images[index], images[hard_positive]
+            views = [images[index]]
+            if settings.objective.hard_positives:
+                hard_positive = parallel.local_part(
+                    parallel.lookup(state.groups.hard_positive, parallel.gather(index))
+                )
+                views.append(images[hard_positive])
             state, metrics = train_step(settings, state, index, *views)
             return state, jax.tree.map(jnp.add, sums, metrics)
 

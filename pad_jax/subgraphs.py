@@ -29,22 +29,6 @@ class Groups(NamedTuple):
     members: np.ndarray | None = None
 
 
-class Discovery(NamedTuple):
-    """An affinity graph and the groups found in it.
-
-    Attributes:
-      epoch: how many epochs of training were done before.
-      neighbors: int32 [N, k], nearest first.
-      similarities: float32 [N, k], the cosines of these.
-      groups: of the N samples.
-    """
-
-    epoch: int
-    neighbors: np.ndarray
-    similarities: np.ndarray
-    groups: Groups
-
-
 def anchor_neighbors(nearest: np.ndarray, entropy: np.ndarray, share: float) -> Groups:
     """Anchor neighbourhoods (Huang et al., ICML 2019): {i, its nearest neighbour} for some i.
 

@@ -15,11 +15,10 @@ from ml_collections import ConfigDict
 
 from pad_jax import (
     data,
-    diagnostics,
     memory,
     metrics,
     models,
-    neighbors,
+    objectives,
     parallel,
     report,
     run_files,
@@ -29,12 +28,12 @@ from pad_jax import (
     trained,
 )
 from pad_jax.checkpoints import Checkpoints
-from pad_jax.checks import check_config, check_devices, check_size
+from pad_jax.checks import check_config, check_devices, check_images
 from pad_jax.data.augmentation import Augmentation
-from pad_jax.data.batches import epoch_plan, own_part, split_over_devices
+from pad_jax.data.batches import own_part, split_over_devices
 from pad_jax.data.images import Images, ResidentImages
+from pad_jax.discovery import current_features, discover
 from pad_jax.embedding import Embedder
-from pad_jax.entropy import entropies
 from pad_jax.errors import InputError
 from pad_jax.evaluate import Evaluation
 from pad_jax.train_state import TrainState
@@ -59,7 +58,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> metrics.Row:
     encoder = models.create(**config.model)
     run_files.check_workdir(workdir, config)
     dataset = data.load(config.dataset)
-    check_size(config, len(dataset.train))
+    check_images(config, len(dataset.train), dataset.train.shape)
     models.check_images(encoder, dataset.train.shape)
     run_files.make_workdir(workdir)
     # Closing waits for the checkpoint that is being written, also where a run is interrupted.
@@ -81,7 +80,8 @@ def train_epochs(
 ) -> None:
     """Algorithm 1, from the newest checkpoint to the last epoch."""
     images = dataset.train
-    embed = Embedder(encoder, ("embedding",), config.eval.batch_size)
+    objective = objectives.create(config)
+    embed = Embedder(encoder, (objective.feature,), config.eval.batch_size)
     schedule = learning_rate_schedule(config, len(images))
     optimizer = create_optimizer(config, schedule)
     run_epoch = EpochRunner(config, encoder, optimizer, images)
@@ -92,18 +92,15 @@ def train_epochs(
     if first_epoch:
         host_state = checkpoints.restore(first_epoch, host_state)
         _log.info("Going on after epoch %d.", first_epoch)
-    elif config.memory.init == "random":
-        rows = memory.random_rows(len(images), config.model.embedding_dim, config.seed)
-        host_state = host_state.replace(memory=rows)
-    else:
-        variables = parallel.replicate(host_state.variables)
-        host_state = host_state.replace(memory=embed(variables, images)["embedding"])
+    elif host_state.memory is not None:
+        host_state = host_state.replace(memory=first_memory(config, host_state, embed, images))
     state = train_state.to_devices(host_state)
     writer = metrics.MetricWriter(workdir, first_epoch, int(host_state.step))
 
     for epoch in range(first_epoch, config.num_epochs):
-        found, row = find_groups(config, state, embed, images, epoch)
-        state, values = run_epoch(state.with_groups(found.groups), found.groups, epoch)
+        found, row = discover(config, state, embed, images, epoch)
+        state = objective.begin_epoch(state.with_groups(found.groups), config.seed, epoch)
+        state, values = run_epoch(state, found.groups, epoch)
         row |= values
         if not np.isfinite(row["train/loss"]):
             raise InputError(
@@ -123,12 +120,16 @@ def train_epochs(
         writer.write(step, done, row)
         metrics.log(f"epoch {done}/{config.num_epochs}", row)
         if last:
-            found, _ = find_groups(config, state, embed, images, done)
+            found, _ = discover(config, state, embed, images, done)
             run_files.write_groups(workdir, images.names, found.groups)
         if evaluated:  # before the checkpoint: a run cut off here comes by again
-            rows = parallel.fetch_rows(state.memory, len(images))
-            embed_now = functools.partial(embed, state.variables)
-            report.write(workdir, dataset, found, rows, embed_now)
+            report.write(
+                workdir,
+                dataset,
+                found,
+                current_features(config, state, embed, images),
+                functools.partial(embed, state.variables),
+            )
         if last or done % config.checkpoint.every_epochs == 0:
             checkpoints.save(done, train_state.to_host(state))
     writer.close()
@@ -185,12 +186,11 @@ def step_settings(
     """What the config says of a training step."""
     return steps.StepSettings(
         encoder=encoder,
+        objective=objectives.create(config),
         optimizer=optimizer,
         augmentation=Augmentation(**config.augmentation),
         seed=config.seed,
         steps_per_epoch=num_images // config.batch_size,
-        memory_rate=config.memory.rate,
-        loss=config.loss.to_dict(),
     )
 
 
@@ -201,59 +201,38 @@ def init_state(
     num_images: int,
     image_shape: tuple[int, int, int],
 ) -> TrainState:
-    """The state before the first memory, on the host: random encoder, zero rows, singletons."""
+    """The state before the first memory, on the host: random encoder, zero rows, singletons.
+
+    The baselines have no memory, but a head.
+    """
+    objective = objectives.create(config)
     example = np.zeros((1, *image_shape), np.float32)
     variables = parallel.fetch(jax.jit(encoder.init)(jax.random.key(config.seed), example))
+    features = jax.eval_shape(encoder.apply, variables, example)[objective.feature]
+    params = variables["params"] | objective.init_head(features.shape[-1], config.seed)
+    rows, groups = None, subgraphs.singletons(num_images)
+    if config.objective == "pad":
+        rows = np.zeros((num_images, config.model.embedding_dim), np.float32)
+        groups = subgraphs.before_training(
+            config.grouping.kind, num_images, config.grouping.num_neighbors
+        )
     return TrainState(
         step=np.zeros((), np.int32),
-        params=variables["params"],
+        params=params,
         batch_stats=variables["batch_stats"],
-        opt_state=parallel.fetch(optimizer.init(variables["params"])),
-        memory=np.zeros((num_images, config.model.embedding_dim), np.float32),
-        groups=subgraphs.before_training(
-            config.grouping.kind, num_images, config.grouping.num_neighbors
-        ),
+        opt_state=parallel.fetch(optimizer.init(params)),
+        memory=rows,
+        groups=groups,
     )
 
 
-def find_groups(
-    config: ConfigDict, state: TrainState, embed: Embedder, images: Images, epoch: int
-) -> tuple[subgraphs.Discovery, metrics.Row]:
-    """Builds the affinity graph (Eq 1) and searches it for groups (Fig 3); both with statistics."""
-    grouping = config.grouping
-    start = time.perf_counter()
-    if grouping.features == "embed":
-        features = embed(state.variables, images)["embedding"]
-    else:
-        features = parallel.fetch_rows(state.memory, len(images))
-    nearest, similarities = neighbors.nearest_neighbors(features, grouping.num_neighbors)
-    graph_done = time.perf_counter()
-    if grouping.kind == "anchor_neighbors":
-        entropy = entropies(features, config.loss.temperature)
-        share = anchor_share(epoch, config.num_epochs, grouping.rounds)
-        groups = subgraphs.anchor_neighbors(nearest[:, 0], entropy, share)
-    else:
-        groups = subgraphs.find_groups(
-            grouping.kind,
-            nearest,
-            features,
-            max_size=grouping.max_size,
-            cyclic=grouping.cyclic,
-            seed=(config.seed, epoch),
-        )
-    search_done = time.perf_counter()
-    row = {"time/graph": graph_done - start, "time/search": search_done - graph_done}
-    statistics = diagnostics.group_statistics(groups, images.labels)
-    row |= {f"scs/{name}": value for name, value in statistics.items()}
-    row["scs/size_histogram"] = diagnostics.size_histogram(groups)
-    precision = diagnostics.neighbor_precision(nearest, images.labels)
-    row |= {f"neighbors/{name}": value for name, value in precision.items()}
-    return subgraphs.Discovery(epoch, nearest, similarities, groups), row
-
-
-def anchor_share(epoch: int, num_epochs: int, rounds: int) -> float:
-    """The share of anchors in AND: r / R in round r = 1 ... R of equally many epochs."""
-    return min(epoch * rounds // num_epochs + 1, rounds) / rounds
+def first_memory(
+    config: ConfigDict, state: TrainState, embed: Embedder, images: Images
+) -> np.ndarray:
+    """The memory that training begins with, float32 [N, D]."""
+    if config.memory.init == "random":
+        return memory.random_rows(len(images), config.model.embedding_dim, config.seed)
+    return embed(parallel.replicate(state.variables), images)["embedding"]
 
 
 class EpochRunner:
@@ -274,7 +253,7 @@ class EpochRunner:
     ):
         self._config, self._images = config, images
         settings = step_settings(config, encoder, optimizer, len(images))
-        self.steps_per_epoch = settings.steps_per_epoch
+        self._objective, self.steps_per_epoch = settings.objective, settings.steps_per_epoch
         self._steps_per_dispatch = 1
         if isinstance(images, ResidentImages):
             self._steps_per_dispatch = _STEPS_PER_DISPATCH[jax.default_backend()]
@@ -288,8 +267,8 @@ class EpochRunner:
     ) -> tuple[TrainState, dict[str, float]]:
         """Trains one epoch; the means of its metrics over the steps, and its speed."""
         config, num_steps = self._config, self.steps_per_epoch
-        plan = epoch_plan(len(self._images), config.batch_size, config.seed, epoch)
-        sums = parallel.replicate({name: np.float32(0) for name in steps.METRICS})
+        plan = self._objective.plan(groups, config.batch_size, config.seed, epoch)
+        sums = parallel.replicate({name: np.float32(0) for name in self._objective.metrics})
         start = time.perf_counter()
         dispatches = metrics.progress(
             self._dispatches(plan, groups),
@@ -316,7 +295,8 @@ class EpochRunner:
                 yield self._resident, on_devices, np.int32(i)
             return
         own = own_part(plan)
-        views = np.stack([own, groups.hard_positive[own]], axis=1)
+        rows = [own, groups.hard_positive[own]] if self._objective.hard_positives else [own]
+        views = np.stack(rows, axis=1)
         batches = self._images.batches(views.reshape(len(own), -1))
         for index, images in zip(own, batches, strict=True):
             yield index, *images.reshape(*views.shape[1:], *self._images.shape)

@@ -12,16 +12,16 @@ from pad_jax.subgraphs import Groups
 
 @flax.struct.dataclass
 class TrainState:
-    """State of PAD training.
+    """State of training.
 
     On the host the arrays with one row per training sample are [N, ...]; on the devices they are
     divided by rows, [devices, rows per device, ...], and all else is replicated.
 
     Attributes:
       step: int32, the number of steps done.
-      params, batch_stats: the encoder's variables.
+      params, batch_stats: the encoder's variables; a baseline's classifier is params["head"].
       opt_state: the optimiser's state.
-      memory: float32 [N, D], unit rows (Eq 6).
+      memory: float32 [N, D], unit rows (Eq 6); None for the baselines.
       groups: the current epoch's groups, each field int32 [N, ...] or None.
     """
 
@@ -50,7 +50,8 @@ def to_devices(state: TrainState) -> TrainState:
     """Puts a state from the host on the devices."""
     on_devices = parallel.replicate(state.replace(memory=None, groups=None))
     return on_devices.replace(
-        memory=parallel.shard_rows(state.memory), groups=_shard_groups(state.groups)
+        memory=jax.tree.map(parallel.shard_rows, state.memory),
+        groups=_shard_groups(state.groups),
     )
 
 

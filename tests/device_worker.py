@@ -21,6 +21,7 @@ from pad_jax import (
     memory,
     models,
     neighbors,
+    objectives,
     parallel,
     steps,
     subgraphs,
@@ -47,12 +48,11 @@ def run_steps(out):
     n = len(images)
     settings = steps.StepSettings(
         encoder=models.create("tiny"),
+        objective=objectives.create(config),
         optimizer=train.create_optimizer(config, lambda step: 0.0001),
         augmentation=Augmentation(),
         seed=0,
         steps_per_epoch=n // 64,
-        memory_rate=0.5,
-        loss={"temperature": 0.1, "hpe_weight": 0.8, "hpe": "kl", "stop_gradient": False},
     )
     variables = settings.encoder.init(jax.random.key(0), np.zeros((1, *images.shape), np.float32))
     variables = jax.tree.map(np.asarray, variables)
@@ -73,7 +73,7 @@ def run_steps(out):
     for i in range(10):
         plan = epoch_plan(n, 64, 0, i // 4)
         on_devices = parallel.shard(split_over_devices(plan, axis=1))
-        sums = parallel.replicate({name: np.float32(0) for name in steps.METRICS})
+        sums = parallel.replicate({name: np.float32(0) for name in settings.objective.metrics})
         state, metrics = step(state, sums, resident, on_devices, np.int32(i % 4))
         results |= {f"{name}/{i}": float(v) for name, v in parallel.fetch(metrics).items()}
         if i in (0, 9):
@@ -81,6 +81,41 @@ def run_steps(out):
             flat, _ = jax.flatten_util.ravel_pytree(host.params)
             stats, _ = jax.flatten_util.ravel_pytree(host.batch_stats)
             results |= {f"params/{i}": flat, f"memory/{i}": host.memory, f"stats/{i}": stats}
+    np.savez(out, **results)
+
+
+def run_baseline_steps(out):
+    """A training step of each baseline; its metrics and the state after it."""
+    results = {}
+    for name in ("rotation", "clusters"):
+        config = small_config()
+        config.objective, config.batch_size, config.clusters.count = name, 32, 10
+        images = data.load(config.dataset).train
+        n, encoder = len(images), models.create("tiny")
+        optimizer = train.create_optimizer(config, lambda step: 0.0001)
+        settings = train.step_settings(config, encoder, optimizer, n)
+        state = train.init_state(config, encoder, optimizer, n, images.shape)
+        groups = state.groups._replace(group_id=(np.arange(n) % 10).astype(np.int32))
+        state = train_state.to_devices(state).with_groups(groups)
+        state = settings.objective.begin_epoch(state, config.seed, 0)
+        plan = settings.objective.plan(groups, config.batch_size, config.seed, 0)
+        on_devices = parallel.shard(split_over_devices(plan, axis=1))
+        sums = parallel.replicate({name: np.float32(0) for name in settings.objective.metrics})
+        step = steps.pmap_resident_train_steps(settings)
+        state, figures = step(
+            state, sums, parallel.replicate(images.array), on_devices, np.int32(0)
+        )
+        host = train_state.to_host(state)
+        for part, tree in (
+            ("metrics", parallel.fetch(figures)),
+            ("params", host.params),
+            ("momentum", host.opt_state),
+            ("stats", host.batch_stats),
+        ):
+            flat, _ = jax.flatten_util.ravel_pytree(
+                jax.tree.map(lambda x: x.astype(np.float32), tree)
+            )
+            results[f"{name}/{part}"] = flat
     np.savez(out, **results)
 
 
@@ -142,14 +177,14 @@ def run_training(out):
     """Two epochs; after the first the process ends if OUT is new, and goes on if it is not."""
     config, workdir = small_config(), pathlib.Path(out)
     if not workdir.exists():
-        find_groups = train.find_groups
+        discover = train.discover
 
         def stop_after_the_first(*args):
             if args[-1] == 1:
                 raise SystemExit
-            return find_groups(*args)
+            return discover(*args)
 
-        train.find_groups = stop_after_the_first
+        train.discover = stop_after_the_first
     train.train(config, workdir)
 
 

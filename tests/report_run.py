@@ -6,6 +6,7 @@ import numpy as np
 
 from pad_jax import subgraphs
 from pad_jax.data.images import ResidentImages
+from pad_jax.discovery import Discovery
 from pad_jax.report.snapshot import Snapshot
 
 VOID = {"img", "meta", "link", "br", "hr", "input"}
@@ -68,7 +69,7 @@ def discover(rows, kind="scs", k=5, **options):
     neighbors = np.argsort(-similarity, axis=1, kind="stable")[:, :k].astype(np.int32)
     groups = subgraphs.find_groups(kind, neighbors, rows, **options)
     similarities = np.take_along_axis(similarity, neighbors, axis=1)
-    return subgraphs.Discovery(2, neighbors, similarities, groups)
+    return Discovery(2, groups, neighbors, similarities)
 
 
 def metric_rows(num_epochs, labelled=True):

@@ -74,6 +74,14 @@ def test_steps_agree(on_one_and_eight):
         assert np.linalg.norm(tenth - first) > 100 * tolerance * np.linalg.norm(first), name
 
 
+def test_a_baselines_step_agrees(on_one_and_eight):
+    one, eight = on_one_and_eight("run_baseline_steps")
+    assert one.keys() == eight.keys()
+    for name, expected in one.items():
+        difference = np.linalg.norm(eight[name] - expected)
+        assert difference <= 1e-5 * np.linalg.norm(expected), name
+
+
 def test_whole_epochs_agree_and_checkpoints_cross_device_counts(tmp_path):
     folders = {}
     for first, second in ((1, 1), (1, 8), (8, 1), (8, 8)):

@@ -14,6 +14,7 @@ from pad_jax import report, run_files, subgraphs
 from pad_jax.data import Dataset
 from pad_jax.data.images import prepare
 from pad_jax.data.sources import ArraySource
+from pad_jax.discovery import Discovery
 from pad_jax.report import graphs, page
 from pad_jax.report.galleries import GroupTable
 from pad_jax.report.snapshot import Snapshot
@@ -25,8 +26,9 @@ NASTY = "\"><script>alert(1)</script>&amp;'{{ 7 * 7 }}"
 def render(tmp_path):
     """A function that renders a snapshot as the page of a run, parsed and as text."""
 
-    def make(snapshot, kind="scs", num_epochs=3, name="run", labelled=True):
+    def make(snapshot, kind="scs", num_epochs=3, name="run", labelled=True, objective="pad"):
         config = digits_config.get_config()
+        config.objective = objective
         config.grouping.kind, config.num_epochs = kind, num_epochs
         workdir = tmp_path / name
         workdir.mkdir(exist_ok=True)
@@ -177,12 +179,24 @@ def test_streamed_images(render, rng):
     assert render(Snapshot(streamed, found, rows, streamed, rows))[1] == expected
 
 
+@pytest.mark.parametrize("objective", ["rotation", "clusters"])
+def test_baselines_have_no_graph(render, snapshot, objective):
+    found = snapshot.found._replace(neighbors=None, similarities=None)
+    if objective == "rotation":
+        found = found._replace(groups=subgraphs.singletons(60))
+    for queries in (snapshot.queries, None):
+        parsed, _ = render(snapshot._replace(found=found, queries=queries), objective=objective)
+        assert "builds no affinity graph" in parsed.text
+        assert ("needs no groups" in parsed.text) == (objective == "rotation")
+        assert bool(parsed.all("li", "anchor")) == (queries is not None)
+
+
 def test_ten_thousand_images_are_under_five_megabytes(render, rng):
     rows, cluster = clustered(10_000, 40, rng)
     neighbors = np.arange(10_000)[:, None] // 8 * 8 + (np.arange(10_000)[:, None] + [1, 2, 3]) % 8
     similarities = np.einsum("nd,nkd->nk", rows, rows[neighbors])
     groups = subgraphs.find_groups("scs", neighbors.astype(np.int32), rows)
-    found = subgraphs.Discovery(2, neighbors.astype(np.int32), similarities, groups)
+    found = Discovery(2, groups, neighbors.astype(np.int32), similarities)
     images = make_images(cluster, (32, 32, 3))  # noise: no file is smaller than its pixels
     queries = make_images(cluster[:12], (32, 32, 3))
     parsed, source = render(Snapshot(images, found, rows, queries, rows[:12]), num_epochs=200)
@@ -201,7 +215,7 @@ def embed(images):
 
 def test_written_to_the_runs_folder(render, snapshot, dataset, tmp_path, caplog):
     render(snapshot)
-    report.write(tmp_path / "run", dataset, snapshot.found, snapshot.memory, embed)
+    report.write(tmp_path / "run", dataset, snapshot.found, snapshot.features, embed)
     parsed = Page((tmp_path / "run/report.html").read_text(encoding="utf-8"))
     assert len(parsed.all("li", "anchor")) == 12  # of the 20 test images
     assert not [record for record in caplog.records if record.name.startswith("pad_jax")]
@@ -209,7 +223,7 @@ def test_written_to_the_runs_folder(render, snapshot, dataset, tmp_path, caplog)
 
 def test_a_report_that_fails_is_one_line_of_warning(snapshot, dataset, tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
-        report.write(tmp_path / "nowhere", dataset, snapshot.found, snapshot.memory, embed)
+        report.write(tmp_path / "nowhere", dataset, snapshot.found, snapshot.features, embed)
     (record,) = (r for r in caplog.records if r.name.startswith("pad_jax"))
     assert "report.html is not written: InputError" in record.getMessage()
     assert "\n" not in record.getMessage()
@@ -224,7 +238,7 @@ def test_of_several_processes_all_embed_and_the_first_writes(
         tmp_path,
         dataset,
         snapshot.found,
-        snapshot.memory,
+        snapshot.features,
         lambda images: embedded.append(len(images)) or embed(images),
     )
     assert embedded == [12]

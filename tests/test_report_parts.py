@@ -12,6 +12,7 @@ from PIL import Image
 from report_run import clustered, discover, make_images
 
 from pad_jax import subgraphs
+from pad_jax.discovery import Discovery
 from pad_jax.report import galleries, graphs, pictures
 from pad_jax.report.galleries import GroupTable
 from pad_jax.report.snapshot import Snapshot
@@ -94,9 +95,9 @@ def test_neighbours_of_test_images_are_the_nearest(snapshot):
     rows = galleries.neighbor_rows(snapshot)
     assert len(rows) == 5
     for row, embedding, label in zip(
-        rows, snapshot.query_embeddings, snapshot.queries.labels, strict=True
+        rows, snapshot.query_features, snapshot.queries.labels, strict=True
     ):
-        similarity = snapshot.memory @ embedding
+        similarity = snapshot.features @ embedding
         nearest = np.argsort(-similarity, kind="stable")[:7]
         assert [int(p.name.split()[0]) for p in row.neighbors] == nearest.tolist()
         assert [p.note for p in row.neighbors] == [f"{x:.2f}" for x in similarity[nearest]]
@@ -163,7 +164,7 @@ def test_graphs_are_drawn_as_they_are(snapshot):
         edges = {(i, j) for i in members for j in found.neighbors[i].tolist() if j in members}
         assert sum(len(line.arrows) for line in drawing.lines) == len(edges)
         labels_drawn = sorted(line.label[0] for line in drawing.lines)
-        cosines = {frozenset(e): snapshot.memory[e[0]] @ snapshot.memory[e[1]] for e in edges}
+        cosines = {frozenset(e): snapshot.features[e[0]] @ snapshot.features[e[1]] for e in edges}
         assert labels_drawn == sorted(f"{x:.2f}" for x in cosines.values())
         cycle = [line for line in drawing.lines if line.in_cycle]
         assert len(cycle) == 1 or len(cycle) >= 3
@@ -178,9 +179,7 @@ def test_without_the_cyclic_constraint_a_graph_may_have_no_cycle(rng):
     neighbors = np.array([[1], [2], [3], [0]], np.int32)
     neighbors[3] = 3  # an edge to itself is none
     one = np.zeros(4, np.int32)
-    found = subgraphs.Discovery(
-        0, neighbors, np.ones((4, 1), np.float32), subgraphs.Groups(one, one)
-    )
+    found = Discovery(0, subgraphs.Groups(one, one), neighbors, np.ones((4, 1), np.float32))
     snapshot = Snapshot(make_images([0] * 4), found, rows)
     (drawing,) = graphs.drawings(snapshot, GroupTable(found.groups, snapshot.images.labels))
     assert "No cycle closes" in drawing.description

@@ -10,7 +10,17 @@ from sklearn.datasets import load_digits
 
 import pad_jax
 from configs import digits as digits_config
-from pad_jax import checkpoints, checks, metrics, models, steps, subgraphs, train, train_state
+from pad_jax import (
+    checkpoints,
+    checks,
+    discovery,
+    metrics,
+    models,
+    steps,
+    subgraphs,
+    train,
+    train_state,
+)
 from pad_jax.errors import InputError
 
 
@@ -133,15 +143,15 @@ def test_resuming_goes_back_to_the_checkpoint_where_later_rows_have_none(
     finished, tmp_path, monkeypatch
 ):
     config = small_config(num_epochs=3, **{"checkpoint.every_epochs": 2})
-    find_groups = train.find_groups
+    discover = train.discover
 
     def interrupted(*args):
         if args[-1] == 1:  # one epoch done, none saved
             raise KeyboardInterrupt
-        return find_groups(*args)
+        return discover(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train, "find_groups", interrupted)
+        patch.setattr(train, "discover", interrupted)
         with pytest.raises(KeyboardInterrupt):
             train.train(config, tmp_path)
     assert [row["epoch"] for row in metrics.read(tmp_path)] == [1]
@@ -246,7 +256,7 @@ def test_every_kind_of_group_trains_its_own_way(finished, tmp_path, overrides):
 
 @pytest.mark.parametrize(("epoch", "share"), [(0, 0.2), (39, 0.2), (40, 0.4), (199, 1), (200, 1)])
 def test_rounds_of_anchors(epoch, share):
-    assert train.anchor_share(epoch, 200, 5) == share
+    assert discovery.anchor_share(epoch, 200, 5) == share
 
 
 def test_a_trained_model_embeds_images_of_any_size(finished, rng):

@@ -13,6 +13,23 @@ def epoch_plan(num_images: int, batch_size: int, seed: int, epoch: int) -> np.nd
     return rows[: steps * batch_size].reshape(steps, batch_size).astype(np.int32)
 
 
+def uniform_plan(group_id: np.ndarray, batch_size: int, seed: int, epoch: int) -> np.ndarray:
+    """Rows drawn so that every group comes equally often, shuffled: int32 [steps, batch_size].
+
+    Rows of small groups come several times, one as often as another up to once; of large groups
+    some rows do not come. As many steps as ``epoch_plan`` has.
+    """
+    rng = np.random.default_rng([seed, epoch, 1])
+    shuffled = rng.permutation(len(group_id))
+    by_group = shuffled[np.argsort(group_id[shuffled], kind="stable")]
+    _, sizes = np.unique(group_id, return_counts=True)
+    steps = len(group_id) // batch_size
+    each = -(-steps * batch_size // len(sizes))
+    members = np.split(by_group, np.cumsum(sizes)[:-1])
+    rows = rng.permutation(np.concatenate([np.resize(m, each) for m in members]))
+    return rows[: steps * batch_size].reshape(steps, batch_size).astype(np.int32)
+
+
 def ordered_plan(num_images: int, batch_size: int) -> np.ndarray:
     """All rows in order, int32 [batches, batch_size]; the last batch is filled up with row 0."""
     batches = -(-num_images // batch_size)

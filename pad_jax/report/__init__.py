@@ -10,8 +10,8 @@ import numpy as np
 from pad_jax import metrics
 from pad_jax.data import Dataset
 from pad_jax.data.images import Images, ResidentImages
+from pad_jax.discovery import Discovery
 from pad_jax.report.snapshot import Snapshot
-from pad_jax.subgraphs import Discovery
 
 _log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ def write(
     workdir: pathlib.Path,
     dataset: Dataset,
     found: Discovery,
-    memory: np.ndarray,
+    features: np.ndarray,
     embed: Callable[[Images], dict[str, np.ndarray]],
 ) -> None:
     """Writes ``report.html`` for the run in a folder, whose metrics and config it reads there.
@@ -34,13 +34,15 @@ def write(
       workdir: the run's folder.
       dataset: its images. Labels are shown where there are any.
       found: the newest affinity graph and its groups.
-      memory: float32 [N, D], unit rows.
-      embed: images to named features, with the encoder as it is now; on all processes together.
+      features: float32 [N, D], what affinities are measured in.
+      embed: images to the same kind of features, the only one of the dict, with the encoder as it
+        is now; on all processes together.
     """
-    snapshot = Snapshot(dataset.train, found, memory)
+    snapshot = Snapshot(dataset.train, found, _unit(features))
     if dataset.test is not None:
         queries = _some(dataset.test)
-        snapshot = snapshot._replace(queries=queries, query_embeddings=embed(queries)["embedding"])
+        (query_features,) = embed(queries).values()
+        snapshot = snapshot._replace(queries=queries, query_features=_unit(query_features))
     if jax.process_index() != 0:
         return
     try:
@@ -56,3 +58,7 @@ def _some(images: Images) -> ResidentImages:
     chosen = np.random.default_rng(0).permutation(len(images))[:_QUERIES]
     names = [images.names[i] for i in chosen]
     return ResidentImages(next(images.batches(chosen[None])), images.labels[chosen], names)
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

@@ -128,7 +128,7 @@ def _card(snapshot: Snapshot, table: GroupTable, i: int) -> Card:
     if len(members) > _MEMBERS:
         members = np.random.default_rng(0).choice(members, _MEMBERS, replace=False)
         title += f"; {_MEMBERS} random ones shown"
-    rows = snapshot.memory[members]
+    rows = snapshot.features[members]
     typical = np.argsort(-(rows @ rows.mean(0)), kind="stable")
     return Card(title, pictures(snapshot.images, members[typical], expected))
 
@@ -141,8 +141,13 @@ class Query(NamedTuple):
 
 
 def neighbor_rows(snapshot: Snapshot) -> list[Query]:
-    """Nearest training images of random test images, or of random training images without any."""
+    """Nearest training images of random test images, or of random training images without any.
+
+    None where there is no affinity graph to find the latter's in.
+    """
     images, found = snapshot.images, snapshot.found
+    if snapshot.queries is None and found.neighbors is None:
+        return []
     if snapshot.queries is None:
         queries = images
         chosen = np.random.default_rng(0).permutation(len(images))[:_TRAINING_QUERIES]
@@ -150,7 +155,7 @@ def neighbor_rows(snapshot: Snapshot) -> list[Query]:
         similarities = found.similarities[chosen, :_NEIGHBORS]
     else:
         queries, chosen = snapshot.queries, np.arange(len(snapshot.queries))
-        nearest, similarities = _nearest(snapshot.query_embeddings, snapshot.memory, _NEIGHBORS)
+        nearest, similarities = _nearest(snapshot.query_features, snapshot.features, _NEIGHBORS)
     return [
         Query(
             pictures(queries, row[None])[0],

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import networkx as nx
 import numpy as np
 
+from pad_jax.discovery import Discovery
 from pad_jax.report.galleries import GroupTable
 from pad_jax.report.pictures import Picture, pictures
 from pad_jax.report.snapshot import Snapshot
-from pad_jax.subgraphs import Discovery
 
 _GRAPHS = 3
 _MAX_MEMBERS = 7  # more of them make a drawing that cannot be read
@@ -58,7 +58,9 @@ class Drawing(NamedTuple):
 
 
 def drawings(snapshot: Snapshot, table: GroupTable) -> list[Drawing]:
-    """A few random groups of middle size; none where all are too large to be drawn."""
+    """A few random groups of middle size; none where all are too large, or there is no graph."""
+    if snapshot.found.neighbors is None:
+        return []
     shuffled = np.random.default_rng(1).permutation(len(table))
     fit = shuffled[table.size[shuffled] <= _MAX_MEMBERS]
     by_fitness = np.argsort(np.abs(table.size[fit] - _SIZE), kind="stable")

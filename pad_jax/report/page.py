@@ -40,7 +40,8 @@ def render(workdir: pathlib.Path, snapshot: Snapshot) -> str:
     environment.globals["css"] = (_FOLDER / "page.css").read_text(encoding="utf-8")
     config = run_files.read_config(workdir).to_dict()
     rows, images, found = metrics.read(workdir), snapshot.images, snapshot.found
-    noun = "SCS" if config["grouping"]["kind"] == "scs" else "group"
+    kind = config["grouping"]["kind"] if config["objective"] == "pad" else config["objective"]
+    noun = {"scs": "SCS", "clusters": "cluster"}.get(kind, "group")
     table = GroupTable(found.groups, images.labels)
     curves = plots.curves(rows, noun)
     if len(table):
@@ -51,7 +52,8 @@ def render(workdir: pathlib.Path, snapshot: Snapshot) -> str:
         config=_sections(config),
         environment=_environment(run_files.read_run(workdir)),
         noun=noun,
-        kind=config["grouping"]["kind"],
+        kind=kind,
+        has_graph=found.neighbors is not None,
         labelled=bool((images.labels >= 0).any()),
         num_images=len(images),
         shape=images.shape,
@@ -89,14 +91,14 @@ def _map(snapshot: Snapshot, table: GroupTable, noun: str) -> plots.Plot | None:
         return None
     rows = np.sort(np.random.default_rng(0).permutation(n)[:_MAP_POINTS])
     if (labels >= 0).any():
-        return plots.embedding_map(_plane(snapshot.memory[rows]), labels[rows])
+        return plots.embedding_map(_plane(snapshot.features[rows]), labels[rows])
     largest = np.argsort(-table.size, kind="stable")[:_MAP_GROUPS].tolist()
     members = [table.members(i)[:_MAP_MEMBERS] for i in largest]
     rows = np.unique(np.concatenate([rows, *members]))
     group = np.full(len(rows), -1)
     for i, rows_of_group in enumerate(members):
         group[np.isin(rows, rows_of_group)] = i
-    return plots.group_map(_plane(snapshot.memory[rows]), group, noun)
+    return plots.group_map(_plane(snapshot.features[rows]), group, noun)
 
 
 def _plane(rows: np.ndarray) -> np.ndarray:

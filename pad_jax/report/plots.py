@@ -66,6 +66,12 @@ _PANELS = (
         note="Means over an epoch's steps.",
     ),
     _Panel(
+        "Accuracy in training",
+        {"train/rotation_accuracy": "rotations", "train/cluster_accuracy": "clusters"},
+        share=True,
+        note="Of the head, on augmented images.",
+    ),
+    _Panel(
         "Evaluation",
         {
             "eval/knn_accuracy": "kNN",
@@ -81,6 +87,8 @@ _PANELS = (
         {
             "scs/purity": "purity",
             "scs/pair_precision": "pairs",
+            "clusters/purity": "purity",
+            "clusters/pair_precision": "pairs",
             "neighbors/precision_at_1": "nearest neighbour",
         },
         share=True,
@@ -94,7 +102,12 @@ _PANELS = (
     _Panel("Coverage", {"scs/coverage": "share of images in one"}, share=True),
     _Panel(
         "Seconds an epoch",
-        {"time/train": "training", "time/graph": "graph", "time/search": "search"},
+        {
+            "time/train": "training",
+            "time/graph": "graph",
+            "time/search": "search",
+            "time/clusters": "k-means",
+        },
         scale="log",
     ),
     _Panel("Learning rate", {"train/learning_rate": "at the epoch's end"}, scale="log"),

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pad_jax.data.images import Images
-from pad_jax.subgraphs import Discovery
+from pad_jax.discovery import Discovery
 
 
 class Snapshot(NamedTuple):
@@ -14,13 +14,13 @@ class Snapshot(NamedTuple):
     Attributes:
       images: the N training images.
       found: the newest affinity graph and its groups.
-      memory: float32 [N, D], unit rows.
+      features: float32 [N, D], what affinities are measured in, as unit rows.
       queries: a few test images, or None.
-      query_embeddings: float32 [Q, D], theirs, unit rows, or None.
+      query_features: float32 [Q, D], theirs, unit rows, or None.
     """
 
     images: Images
     found: Discovery
-    memory: np.ndarray
+    features: np.ndarray
     queries: Images | None = None
-    query_embeddings: np.ndarray | None = None
+    query_features: np.ndarray | None = None

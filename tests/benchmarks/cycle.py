@@ -59,7 +59,7 @@ def main():
     state = timed("groups to the devices", lambda: state.with_groups(groups))
     settings = train.step_settings(config, encoder, optimizer, N)
     step = steps.pmap_train_step(settings)
-    sums = parallel.replicate({name: np.float32(0) for name in steps.METRICS})
+    sums = parallel.replicate({name: np.float32(0) for name in settings.objective.metrics})
     held = [state, sums]
     for i in range(args.steps):
         index = parallel.shard(

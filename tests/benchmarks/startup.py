@@ -27,12 +27,12 @@ def child(workdir: pathlib.Path, started: float) -> None:
     import jax  # isort: skip
 
     run = train.EpochRunner.__call__
-    find = train.find_groups
+    find = train.discover
 
-    def find_groups(*args):
-        groups, row = find(*args)
+    def discover(*args):
+        found, row = find(*args)
         print("graph", row["time/graph"], "search", row["time/search"])
-        return groups, row
+        return found, row
 
     def first_step(self, state, groups, epoch):
         step = self._step
@@ -45,7 +45,7 @@ def child(workdir: pathlib.Path, started: float) -> None:
         self._step = stop
         return run(self, state, groups, epoch)
 
-    train.EpochRunner.__call__, train.find_groups = first_step, find_groups
+    train.EpochRunner.__call__, train.discover = first_step, discover
     sys.argv = [
         "pad_jax",
         "--config=configs/cifar10.py",

@@ -29,7 +29,7 @@ def jax_contender(config, encoder, images, group_id, count):
     resident = parallel.replicate(images)
     held = [
         train_state.to_devices(state),
-        parallel.replicate({name: np.float32(0) for name in steps.METRICS}),
+        parallel.replicate({name: np.float32(0) for name in settings.objective.metrics}),
     ]
 
     def run():

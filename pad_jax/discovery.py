@@ -1,0 +1,112 @@
+"""Between epochs: what the encoder has discovered of the images, which the next epoch learns."""
+
+import time
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from pad_jax import diagnostics, metrics, neighbors, parallel, subgraphs
+from pad_jax.data.images import Images
+from pad_jax.embedding import Embedder
+from pad_jax.entropy import entropies
+from pad_jax.objectives import clusters
+from pad_jax.subgraphs import Groups
+from pad_jax.train_state import TrainState
+
+
+class Discovery(NamedTuple):
+    """The groups of an epoch and, where they come of one, the affinity graph.
+
+    Attributes:
+      epoch: how many epochs of training were done before.
+      groups: of the N samples.
+      neighbors: int32 [N, k], nearest first, or None.
+      similarities: float32 [N, k], the cosines of these, or None.
+    """
+
+    epoch: int
+    groups: Groups
+    neighbors: np.ndarray | None = None
+    similarities: np.ndarray | None = None
+
+
+def discover(
+    config: ConfigDict, state: TrainState, embed: Embedder, images: Images, epoch: int
+) -> tuple[Discovery, metrics.Row]:
+    """The groups that an epoch is to learn, with statistics of them.
+
+    For PAD the affinity graph (Eq 1) is built and searched (Fig 3); for DeepCluster the features
+    are clustered; RotNet finds its targets in the images themselves.
+    """
+    if config.objective == "rotation":
+        return Discovery(epoch, subgraphs.singletons(len(images))), {}
+    start = time.perf_counter()
+    features = current_features(config, state, embed, images)
+    row = {"time/features": time.perf_counter() - start}
+    find = _find_clusters if config.objective == "clusters" else _find_subgraphs
+    found, statistics = find(config, features, images.labels, epoch)
+    return found, row | statistics
+
+
+def current_features(
+    config: ConfigDict, state: TrainState, embed: Embedder, images: Images
+) -> np.ndarray:
+    """What affinities are measured in, float32 [N, D]: the memory, or freshly embedded images.
+
+    Rows are of length one, but for the baselines.
+    """
+    if config.objective == "pad" and config.grouping.features == "memory":
+        return parallel.fetch_rows(state.memory, len(images))
+    (features,) = embed(state.variables, images).values()
+    return features
+
+
+def _find_subgraphs(config, features, labels, epoch):
+    grouping = config.grouping
+    start = time.perf_counter()
+    nearest, similarities = neighbors.nearest_neighbors(features, grouping.num_neighbors)
+    graph_done = time.perf_counter()
+    if grouping.kind == "anchor_neighbors":
+        entropy = entropies(features, config.loss.temperature)
+        share = anchor_share(epoch, config.num_epochs, grouping.rounds)
+        groups = subgraphs.anchor_neighbors(nearest[:, 0], entropy, share)
+    else:
+        groups = subgraphs.find_groups(
+            grouping.kind,
+            nearest,
+            features,
+            max_size=grouping.max_size,
+            cyclic=grouping.cyclic,
+            seed=(config.seed, epoch),
+        )
+    row = {"time/graph": graph_done - start, "time/search": time.perf_counter() - graph_done}
+    row |= _statistics("scs", groups, labels)
+    precision = diagnostics.neighbor_precision(nearest, labels)
+    row |= {f"neighbors/{name}": value for name, value in precision.items()}
+    return Discovery(epoch, groups, nearest, similarities), row
+
+
+def anchor_share(epoch: int, num_epochs: int, rounds: int) -> float:
+    """The share of anchors in AND: r / R in round r = 1 ... R of equally many epochs."""
+    return min(epoch * rounds // num_epochs + 1, rounds) / rounds
+
+
+def _find_clusters(config, features, labels, epoch):
+    start = time.perf_counter()
+    groups = clusters.find_clusters(
+        features,
+        config.clusters.count,
+        num_components=config.clusters.components,
+        seed=(config.seed, epoch),
+    )
+    groups = jax.tree.map(parallel.from_first_process, groups)
+    row = {"time/clusters": time.perf_counter() - start}
+    return Discovery(epoch, groups), row | _statistics("clusters", groups, labels)
+
+
+def _statistics(prefix, groups, labels):
+    statistics = diagnostics.group_statistics(groups, labels)
+    statistics["size_histogram"] = diagnostics.size_histogram(groups)
+    return {f"{prefix}/{name}": value for name, value in statistics.items()}

@@ -1,0 +1,115 @@
+"""DeepCluster: k-means pseudo-labels, assigned anew every epoch (Caron et al., ECCV 2018)."""
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import threadpoolctl
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+
+from pad_jax import parallel
+from pad_jax.data.batches import uniform_plan
+from pad_jax.objectives import heads
+from pad_jax.objectives.base import Objective
+from pad_jax.subgraphs import Groups
+
+# Of larger sets a random sample of this many rows is fitted; every row is then assigned.
+_MAX_PCA_ROWS, _MAX_KMEANS_ROWS = 50_000, 200_000
+_KMEANS_ITERATIONS = 20  # the published code's
+# Components of less variance than this share of the first one's are rounding and dead units, which
+# whitening would blow up to the size of the others.
+_LEAST_VARIANCE = 1e-6
+
+
+@dataclasses.dataclass(frozen=True)
+class Clusters(Objective):
+    """Tells the cluster of an image, ``state.groups.group_id``, with a linear head on "fc".
+
+    Cluster numbers mean nothing from one epoch to the next, so each begins with a new head. Every
+    cluster comes equally often in an epoch: otherwise a few large ones would be all there is to
+    learn ("trivial parametrization", section 3.3).
+
+    Attributes:
+      num_clusters: of k-means, and classes of the head.
+    """
+
+    num_clusters: int
+
+    metrics = ("loss", "cluster_accuracy")
+    repeats = True
+
+    def loss(self, params, features, state, index):
+        cluster = parallel.lookup(state.groups.group_id, parallel.gather(index))
+        loss, accuracy = heads.cross_entropy(params["head"], features, parallel.local_part(cluster))
+        return loss, {"loss": loss, "cluster_accuracy": accuracy}
+
+    def init_head(self, num_features, seed):
+        return {"head": heads.init(num_features, self.num_clusters, seed)}
+
+    def begin_epoch(self, state, seed, epoch):
+        num_features = state.params["head"]["kernel"].shape[0]
+        return heads.replace(state, heads.init(num_features, self.num_clusters, seed, epoch))
+
+    def plan(self, groups, batch_size, seed, epoch):
+        return uniform_plan(groups.group_id, batch_size, seed, epoch)
+
+
+def find_clusters(
+    features: np.ndarray,
+    num_clusters: int,
+    *,
+    num_components: int = 256,
+    seed: int | Sequence[int] = 0,
+) -> Groups:
+    """k-means on features that are PCA-whitened and then of length one, as published.
+
+    Time is bounded for any N, up to the assignment of every row; memory is that of the features.
+
+    Args:
+      features: float32 [N, F].
+      num_clusters: at most N. scikit-learn fills a cluster that runs empty with the row farthest
+        from its centre; only where rows coincide may clusters stay empty, and then they are no
+        one's label.
+      num_components: principal components kept, at most; fewer where they have no variance.
+      seed: of the samples, the PCA and the first centres.
+
+    Returns:
+      Groups whose ``group_id`` is the cluster's number, 0..num_clusters-1, and whose hard positives
+      are the samples themselves.
+    """
+    rng = np.random.default_rng(seed)
+    rows = _whiten(features, num_components, rng)
+    # n_init and first centres as published; centres that are rows, so that all clusters have some.
+    kmeans = KMeans(
+        num_clusters,
+        init="random",
+        n_init=1,
+        max_iter=_KMEANS_ITERATIONS,
+        tol=0,
+        random_state=int(rng.integers(2**31)),
+    )
+    # Threads add up the centres in the order in which they come: one alone repeats itself, bit by
+    # bit.
+    with warnings.catch_warnings(), threadpoolctl.threadpool_limits(1, user_api="openmp"):
+        warnings.simplefilter("ignore", ConvergenceWarning)  # rows that coincide
+        kmeans.fit(_sample(rows, _MAX_KMEANS_ROWS, rng))
+    own = np.arange(len(rows), dtype=np.int32)
+    return Groups(kmeans.predict(rows).astype(np.int32), own)
+
+
+def _whiten(features: np.ndarray, num_components: int, rng: np.random.Generator) -> np.ndarray:
+    """Principal components of variance one, [N, at most num_components], rows normalised."""
+    sample = _sample(features, _MAX_PCA_ROWS, rng)
+    pca = PCA(
+        min(num_components, *sample.shape), whiten=True, random_state=int(rng.integers(2**31))
+    ).fit(sample)
+    variance = pca.explained_variance_
+    whitened = pca.transform(features)[:, variance >= _LEAST_VARIANCE * variance[0]]
+    return whitened / np.maximum(np.linalg.norm(whitened, axis=1, keepdims=True), 1e-12)
+
+
+def _sample(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    return rows if len(rows) <= count else rows[rng.choice(len(rows), count, replace=False)]
