@@ -332,8 +332,17 @@ def test_interrupted_baselines_go_on_bit_for_bit(run, tmp_path, monkeypatch):
     assert without_clock(metrics.read(tmp_path)) == without_clock(metrics.read(workdir))
 
 
-def test_streamed_baselines_train_the_same(run, tmp_path):
+def test_streamed_images_with_other_labels_train_the_same_baseline(run, tmp_path, monkeypatch):
     name, workdir, _ = run
+    load = train.data.load
+
+    def scrambled(config):
+        dataset = load(config)
+        for images in dataset:
+            images.labels = np.random.default_rng(5).permutation(images.labels)
+        return dataset
+
+    monkeypatch.setattr(train.data, "load", scrambled)
     train.train(baseline(name, **{"dataset.max_resident_gib": 0.0}), tmp_path)
     streamed, resident = restored(tmp_path), restored(workdir)
     assert streamed.keys() == resident.keys()

@@ -82,7 +82,7 @@ def find_clusters(
     """
     rng = np.random.default_rng(seed)
     rows = _whiten(features, num_components, rng)
-    # n_init and first centres as published; centres that are rows, so that all clusters have some.
+    # As published: one start, from centres that are random rows.
     kmeans = KMeans(
         num_clusters,
         init="random",
@@ -91,11 +91,10 @@ def find_clusters(
         tol=0,
         random_state=int(rng.integers(2**31)),
     )
-    # Threads add up the centres in the order in which they come: one alone repeats itself, bit by
-    # bit.
+    # Several threads add up the centres in any order; a single one repeats itself bit for bit.
     with warnings.catch_warnings(), threadpoolctl.threadpool_limits(1, user_api="openmp"):
         warnings.simplefilter("ignore", ConvergenceWarning)  # rows that coincide
-        kmeans.fit(_sample(rows, _MAX_KMEANS_ROWS, rng))
+        kmeans.fit(_sample(rows, max(_MAX_KMEANS_ROWS, num_clusters), rng))
     own = np.arange(len(rows), dtype=np.int32)
     return Groups(kmeans.predict(rows).astype(np.int32), own)
 
