@@ -22,12 +22,14 @@ class Discovery(NamedTuple):
     Attributes:
       epoch: how many epochs of training were done before.
       groups: of the N samples.
+      features: float32 [N, D], what they were found in, or None.
       neighbors: int32 [N, k], nearest first, or None.
       similarities: float32 [N, k], the cosines of these, or None.
     """
 
     epoch: int
     groups: Groups
+    features: np.ndarray | None = None
     neighbors: np.ndarray | None = None
     similarities: np.ndarray | None = None
 
@@ -40,23 +42,27 @@ def discover(
     For PAD the affinity graph (Eq 1) is built and searched (Fig 3); for DeepCluster the features
     are clustered; RotNet finds its targets in the images themselves.
     """
-    if config.objective == "rotation":
-        return Discovery(epoch, subgraphs.singletons(len(images))), {}
     start = time.perf_counter()
     features = current_features(config, state, embed, images)
     row = {"time/features": time.perf_counter() - start}
+    if config.objective == "rotation":
+        return Discovery(epoch, subgraphs.singletons(len(images))), row
     find = _find_clusters if config.objective == "clusters" else _find_subgraphs
     found, statistics = find(config, features, images.labels, epoch)
-    return found, row | statistics
+    # One process decides for all: another's rounding may tip a tie the other way.
+    groups = jax.tree.map(parallel.from_first_process, found.groups)
+    return found._replace(groups=groups), row | statistics
 
 
 def current_features(
     config: ConfigDict, state: TrainState, embed: Embedder, images: Images
-) -> np.ndarray:
-    """What affinities are measured in, float32 [N, D]: the memory, or freshly embedded images.
+) -> np.ndarray | None:
+    """What groups are found in, float32 [N, D]: the memory, or freshly embedded images.
 
-    Rows are of length one, but for the baselines.
+    Rows are of length one, but for DeepCluster; None for RotNet, which has no groups.
     """
+    if config.objective == "rotation":
+        return None
     if config.objective == "pad" and config.grouping.features == "memory":
         return parallel.fetch_rows(state.memory, len(images))
     (features,) = embed(state.variables, images).values()
@@ -85,7 +91,7 @@ def _find_subgraphs(config, features, labels, epoch):
     row |= _statistics("scs", groups, labels)
     precision = diagnostics.neighbor_precision(nearest, labels)
     row |= {f"neighbors/{name}": value for name, value in precision.items()}
-    return Discovery(epoch, groups, nearest, similarities), row
+    return Discovery(epoch, groups, features, nearest, similarities), row
 
 
 def anchor_share(epoch: int, num_epochs: int, rounds: int) -> float:
@@ -101,9 +107,8 @@ def _find_clusters(config, features, labels, epoch):
         num_components=config.clusters.components,
         seed=(config.seed, epoch),
     )
-    groups = jax.tree.map(parallel.from_first_process, groups)
     row = {"time/clusters": time.perf_counter() - start}
-    return Discovery(epoch, groups), row | _statistics("clusters", groups, labels)
+    return Discovery(epoch, groups, features), row | _statistics("clusters", groups, labels)
 
 
 def _statistics(prefix, groups, labels):

@@ -64,6 +64,7 @@ class Evaluation:
             )
             for evaluator in evaluators[name]:
                 figures |= {f"eval/{key}": value for key, value in evaluator.run(features)}
+            del features
         return figures
 
     def _evaluators(self, final: bool) -> dict[str, list[Evaluator]]:
@@ -73,7 +74,8 @@ class Evaluation:
         evaluators = {name: [knn] for name in config.features}
         if "embedding" in evaluators:
             evaluators["embedding"].append(Clustering(config.kmeans_runs if final else 1))
-        if final and self._dataset.test is not None:
+        test = self._dataset.test
+        if final and test is not None and (test.labels >= 0).any():
             for name in filter(self._fits, config.probe):
                 evaluators.setdefault(name, []).append(LinearProbe())
         if final and config.pixels and self._fits("pixels"):

@@ -14,6 +14,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from pad_jax import metrics, run_files
+from pad_jax.checks import check_config
 from pad_jax.errors import InputError
 
 _log = logging.getLogger(__name__)
@@ -86,19 +87,22 @@ def run_table(
     """
     runs = [_describe(row, seed, config, workdir) for seed in seeds for row in table.rows]
     for run in runs:
+        check_config(run.config)
         run_files.check_workdir(run.workdir, run.config)
     run_files.make_workdir(workdir)
     failed = []
     for i, run in enumerate(runs, start=1):
         title = f"[{i}/{len(runs)}] {run.row.name}, seed {run.seed}"
         if _is_finished(run):
-            _log.info("%s: finished", title)
+            last_row = metrics.last_row(run.workdir)
+            missing = [metric for metric in table.columns.values() if metric not in last_row]
+            _log.info("%s: finished%s", title, (missing and f", without {' '.join(missing)}") or "")
         else:
             _log.info("%s: training, see %s", title, run.workdir / "log.txt")
             if _train(run, config_arguments) != 0:
                 _log.warning("%s: failed, see %s", title, run.workdir / "log.txt")
                 failed.append(run)
-        text = _write(table, name, config, runs, workdir)
+        text = _write(table, name, config, config_arguments[1:], runs, workdir)
     if failed:
         raise InputError(
             f"{len(failed)} of {len(runs)} runs failed; the rest are in {workdir / name}.md, and "
@@ -121,8 +125,7 @@ def _describe(row: Row, seed: int, config: ConfigDict, workdir: pathlib.Path) ->
 
 
 def _is_finished(run: _Run) -> bool:
-    rows = metrics.read(run.workdir)
-    return bool(rows) and rows[-1]["epoch"] == run.config.num_epochs
+    return (run.workdir / "checkpoints" / str(run.config.num_epochs)).is_dir()
 
 
 def _train(run: _Run, config_arguments: Sequence[str]) -> int:
@@ -142,7 +145,12 @@ def _train(run: _Run, config_arguments: Sequence[str]) -> int:
 
 
 def _write(
-    table: Table, name: str, config: ConfigDict, runs: list[_Run], workdir: pathlib.Path
+    table: Table,
+    name: str,
+    config: ConfigDict,
+    overrides: Sequence[str],
+    runs: list[_Run],
+    workdir: pathlib.Path,
 ) -> str:
     lines = [_line(table, row, [r for r in runs if r.row is row]) for row in table.rows]
     head = (
@@ -152,13 +160,15 @@ def _write(
     )
     if config.dataset.max_images is not None:
         head += f" Shortened: {config.dataset.max_images:,} of the training images."
+    if overrides:
+        head += f" With {' '.join(overrides)}"
     text = f"{head}\n\n{_markdown(lines)}"
-    (workdir / f"{name}.md").write_text(text)
+    (workdir / f"{name}.md").write_text(text, encoding="utf-8")
     table_file = io.StringIO()
     writer = csv.DictWriter(table_file, lines[0])
     writer.writeheader()
     writer.writerows(lines)
-    (workdir / f"{name}.csv").write_text(table_file.getvalue())
+    (workdir / f"{name}.csv").write_text(table_file.getvalue(), encoding="utf-8", newline="")
     return text
 
 
@@ -177,11 +187,7 @@ def _line(table: Table, row: Row, runs: list[_Run]) -> dict[str, str]:
         both = figures and paper is not None
         line[f"{heading}, difference"] = f"{np.mean(figures) - paper:+.1f}" if both else ""
     descriptions = [run_files.read_run(run.workdir) for run in finished]
-    minutes = [
-        sum(v for r in metrics.read(run.workdir) for k, v in r.items() if k.startswith("time/"))
-        / 60
-        for run in finished
-    ]
+    minutes = [_seconds(run) / 60 for run in finished]
     return line | {
         "seeds": " ".join(str(run.seed) for run in finished),
         "images": _all_of(f"{d['num_images']:,}" for d in descriptions),

@@ -123,13 +123,9 @@ def train_epochs(
             found, _ = discover(config, state, embed, images, done)
             run_files.write_groups(workdir, images.names, found.groups)
         if evaluated:  # before the checkpoint: a run cut off here comes by again
-            report.write(
-                workdir,
-                dataset,
-                found,
-                current_features(config, state, embed, images),
-                functools.partial(embed, state.variables),
-            )
+            features = found.features if last else current_features(config, state, embed, images)
+            embed_now = functools.partial(embed, state.variables)
+            report.write(workdir, dataset, found, features, embed_now)
         if last or done % config.checkpoint.every_epochs == 0:
             checkpoints.save(done, train_state.to_host(state))
     writer.close()
@@ -170,9 +166,15 @@ def learning_rate_schedule(config: ConfigDict, num_images: int) -> optax.Schedul
 
 
 def create_optimizer(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransformation:
-    """SGD with Nesterov momentum; weight decay is added to the gradients of all parameters."""
+    """SGD with Nesterov momentum; weight decay is added to the gradients of what is trained.
+
+    The baselines do not train the embedding: decay alone would shrink it to nothing.
+    """
+    mask = None
+    if objectives.create(config).feature != "embedding":
+        mask = lambda params: {name: name != "embedding" for name in params}  # noqa: E731
     return optax.chain(
-        optax.add_decayed_weights(config.optimizer.weight_decay),
+        optax.add_decayed_weights(config.optimizer.weight_decay, mask),
         optax.sgd(schedule, momentum=config.optimizer.momentum, nesterov=True),
     )
 

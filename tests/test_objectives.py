@@ -209,7 +209,8 @@ def run(request, tmp_path_factory):
 
 
 def test_baselines_train_in_the_shared_loop(run):
-    name, workdir, _ = run
+    name, workdir, (_, began, _) = run
+    first_kernel = began[0]["embedding"]["kernel"]
     rows = metrics.read(workdir)
     assert [row["epoch"] for row in rows] == [1, 2, 3]
     assert all(np.isfinite(row["train/loss"]) for row in rows)
@@ -222,6 +223,8 @@ def test_baselines_train_in_the_shared_loop(run):
     assert (sizes == {"1"}) == (name == "rotation")
     assert "builds no affinity graph" in (workdir / "report.html").read_text(encoding="utf-8")
     state = restored(workdir)
+    (kernel,) = (v for k, v in state.items() if k.startswith("['params']['embedding']['kernel']"))
+    np.testing.assert_array_equal(kernel, first_kernel)  # not trained, so not decayed either
     assert not any(key.startswith("['memory']") for key in state)
 
 

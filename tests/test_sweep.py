@@ -55,6 +55,7 @@ def test_runs_what_is_missing_and_passes_over_what_fails(tmp_path, monkeypatch):
     assert same["kNN"] == ours["kNN"]  # one run serves both rows
     markdown = (tmp_path / "t.md").read_text()
     assert "Shortened: 256 of the training images" in markdown
+    assert "With --config.num_epochs=1" in markdown
     assert f"| ours | {ours['kNN']} | 50.0 |" in markdown
 
     started = []
@@ -62,6 +63,10 @@ def test_runs_what_is_missing_and_passes_over_what_fails(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="1 of 3 runs failed"):
         sweep.run_table(*arguments)
     assert started == ["cannot work"]
+    other = small_config()
+    other.grouping.features = "pixels"
+    with pytest.raises(InputError, match="grouping.features='pixels'"):
+        sweep.run_table(table, "t", other, ARGUMENTS, range(1), tmp_path)
     other = small_config()
     other.batch_size = 64
     with pytest.raises(InputError, match="another config.*batch_size"):
@@ -78,6 +83,7 @@ def test_mean_spread_and_difference_over_the_seeds(tmp_path):
         described = {"num_images": 1256, "device_count": 8, "device_kind": "TPU v4"}
         (workdir / "run.json").write_text(json.dumps(described))
         effective = json.loads(config.to_json_best_effort()) | {"seed": seed}
+        (workdir / "checkpoints" / "1").mkdir(parents=True)
         (workdir / "config.json").write_text(json.dumps(effective))
     table = Table(
         "T", {"kNN": "eval/knn_accuracy", "ACC": "none"}, [Row("ours", {}, {"kNN": 54.0})]

@@ -70,12 +70,13 @@ def test_only_large_float32_convolutions_go_this_way(name, dtype, direct_ones):
 
 
 @pytest.mark.parametrize(
-    ("strides", "padding", "size"), [((2, 2), 1, 3), ((1, 1), 0, 3), ((1, 1), 3, 7)]
+    ("strides", "padding", "size", "dilation"),
+    [((2, 2), 1, 3, 1), ((1, 1), 0, 3, 1), ((1, 1), 3, 7, 1), ((1, 1), 1, 3, 2)],
 )
-def test_other_convolutions_stay_as_they_are(rng, strides, padding, size):
+def test_other_convolutions_stay_as_they_are(rng, strides, padding, size, dilation):
     x = rng.standard_normal((1, 9, 9, 96)).astype(np.float32)
     kernel = rng.standard_normal((size, size, 96, 96)).astype(np.float32)
-    settings = {"dimension_numbers": ("NHWC", "HWIO", "NHWC")}
+    settings = {"dimension_numbers": ("NHWC", "HWIO", "NHWC"), "rhs_dilation": (dilation,) * 2}
     arguments = (x, kernel, strides, ((padding, padding),) * 2)
     np.testing.assert_array_equal(
         winograd.conv_general_dilated(*arguments, **settings),

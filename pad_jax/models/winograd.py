@@ -37,17 +37,21 @@ def conv_general_dilated(
     Returns:
       [B, H', W', O].
     """
-    size, _, *channels = kernel.shape
-    same_size = (
-        size in (3, 5)
+    size, width, *channels = kernel.shape
+    dilations = [settings.get(name) or (1, 1) for name in ("lhs_dilation", "rhs_dilation")]
+    plain = (
+        size == width
+        and size in (3, 5)
         and tuple(strides) == (1, 1)
         and tuple(map(tuple, padding)) == ((size // 2, size // 2),) * 2
+        and all(tuple(dilation) == (1, 1) for dilation in dilations)
+        and settings.get("feature_group_count", 1) == 1
     )
     if (
         jax.default_backend() == "cpu"
         and x.dtype == jnp.float32
         and min(channels) >= _MIN_CHANNELS
-        and same_size
+        and plain
     ):
         return convolve(x, kernel)
     return jax.lax.conv_general_dilated(x, kernel, strides, padding, **settings)

@@ -22,24 +22,25 @@ def write(
     workdir: pathlib.Path,
     dataset: Dataset,
     found: Discovery,
-    features: np.ndarray,
+    features: np.ndarray | None,
     embed: Callable[[Images], dict[str, np.ndarray]],
 ) -> None:
     """Writes ``report.html`` for the run in a folder, whose metrics and config it reads there.
 
-    A report that fails is one line of warning: it must not end a run of days. Every process has to
+    A page that fails is one line of warning: it must not end a run of days. Every process has to
     call this; the first one writes.
 
     Args:
       workdir: the run's folder.
       dataset: its images. Labels are shown where there are any.
       found: the newest affinity graph and its groups.
-      features: float32 [N, D], what affinities are measured in.
+      features: float32 [N, D], what groups are found in, by the encoder as it is now; None for an
+        objective that has none.
       embed: images to the same kind of features, the only one of the dict, with the encoder as it
         is now; on all processes together.
     """
-    snapshot = Snapshot(dataset.train, found, _unit(features))
-    if dataset.test is not None:
+    snapshot = Snapshot(dataset.train, found, None if features is None else _unit(features))
+    if dataset.test is not None and features is not None:
         queries = _some(dataset.test)
         (query_features,) = embed(queries).values()
         snapshot = snapshot._replace(queries=queries, query_features=_unit(query_features))

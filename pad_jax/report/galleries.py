@@ -143,7 +143,7 @@ class Query(NamedTuple):
 def neighbor_rows(snapshot: Snapshot) -> list[Query]:
     """Nearest training images of random test images, or of random training images without any.
 
-    None where there is no affinity graph to find the latter's in.
+    An empty list where there is no affinity graph to find the latter's in.
     """
     images, found = snapshot.images, snapshot.found
     if snapshot.queries is None and found.neighbors is None:

@@ -85,9 +85,9 @@ def _figures(row: metrics.Row, snapshot: Snapshot, noun: str) -> list[tuple[str,
 
 
 def _map(snapshot: Snapshot, table: GroupTable, noun: str) -> plots.Plot | None:
-    """Random embeddings by their two principal components; None for fewer than three."""
+    """Random features by their two principal components; nothing for fewer than three."""
     labels, n = snapshot.images.labels, len(snapshot.images)
-    if n < 3:
+    if n < 3 or snapshot.features is None:
         return None
     rows = np.sort(np.random.default_rng(0).permutation(n)[:_MAP_POINTS])
     if (labels >= 0).any():
@@ -103,7 +103,7 @@ def _map(snapshot: Snapshot, table: GroupTable, noun: str) -> plots.Plot | None:
 
 def _plane(rows: np.ndarray) -> np.ndarray:
     """The two principal components of each row: [P, D] -> [P, 2]."""
-    return PCA(2, svd_solver="covariance_eigh").fit_transform(rows)
+    return PCA(2, svd_solver="randomized", random_state=0).fit_transform(rows)
 
 
 def _sections(config: dict) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -14,13 +14,13 @@ class Snapshot(NamedTuple):
     Attributes:
       images: the N training images.
       found: the newest affinity graph and its groups.
-      features: float32 [N, D], what affinities are measured in, as unit rows.
+      features: float32 [N, D], what groups are found in, as unit rows; None where there are none.
       queries: a few test images, or None.
       query_features: float32 [Q, D], theirs, unit rows, or None.
     """
 
     images: Images
     found: Discovery
-    features: np.ndarray
+    features: np.ndarray | None
     queries: Images | None = None
     query_features: np.ndarray | None = None
