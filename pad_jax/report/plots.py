@@ -125,7 +125,8 @@ def curves(rows: Sequence[Row], noun: str) -> list[Plot]:
     for panel in _PANELS:
         figure, axes = _figure()
         series = []
-        for style, (key, name) in enumerate(panel.curves.items()):
+        for key, name in panel.curves.items():
+            style = len(series)  # a panel names more curves than any one run has
             points = [(row["epoch"], row[key]) for row in rows if row.get(key) is not None]
             if panel.scale == "log":
                 points = [(epoch, value) for epoch, value in points if value > 0]
