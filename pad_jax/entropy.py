@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from pad_jax.rows import padded_blocks
+
 _BLOCK = 2**24  # logits held at a time: 64 MB
 
 
@@ -22,11 +24,9 @@ def entropies(features: np.ndarray, temperature: float = 0.1) -> np.ndarray:
     """
     n = len(features)
     block = max(1, min(n, _BLOCK // n))
-    on_device, found = jnp.asarray(features), []
-    for i in range(0, n, block):
-        rows = np.zeros((block, features.shape[1]), np.float32)  # one shape, one compilation
-        rows[: n - i] = features[i : i + block]
-        found.append(np.asarray(_entropies(rows, on_device, temperature)))
+    on_device = jnp.asarray(features)
+    blocks = padded_blocks(features, block)
+    found = [np.asarray(_entropies(rows, on_device, temperature)) for rows in blocks]
     return np.concatenate(found)[:n]
 
 

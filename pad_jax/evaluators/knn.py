@@ -9,6 +9,7 @@ import numpy as np
 from jax import lax
 
 from pad_jax.evaluators import Features
+from pad_jax.rows import padded_blocks, unit_rows
 
 _BLOCK = 2**24  # similarities held at a time: 64 MB
 
@@ -62,13 +63,12 @@ def predict(
     """
     k = min(num_neighbors, len(train) - leave_one_out)
     block = max(1, min(len(queries), _BLOCK // len(train)))
-    queries, classes = _unit(queries), int(labels.max()) + 1
-    train, labels = jnp.asarray(_unit(train)), jnp.asarray(labels, jnp.int32)
+    train, queries = (unit_rows(np.asarray(x, np.float32)) for x in (train, queries))
+    classes = int(labels.max()) + 1
+    train, labels = jnp.asarray(train), jnp.asarray(labels, jnp.int32)
     predicted = []
-    for i in range(0, len(queries), block):
-        rows = np.zeros((block, queries.shape[1]), np.float32)  # one shape, one compilation
-        rows[: len(queries) - i] = queries[i : i + block]
-        own = np.arange(i, i + block) if leave_one_out else np.full(block, len(train))
+    for i, rows in enumerate(padded_blocks(queries, block)):
+        own = i * block + np.arange(block) if leave_one_out else np.full(block, len(train))
         predicted.append(_vote(train, labels, rows, own, k, classes, temperature))
     return np.concatenate(predicted)[: len(queries)]
 
@@ -85,8 +85,3 @@ def _vote(train, labels, queries, own, k, classes, temperature):
     scores = jnp.zeros((len(queries), classes))
     query = jnp.arange(len(queries))[:, None]
     return scores.at[query, labels[neighbors]].add(weights).argmax(1).astype(jnp.int32)
-
-
-def _unit(x: np.ndarray) -> np.ndarray:
-    x = np.asarray(x, np.float32)
-    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)

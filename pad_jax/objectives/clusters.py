@@ -14,6 +14,7 @@ from pad_jax import parallel
 from pad_jax.data.batches import uniform_plan
 from pad_jax.objectives import heads
 from pad_jax.objectives.base import Objective
+from pad_jax.rows import unit_rows
 from pad_jax.subgraphs import Groups
 
 # Of larger sets a random sample of this many rows is fitted; every row is then assigned.
@@ -106,8 +107,7 @@ def _whiten(features: np.ndarray, num_components: int, rng: np.random.Generator)
         min(num_components, *sample.shape), whiten=True, random_state=int(rng.integers(2**31))
     ).fit(sample)
     variance = pca.explained_variance_
-    whitened = pca.transform(features)[:, variance >= _LEAST_VARIANCE * variance[0]]
-    return whitened / np.maximum(np.linalg.norm(whitened, axis=1, keepdims=True), 1e-12)
+    return unit_rows(pca.transform(features)[:, variance >= _LEAST_VARIANCE * variance[0]])
 
 
 def _sample(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -12,6 +12,7 @@ from pad_jax.data import Dataset
 from pad_jax.data.images import Images, ResidentImages
 from pad_jax.discovery import Discovery
 from pad_jax.report.snapshot import Snapshot
+from pad_jax.rows import unit_rows
 
 _log = logging.getLogger(__name__)
 
@@ -39,11 +40,11 @@ def write(
       embed: images to the same kind of features, the only one of the dict, with the encoder as it
         is now; on all processes together.
     """
-    snapshot = Snapshot(dataset.train, found, None if features is None else _unit(features))
+    snapshot = Snapshot(dataset.train, found, None if features is None else unit_rows(features))
     if dataset.test is not None and features is not None:
         queries = _some(dataset.test)
         (query_features,) = embed(queries).values()
-        snapshot = snapshot._replace(queries=queries, query_features=_unit(query_features))
+        snapshot = snapshot._replace(queries=queries, query_features=unit_rows(query_features))
     if jax.process_index() != 0:
         return
     try:
@@ -59,7 +60,3 @@ def _some(images: Images) -> ResidentImages:
     chosen = np.random.default_rng(0).permutation(len(images))[:_QUERIES]
     names = [images.names[i] for i in chosen]
     return ResidentImages(next(images.batches(chosen[None])), images.labels[chosen], names)
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
