@@ -14,7 +14,14 @@ import pad_jax
 from pad_jax import metrics, models, objectives, parallel, steps, subgraphs, train, train_state
 from pad_jax.errors import InputError
 from pad_jax.objectives import heads
-from tests.test_train import assert_same_state, restored, small_config, without_clock
+from tests.test_train import (
+    assert_same_state,
+    count_compilations,
+    restored,
+    scramble_labels,
+    small_config,
+    without_clock,
+)
 
 
 def baseline(name, **overrides):
@@ -179,18 +186,10 @@ def run(request, tmp_path_factory):
     its groups.
     """
     workdir = tmp_path_factory.mktemp("runs") / request.param
-    compiled, at_epoch, began, plans = [], [], [], []
-    jax.monitoring.register_event_duration_secs_listener(
-        lambda name, *_, **__: compiled.append(name) if "backend_compile" in name else None
-    )
-    write = metrics.MetricWriter.write
+    began, plans = [], []
     run_epoch, dispatches = train.EpochRunner.__call__, train.EpochRunner._dispatches
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            metrics.MetricWriter,
-            "write",
-            lambda *args: (at_epoch.append(len(compiled)), write(*args)),
-        )
+        at_epoch = count_compilations(patch)
         patch.setattr(
             train.EpochRunner,
             "__call__",
@@ -270,15 +269,7 @@ def test_interrupted_baselines_go_on_bit_for_bit(run, tmp_path, monkeypatch):
 
 def test_streamed_images_with_other_labels_train_the_same_baseline(run, tmp_path, monkeypatch):
     name, workdir, _ = run
-    load = train.data.load
-
-    def scrambled(config):
-        dataset = load(config)
-        for images in dataset:
-            images.labels = np.random.default_rng(5).permutation(images.labels)
-        return dataset
-
-    monkeypatch.setattr(train.data, "load", scrambled)
+    scramble_labels(monkeypatch)
     train.train(baseline(name, **{"dataset.max_resident_gib": 0.0}), tmp_path)
     streamed, resident = restored(tmp_path), restored(workdir)
     assert streamed.keys() == resident.keys()

@@ -59,6 +59,34 @@ def without_clock(rows):
     ]
 
 
+def scramble_labels(patch):
+    """All labels of the data sets loaded from now on are permuted."""
+    load = train.data.load
+
+    def scrambled(config):
+        dataset = load(config)
+        for images in dataset:
+            images.labels = np.random.default_rng(5).permutation(images.labels)
+        return dataset
+
+    patch.setattr(train.data, "load", scrambled)
+
+
+def count_compilations(patch):
+    """A list that gets, at the end of each epoch, how many programs have been compiled so far."""
+    compiled, at_epoch = [], []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda name, *_, **__: compiled.append(name) if "backend_compile" in name else None
+    )
+    write = metrics.MetricWriter.write
+    patch.setattr(
+        metrics.MetricWriter,
+        "write",
+        lambda *args: (at_epoch.append(len(compiled)), write(*args)),
+    )
+    return at_epoch
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """An uninterrupted run of three epochs."""
@@ -161,15 +189,7 @@ def test_resuming_goes_back_to_the_checkpoint_where_later_rows_have_none(
 
 
 def test_labels_never_reach_training(finished, tmp_path, monkeypatch):
-    load = train.data.load
-
-    def scrambled(config):
-        dataset = load(config)
-        for images in dataset:
-            images.labels = np.random.default_rng(5).permutation(images.labels)
-        return dataset
-
-    monkeypatch.setattr(train.data, "load", scrambled)
+    scramble_labels(monkeypatch)
     train.train(small_config(num_epochs=3), tmp_path)
     assert_same_state(restored(tmp_path), restored(finished))
     knn = [metrics.read(w)[-1]["eval/knn_accuracy"] for w in (finished, tmp_path)]
@@ -197,17 +217,7 @@ def test_several_steps_per_dispatch_train_the_same(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("resident", [True, False])
 def test_nothing_is_compiled_after_the_first_epoch(tmp_path, monkeypatch, resident):
-    compiled = []
-    jax.monitoring.register_event_duration_secs_listener(
-        lambda name, *_, **__: compiled.append(name) if "backend_compile" in name else None
-    )
-    at_epoch = []
-    write = metrics.MetricWriter.write
-    monkeypatch.setattr(
-        metrics.MetricWriter,
-        "write",
-        lambda *args: (at_epoch.append(len(compiled)), write(*args)),
-    )
+    at_epoch = count_compilations(monkeypatch)
     limit = {"dataset.max_resident_gib": 4.0 if resident else 0.0}
     train.train(small_config(num_epochs=4, **limit, **{"eval.every_epochs": 1}), tmp_path)
     assert at_epoch[0] > 0
