@@ -45,7 +45,7 @@ def discover(
     start = time.perf_counter()
     features = current_features(config, state, embed, images)
     row = {"time/features": time.perf_counter() - start}
-    if config.objective == "rotation":
+    if features is None:
         return Discovery(epoch, subgraphs.singletons(len(images))), row
     find = _find_clusters if config.objective == "clusters" else _find_subgraphs
     found, statistics = find(config, features, images.labels, epoch)

@@ -1,7 +1,6 @@
 """Trains a table of the paper: every row with every seed, each in a process of its own."""
 
 import csv
-import io
 import logging
 import operator
 import pathlib
@@ -164,11 +163,10 @@ def _write(
         head += f" With {' '.join(overrides)}"
     text = f"{head}\n\n{_markdown(lines)}"
     (workdir / f"{name}.md").write_text(text, encoding="utf-8")
-    table_file = io.StringIO()
-    writer = csv.DictWriter(table_file, lines[0])
-    writer.writeheader()
-    writer.writerows(lines)
-    (workdir / f"{name}.csv").write_text(table_file.getvalue(), encoding="utf-8", newline="")
+    with (workdir / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, lines[0])
+        writer.writeheader()
+        writer.writerows(lines)
     return text
 
 

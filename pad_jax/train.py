@@ -170,11 +170,15 @@ def create_optimizer(config: ConfigDict, schedule: optax.Schedule) -> optax.Grad
 
     The baselines do not train the embedding: decay alone would shrink it to nothing.
     """
-    mask = None
-    if objectives.create(config).feature != "embedding":
-        mask = lambda params: {name: name != "embedding" for name in params}  # noqa: E731
+    trains_embedding = objectives.create(config).feature == "embedding"
+
+    def all_but_embedding(params):
+        return {name: name != "embedding" for name in params}
+
     return optax.chain(
-        optax.add_decayed_weights(config.optimizer.weight_decay, mask),
+        optax.add_decayed_weights(
+            config.optimizer.weight_decay, None if trains_embedding else all_but_embedding
+        ),
         optax.sgd(schedule, momentum=config.optimizer.momentum, nesterov=True),
     )
 
