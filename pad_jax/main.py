@@ -29,6 +29,9 @@ _TABLE = flags.DEFINE_enum(
     "table", "table3", tuple(f"table{i}" for i in range(1, 7)), "Which table to sweep."
 )
 _SEEDS = flags.DEFINE_integer("seeds", 3, "With how many seeds, 0 and up.", lower_bound=1)
+_JOBS = flags.DEFINE_integer(
+    "jobs", 1, "Train so many runs of a sweep at once, each on its share of the cores.", lower_bound=1
+)
 _DISTRIBUTED = flags.DEFINE_bool(
     "distributed", False, "One of several processes, as on a TPU pod or under Slurm."
 )
@@ -67,7 +70,8 @@ def _sweep(name: str) -> str:
     arguments += [f"--config.{field}={value}" for field, value in overrides.items()]
     workdir = pathlib.Path(_WORKDIR.value or f"runs/{name}_tables").expanduser()
     table = tables.get_table(_TABLE.value, config, name)
-    return sweep.run_table(table, _TABLE.value, config, arguments, range(_SEEDS.value), workdir)
+    seeds = range(_SEEDS.value)
+    return sweep.run_table(table, _TABLE.value, config, arguments, seeds, workdir, _JOBS.value)
 
 
 def _parse_flags(argv: list[str]) -> list[str]:

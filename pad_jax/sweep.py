@@ -1,12 +1,16 @@
 """Trains a table of the paper: every row with every seed, each in a process of its own."""
 
+import contextlib
 import csv
 import logging
 import operator
+import os
 import pathlib
+import queue
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,6 +66,7 @@ def run_table(
     config_arguments: Sequence[str],
     seeds: Sequence[int],
     workdir: pathlib.Path,
+    jobs: int = 1,
 ) -> str:
     """Trains what is missing of a table and writes ``<name>.md`` and ``<name>.csv``.
 
@@ -77,6 +82,8 @@ def run_table(
         overrides.
       seeds: each row is trained with each.
       workdir: folder of the runs and the files.
+      jobs: so many runs at once, each on a share of the CPU's cores of its own. Small encoders train
+        faster so: one run of them cannot keep many cores busy.
 
     Returns:
       The table in Markdown.
@@ -89,22 +96,25 @@ def run_table(
         check_config(run.config)
         run_files.check_workdir(run.workdir, run.config)
     run_files.make_workdir(workdir)
-    failed = []
-    for i, run in enumerate(runs, start=1):
-        title = f"[{i}/{len(runs)}] {run.row.name}, seed {run.seed}"
-        if _is_finished(run):
-            last_row = metrics.last_row(run.workdir)
-            missing = [metric for metric in table.columns.values() if metric not in last_row]
-            _log.info("%s: finished%s", title, (missing and f", without {' '.join(missing)}") or "")
-        else:
-            _log.info("%s: training, see %s", title, run.workdir / "log.txt")
-            if _train(run, config_arguments) != 0:
-                _log.warning("%s: failed, see %s", title, run.workdir / "log.txt")
+    missing, failed = [], []
+    for run in runs:
+        if not _is_finished(run):
+            # Rows that change nothing of one another's config share a run.
+            missing += [run] if run.workdir not in [other.workdir for other in missing] else []
+            continue
+        last_row = metrics.last_row(run.workdir)
+        absent = [metric for metric in table.columns.values() if metric not in last_row]
+        _log.info("%s: finished%s", _title(run), absent and f", without {' '.join(absent)}" or "")
+    text = _write(table, name, config, config_arguments[1:], runs, workdir)
+    with contextlib.closing(_train_all(missing, config_arguments, jobs)) as trained:
+        for run, status in trained:
+            if status != 0:
+                _log.warning("%s: failed, see %s", _title(run), run.workdir / "log.txt")
                 failed.append(run)
-        text = _write(table, name, config, config_arguments[1:], runs, workdir)
+            text = _write(table, name, config, config_arguments[1:], runs, workdir)
     if failed:
         raise InputError(
-            f"{len(failed)} of {len(runs)} runs failed; the rest are in {workdir / name}.md, and "
+            f"{len(failed)} of {len(missing)} runs failed; the rest are in {workdir / name}.md, and "
             f"{failed[0].workdir / 'log.txt'} says why. The same command tries again"
         )
     return text
@@ -127,7 +137,39 @@ def _is_finished(run: _Run) -> bool:
     return (run.workdir / "checkpoints" / str(run.config.num_epochs)).is_dir()
 
 
-def _train(run: _Run, config_arguments: Sequence[str]) -> int:
+def _title(run: _Run) -> str:
+    return f"{run.row.name}, seed {run.seed}"
+
+
+def _train_all(
+    runs: Sequence[_Run], config_arguments: Sequence[str], jobs: int
+) -> Iterator[tuple[_Run, int]]:
+    """Trains so many at once, and gives each with its exit status, in their order."""
+    free = queue.SimpleQueue()
+    for i in range(jobs):
+        free.put(_cores()[i::jobs])
+
+    def train(run: _Run) -> int:
+        cores = free.get()
+        _log.info("%s: training, see %s", _title(run), run.workdir / "log.txt")
+        try:
+            return _train(run, config_arguments, cores)
+        finally:
+            free.put(cores)
+
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        yield from zip(runs, pool.map(train, runs), strict=True)
+    finally:  # if interrupted, the processes have been as well
+        pool.shutdown(cancel_futures=True)
+
+
+def _cores() -> Sequence[int]:
+    """The cores this process may use; none where a system does not let one choose."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else ()
+
+
+def _train(run: _Run, config_arguments: Sequence[str], cores: Collection[int]) -> int:
     """Trains in a process of its own, which a crash ends alone; its exit status."""
     run_files.make_workdir(run.workdir)
     overrides = [f"--config.{field}={value}" for field, value in run.overrides.items()]
@@ -136,11 +178,9 @@ def _train(run: _Run, config_arguments: Sequence[str]) -> int:
         process = subprocess.Popen(
             [*command, f"--workdir={run.workdir}"], stdout=log, stderr=subprocess.STDOUT
         )
-        try:
-            return process.wait()
-        except KeyboardInterrupt:  # which the run has got as well
-            process.wait()
-            raise
+        if cores:  # before it starts threads of its own, which would keep all of them
+            os.sched_setaffinity(process.pid, cores)
+        return process.wait()
 
 
 def _write(

@@ -3,6 +3,7 @@
 import csv
 import importlib
 import json
+import threading
 
 import pytest
 
@@ -42,8 +43,8 @@ def test_runs_what_is_missing_and_passes_over_what_fails(tmp_path, monkeypatch):
         ],
     )
     arguments = (table, "t", small_config(), ARGUMENTS, range(1), tmp_path)
-    with pytest.raises(InputError, match="1 of 3 runs failed"):
-        sweep.run_table(*arguments)
+    with pytest.raises(InputError, match="1 of 2 runs failed"):
+        sweep.run_table(*arguments, jobs=2)
     log = (tmp_path / "stem=standard,name=alexnet" / "seed=0" / "log.txt").read_text()
     assert "cannot take images of 16x16" in log
     with (tmp_path / "t.csv").open() as file:
@@ -59,8 +60,8 @@ def test_runs_what_is_missing_and_passes_over_what_fails(tmp_path, monkeypatch):
     assert f"| ours | {ours['kNN']} | 50.0 |" in markdown
 
     started = []
-    monkeypatch.setattr(sweep, "_train", lambda run, _: started.append(run.row.name) or 1)
-    with pytest.raises(InputError, match="1 of 3 runs failed"):
+    monkeypatch.setattr(sweep, "_train", lambda run, *_: started.append(run.row.name) or 1)
+    with pytest.raises(InputError, match="1 of 1 runs failed"):
         sweep.run_table(*arguments)
     assert started == ["cannot work"]
     other = small_config()
@@ -71,6 +72,24 @@ def test_runs_what_is_missing_and_passes_over_what_fails(tmp_path, monkeypatch):
     other.batch_size = 64
     with pytest.raises(InputError, match="another config.*batch_size"):
         sweep.run_table(table, "t", other, ARGUMENTS, range(1), tmp_path)
+
+
+def test_several_runs_at_once_have_cores_of_their_own(tmp_path, monkeypatch):
+    rows = [Row(f"k = {k}", {"grouping.num_neighbors": k}, {}) for k in (2, 3, 4, 5, 6)]
+    monkeypatch.setattr(sweep, "_cores", lambda: (0, 1, 2, 3))
+    used, both_run = [], threading.Barrier(2, timeout=30)
+
+    def train(run, _, cores):
+        if run.overrides["grouping.num_neighbors"] < 6:
+            both_run.wait()
+        used.append(cores)
+        return 0
+
+    monkeypatch.setattr(sweep, "_train", train)
+    table = Table("A table", {"kNN": "eval/knn_accuracy"}, rows)
+    sweep.run_table(table, "t", small_config(), ARGUMENTS, range(1), tmp_path, jobs=2)
+    assert len(used) == 5
+    assert set(used) == {(0, 2), (1, 3)}
 
 
 def test_mean_spread_and_difference_over_the_seeds(tmp_path):
