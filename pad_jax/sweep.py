@@ -172,8 +172,11 @@ def _cores() -> Sequence[int]:
 def _train(run: _Run, config_arguments: Sequence[str], cores: Collection[int]) -> int:
     """Trains in a process of its own, which a crash ends alone; its exit status."""
     run_files.make_workdir(run.workdir)
-    overrides = [f"--config.{field}={value}" for field, value in run.overrides.items()]
-    command = [sys.executable, "-m", "pad_jax.main", *config_arguments, *overrides]
+    overrides = {f"--config.{field}": value for field, value in run.overrides.items()}
+    # A row's value takes the place of the command line's: a tuple given twice would be joined.
+    kept = [argument for argument in config_arguments if argument.split("=")[0] not in overrides]
+    arguments = kept + [f"{flag}={value}" for flag, value in overrides.items()]
+    command = [sys.executable, "-m", "pad_jax.main", *arguments]
     with (run.workdir / "log.txt").open("a") as log:
         process = subprocess.Popen(
             [*command, f"--workdir={run.workdir}"], stdout=log, stderr=subprocess.STDOUT

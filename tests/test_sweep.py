@@ -74,6 +74,18 @@ def test_runs_what_is_missing_and_passes_over_what_fails(tmp_path, monkeypatch):
         sweep.run_table(table, "t", other, ARGUMENTS, range(1), tmp_path)
 
 
+def test_a_rows_tuple_takes_the_place_of_the_command_lines(tmp_path):
+    arguments = [*ARGUMENTS, "--config.optimizer.decay_at=(0.5,)"]
+    config = small_config()
+    config.optimizer.decay_at = (0.5,)
+    table = Table(
+        "A table", {"kNN": "eval/knn_accuracy"}, [Row("ours", {"optimizer.decay_at": ()}, {})]
+    )
+    sweep.run_table(table, "t", config, arguments, range(1), tmp_path)
+    (file,) = tmp_path.glob("*/seed=0/config.json")
+    assert json.loads(file.read_text())["optimizer"]["decay_at"] == []
+
+
 def test_several_runs_at_once_have_cores_of_their_own(tmp_path, monkeypatch):
     rows = [Row(f"k = {k}", {"grouping.num_neighbors": k}, {}) for k in (2, 3, 4, 5, 6)]
     monkeypatch.setattr(sweep, "_cores", lambda: (0, 1, 2, 3))
