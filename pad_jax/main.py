@@ -30,7 +30,10 @@ _TABLE = flags.DEFINE_enum(
 )
 _SEEDS = flags.DEFINE_integer("seeds", 3, "With how many seeds, 0 and up.", lower_bound=1)
 _JOBS = flags.DEFINE_integer(
-    "jobs", 1, "Train so many runs of a sweep at once, each on its share of the cores.", lower_bound=1
+    "jobs",
+    1,
+    "How many runs of a sweep train at once, on a share of the cores each.",
+    lower_bound=1,
 )
 _DISTRIBUTED = flags.DEFINE_bool(
     "distributed", False, "One of several processes, as on a TPU pod or under Slurm."

@@ -82,8 +82,8 @@ def run_table(
         overrides.
       seeds: each row is trained with each.
       workdir: folder of the runs and the files.
-      jobs: so many runs at once, each on a share of the CPU's cores of its own. Small encoders train
-        faster so: one run of them cannot keep many cores busy.
+      jobs: how many runs train at once, each on its own share of the CPU's cores. Small encoders
+        train faster so: one run of them cannot keep many cores busy.
 
     Returns:
       The table in Markdown.
@@ -104,7 +104,7 @@ def run_table(
             continue
         last_row = metrics.last_row(run.workdir)
         absent = [metric for metric in table.columns.values() if metric not in last_row]
-        _log.info("%s: finished%s", _title(run), absent and f", without {' '.join(absent)}" or "")
+        _log.info("%s: finished%s", _title(run), f", without {' '.join(absent)}" if absent else "")
     text = _write(table, name, config, config_arguments[1:], runs, workdir)
     with contextlib.closing(_train_all(missing, config_arguments, jobs)) as trained:
         for run, status in trained:
@@ -114,8 +114,8 @@ def run_table(
             text = _write(table, name, config, config_arguments[1:], runs, workdir)
     if failed:
         raise InputError(
-            f"{len(failed)} of {len(missing)} runs failed; the rest are in {workdir / name}.md, and "
-            f"{failed[0].workdir / 'log.txt'} says why. The same command tries again"
+            f"{len(failed)} of {len(missing)} runs failed; the rest are in {workdir / name}.md, "
+            f"and {failed[0].workdir / 'log.txt'} says why. The same command tries again"
         )
     return text
 

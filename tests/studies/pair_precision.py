@@ -1,0 +1,96 @@
+"""From which pair precision on do groups help? One encoder, one data set, groups of many kinds.
+
+Trains one small run with singletons, with PAD's own groups, and with groups whose pair precision is
+set by hand, and prints the mean precision over the epochs and the kNN accuracy at the end:
+
+* ``purified r``: PAD's own groups, each of whose members that are not of its majority class leaves
+  with probability r;
+* ``drawn p``: groups of five drawn anew every epoch, of one class but that each member is, with
+  probability 1 - p, any sample.
+
+The last two read the labels: they are no methods, only a way to ask the question.
+
+    python -m tests.studies.pair_precision --config=configs/cifar10.py --workdir=runs/precision
+
+takes every override of the config; ``--only=PAD,drawn 0.7`` trains some of the runs.
+"""
+
+import functools
+import pathlib
+from unittest import mock
+
+import numpy as np
+from absl import app, flags
+from ml_collections import config_flags
+
+from pad_jax import data, metrics, runtime, subgraphs, train
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "What all runs have in common.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the runs.", required=True)
+_ONLY = flags.DEFINE_list("only", [], "Names of the runs to train, as in the table; all if empty.")
+
+_GROUP_SIZE = 5  # about the mean size of PAD's groups
+RUNS = {
+    "singletons": {"grouping.kind": "singleton"},
+    "PAD memory": {},
+    "PAD": {"grouping.features": "embed"},
+    "purified 0.5": {"grouping.features": "embed"},
+    "purified 1": {"grouping.features": "embed"},
+    "drawn 0.5": {"grouping.features": "embed"},
+    "drawn 0.6": {"grouping.features": "embed"},
+    "drawn 0.7": {"grouping.features": "embed"},
+    "drawn 0.8": {"grouping.features": "embed"},
+    "drawn 0.9": {"grouping.features": "embed"},
+}
+_search = subgraphs.strongly_connected_subgraphs
+
+
+def purified(labels, share, neighbors, max_size, *, cyclic, seed):
+    """Group ids of the search, without this share of the members of minority classes."""
+    group_id = _search(neighbors, max_size, cyclic=cyclic, seed=seed)
+    counts = np.zeros((len(labels), labels.max() + 1), np.int32)
+    np.add.at(counts, (group_id, labels), 1)
+    wrong = labels != counts[group_id].argmax(1)
+    leaves = wrong & (np.random.default_rng(seed).random(len(labels)) < share)
+    # Those who leave get numbers that no group has: one of them may have given its group its own.
+    return _named(np.where(leaves, len(labels) + np.arange(len(labels)), group_id))
+
+
+def drawn(labels, precision, neighbors, max_size, *, cyclic, seed):
+    """Group ids without regard to the graph."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]  # by class, at random within
+    anyone = np.flatnonzero(rng.random(len(order)) >= precision)
+    order[anyone] = order[rng.permutation(anyone)]
+    group = np.empty(len(order), np.int64)
+    group[order] = np.arange(len(order)) // _GROUP_SIZE
+    return _named(group)
+
+
+def _named(group: np.ndarray) -> np.ndarray:
+    """int32 [N]: each sample's group, by its smallest index."""
+    _, first, inverse = np.unique(group, return_index=True, return_inverse=True)
+    return first[inverse].astype(np.int32)
+
+
+def main(_):
+    runtime.configure()
+    labels = data.load(_CONFIG.value.dataset).train.labels
+    print("| groups | mean pair precision, % | kNN, % | kNN of fc, % |\n| --- | --- | --- | --- |")
+    for name in _ONLY.value or RUNS:
+        config = _CONFIG.value.copy_and_resolve_references()
+        config.update_from_flattened_dict(RUNS[name])
+        kind, _, value = name.partition(" ")
+        find = {"purified": purified, "drawn": drawn}.get(kind)
+        find = functools.partial(find, labels, float(value)) if find else _search
+        workdir = pathlib.Path(_WORKDIR.value) / name.replace(" ", "_")
+        with mock.patch.object(subgraphs, "strongly_connected_subgraphs", find):
+            last = train.train(config, workdir)
+        precisions = [row["scs/pair_precision"] for row in metrics.read(workdir)]
+        figures = np.mean(precisions), last["eval/knn_accuracy"], last["eval/knn_accuracy_fc"]
+        print(f"| {name} | {' | '.join(f'{100 * x:.1f}' for x in figures)} |", flush=True)
+
+
+if __name__ == "__main__":
+    app.run(main)
