@@ -96,17 +96,16 @@ def run_table(
         check_config(run.config)
         run_files.check_workdir(run.workdir, run.config)
     run_files.make_workdir(workdir)
-    missing, failed = [], []
+    missing, failed = {}, []  # by folder, for rows with the same config share a run
     for run in runs:
         if not _is_finished(run):
-            # Rows that change nothing of one another's config share a run.
-            missing += [run] if run.workdir not in [other.workdir for other in missing] else []
+            missing.setdefault(run.workdir, run)
             continue
         last_row = metrics.last_row(run.workdir)
         absent = [metric for metric in table.columns.values() if metric not in last_row]
         _log.info("%s: finished%s", _title(run), f", without {' '.join(absent)}" if absent else "")
     text = _write(table, name, config, config_arguments[1:], runs, workdir)
-    with contextlib.closing(_train_all(missing, config_arguments, jobs)) as trained:
+    with contextlib.closing(_train_all(list(missing.values()), config_arguments, jobs)) as trained:
         for run, status in trained:
             if status != 0:
                 _log.warning("%s: failed, see %s", _title(run), run.workdir / "log.txt")
