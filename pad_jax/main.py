@@ -68,13 +68,17 @@ def _sweep(name: str) -> str:
     if _DISTRIBUTED.value:
         raise InputError("--mode=sweep is for one process; leave --distributed out")
     config, flag = _CONFIG.value, flags.FLAGS["config"]
-    overrides = config_flags.get_override_values(flag)
-    arguments = [f"--config={config_flags.get_config_filename(flag)}"]
-    arguments += [f"--config.{field}={value}" for field, value in overrides.items()]
     workdir = pathlib.Path(_WORKDIR.value or f"runs/{name}_tables").expanduser()
-    table = tables.get_table(_TABLE.value, config, name)
-    seeds = range(_SEEDS.value)
-    return sweep.run_table(table, _TABLE.value, config, arguments, seeds, workdir, _JOBS.value)
+    return sweep.run_table(
+        tables.get_table(_TABLE.value, config, name),
+        _TABLE.value,
+        config,
+        config_flags.get_config_filename(flag),
+        config_flags.get_override_values(flag),
+        range(_SEEDS.value),
+        workdir,
+        _JOBS.value,
+    )
 
 
 def _parse_flags(argv: list[str]) -> list[str]:

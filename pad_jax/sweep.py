@@ -63,7 +63,8 @@ def run_table(
     table: Table,
     name: str,
     config: ConfigDict,
-    config_arguments: Sequence[str],
+    config_file: str,
+    overrides: Mapping[str, Any],
     seeds: Sequence[int],
     workdir: pathlib.Path,
     jobs: int = 1,
@@ -78,8 +79,8 @@ def run_table(
       table: which runs, and the paper's figures.
       name: of the files.
       config: the config all rows start from.
-      config_arguments: the command-line arguments that make this config: --config=FILE and
-        overrides.
+      config_file: the file it is made from,
+      overrides: and what the command line says of its fields, by dotted name.
       seeds: each row is trained with each.
       workdir: folder of the runs and the files.
       jobs: how many runs train at once, each on its own share of the CPU's cores. Small encoders
@@ -91,7 +92,9 @@ def run_table(
     Raises:
       InputError: where a folder holds a run with another config, and at the end if runs failed.
     """
-    runs = [_describe(row, seed, config, workdir) for seed in seeds for row in table.rows]
+    runs = [
+        _describe(row, seed, config, overrides, workdir) for seed in seeds for row in table.rows
+    ]
     for run in runs:
         check_config(run.config)
         run_files.check_workdir(run.workdir, run.config)
@@ -104,13 +107,13 @@ def run_table(
         last_row = metrics.last_row(run.workdir)
         absent = [metric for metric in table.columns.values() if metric not in last_row]
         _log.info("%s: finished%s", _title(run), f", without {' '.join(absent)}" if absent else "")
-    text = _write(table, name, config, config_arguments[1:], runs, workdir)
-    with contextlib.closing(_train_all(list(missing.values()), config_arguments, jobs)) as trained:
+    text = _write(table, name, config, overrides, runs, workdir)
+    with contextlib.closing(_train_all(list(missing.values()), config_file, jobs)) as trained:
         for run, status in trained:
             if status != 0:
                 _log.warning("%s: failed, see %s", _title(run), run.workdir / "log.txt")
                 failed.append(run)
-            text = _write(table, name, config, config_arguments[1:], runs, workdir)
+            text = _write(table, name, config, overrides, runs, workdir)
     if failed:
         raise InputError(
             f"{len(failed)} of {len(missing)} runs failed; the rest are in {workdir / name}.md, "
@@ -119,17 +122,24 @@ def run_table(
     return text
 
 
-def _describe(row: Row, seed: int, config: ConfigDict, workdir: pathlib.Path) -> _Run:
-    overrides = {**row.overrides, "seed": seed}
+def _describe(
+    row: Row,
+    seed: int,
+    config: ConfigDict,
+    overrides: Mapping[str, Any],
+    workdir: pathlib.Path,
+) -> _Run:
+    changes = {**row.overrides, "seed": seed}
     own = config.copy_and_resolve_references()
-    own.update_from_flattened_dict(overrides)
+    own.update_from_flattened_dict(changes)
     parts = [
         f"{field.split('.')[-1]}={value}"
         for field, value in row.overrides.items()
         if value != operator.attrgetter(field)(config)
     ]
     folder = workdir / (",".join(parts) or "pad") / f"seed={seed}"
-    return _Run(row, seed, folder, overrides, own)
+    # Each field once: a tuple given twice on a command line would be joined.
+    return _Run(row, seed, folder, {**overrides, **changes}, own)
 
 
 def _is_finished(run: _Run) -> bool:
@@ -140,19 +150,17 @@ def _title(run: _Run) -> str:
     return f"{run.row.name}, seed {run.seed}"
 
 
-def _train_all(
-    runs: Sequence[_Run], config_arguments: Sequence[str], jobs: int
-) -> Iterator[tuple[_Run, int]]:
+def _train_all(runs: Sequence[_Run], config_file: str, jobs: int) -> Iterator[tuple[_Run, int]]:
     """Trains so many at once, and gives each with its exit status, in their order."""
-    free = queue.SimpleQueue()
+    free, all_cores = queue.SimpleQueue(), _cores()
     for i in range(jobs):
-        free.put(_cores()[i::jobs])
+        free.put(all_cores[i::jobs])
 
     def train(run: _Run) -> int:
         cores = free.get()
         _log.info("%s: training, see %s", _title(run), run.workdir / "log.txt")
         try:
-            return _train(run, config_arguments, cores)
+            return _train(run, config_file, cores)
         finally:
             free.put(cores)
 
@@ -168,28 +176,28 @@ def _cores() -> Sequence[int]:
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else ()
 
 
-def _train(run: _Run, config_arguments: Sequence[str], cores: Collection[int]) -> int:
+def _train(run: _Run, config_file: str, cores: Collection[int]) -> int:
     """Trains in a process of its own, which a crash ends alone; its exit status."""
     run_files.make_workdir(run.workdir)
-    overrides = {f"--config.{field}": value for field, value in run.overrides.items()}
-    # A row's value takes the place of the command line's: a tuple given twice would be joined.
-    kept = [argument for argument in config_arguments if argument.split("=")[0] not in overrides]
-    arguments = kept + [f"{flag}={value}" for flag, value in overrides.items()]
-    command = [sys.executable, "-m", "pad_jax.main", *arguments]
+    arguments = [f"--config={config_file}", *_flags(run.overrides), f"--workdir={run.workdir}"]
     with (run.workdir / "log.txt").open("a") as log:
         process = subprocess.Popen(
-            [*command, f"--workdir={run.workdir}"], stdout=log, stderr=subprocess.STDOUT
+            [sys.executable, "-m", "pad_jax.main", *arguments], stdout=log, stderr=subprocess.STDOUT
         )
         if cores:  # before it starts threads of its own, which would keep all of them
             os.sched_setaffinity(process.pid, cores)
         return process.wait()
 
 
+def _flags(overrides: Mapping[str, Any]) -> list[str]:
+    return [f"--config.{field}={value}" for field, value in overrides.items()]
+
+
 def _write(
     table: Table,
     name: str,
     config: ConfigDict,
-    overrides: Sequence[str],
+    overrides: Mapping[str, Any],
     runs: list[_Run],
     workdir: pathlib.Path,
 ) -> str:
@@ -202,7 +210,7 @@ def _write(
     if config.dataset.max_images is not None:
         head += f" Shortened: {config.dataset.max_images:,} of the training images."
     if overrides:
-        head += f" With {' '.join(overrides)}"
+        head += f" With {' '.join(_flags(overrides))}"
     text = f"{head}\n\n{_markdown(lines)}"
     (workdir / f"{name}.md").write_text(text, encoding="utf-8")
     with (workdir / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:

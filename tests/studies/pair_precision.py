@@ -12,7 +12,7 @@ The last two read the labels: they are no methods, only a way to ask the questio
 
     python -m tests.studies.pair_precision --config=configs/cifar10.py --workdir=runs/precision
 
-takes every override of the config; ``--only=PAD,drawn 0.7`` trains some of the runs.
+takes every override of the config; ``--only="PAD,drawn 0.7"`` trains some of the runs.
 """
 
 import functools
@@ -30,17 +30,13 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the runs.", required=
 _ONLY = flags.DEFINE_list("only", [], "Names of the runs to train, as in the table; all if empty.")
 
 _GROUP_SIZE = 5  # about the mean size of PAD's groups
+_FRESH = {"grouping.features": "embed"}
 RUNS = {
     "singletons": {"grouping.kind": "singleton"},
     "PAD memory": {},
-    "PAD": {"grouping.features": "embed"},
-    "purified 0.5": {"grouping.features": "embed"},
-    "purified 1": {"grouping.features": "embed"},
-    "drawn 0.5": {"grouping.features": "embed"},
-    "drawn 0.6": {"grouping.features": "embed"},
-    "drawn 0.7": {"grouping.features": "embed"},
-    "drawn 0.8": {"grouping.features": "embed"},
-    "drawn 0.9": {"grouping.features": "embed"},
+    "PAD": _FRESH,
+    **{f"purified {share}": _FRESH for share in ("0.5", "1")},
+    **{f"drawn {precision}": _FRESH for precision in ("0.5", "0.6", "0.7", "0.8", "0.9")},
 }
 _search = subgraphs.strongly_connected_subgraphs
 
@@ -53,7 +49,8 @@ def purified(labels, share, neighbors, max_size, *, cyclic, seed):
     wrong = labels != counts[group_id].argmax(1)
     leaves = wrong & (np.random.default_rng(seed).random(len(labels)) < share)
     # Those who leave get numbers that no group has: one of them may have given its group its own.
-    return _named(np.where(leaves, len(labels) + np.arange(len(labels)), group_id))
+    group = np.where(leaves, len(labels) + np.arange(len(labels)), group_id)
+    return subgraphs._smallest_index(np.unique(group, return_inverse=True)[1])
 
 
 def drawn(labels, precision, neighbors, max_size, *, cyclic, seed):
@@ -65,13 +62,7 @@ def drawn(labels, precision, neighbors, max_size, *, cyclic, seed):
     order[anyone] = order[rng.permutation(anyone)]
     group = np.empty(len(order), np.int64)
     group[order] = np.arange(len(order)) // _GROUP_SIZE
-    return _named(group)
-
-
-def _named(group: np.ndarray) -> np.ndarray:
-    """int32 [N]: each sample's group, by its smallest index."""
-    _, first, inverse = np.unique(group, return_index=True, return_inverse=True)
-    return first[inverse].astype(np.int32)
+    return subgraphs._smallest_index(group)
 
 
 def main(_):
