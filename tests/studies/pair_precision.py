@@ -1,7 +1,8 @@
 """From which pair precision on do groups help? One encoder, one data set, groups of many kinds.
 
 Trains one small run with singletons, with PAD's own groups, and with groups whose pair precision is
-set by hand, and prints the mean precision over the epochs and the kNN accuracy at the end:
+set by hand; prints the mean precision over the epochs and the kNN accuracy at the end, and draws
+both over the epochs, of all runs in the folder, as curves.svg:
 
 * ``purified r``: PAD's own groups, each of whose members that are not of its majority class leaves
   with probability r;
@@ -21,6 +22,7 @@ from unittest import mock
 
 import numpy as np
 from absl import app, flags
+from matplotlib.figure import Figure
 from ml_collections import config_flags
 
 from pad_jax import data, metrics, runtime, subgraphs, train
@@ -33,6 +35,7 @@ _GROUP_SIZE = 5  # about the mean size of PAD's groups
 _FRESH = {"grouping.features": "embed"}
 RUNS = {
     "singletons": {"grouping.kind": "singleton"},
+    "singletons without HPE": {"grouping.kind": "singleton", "loss.hpe": "none"},
     "PAD memory": {},
     "PAD": _FRESH,
     **{f"purified {share}": _FRESH for share in ("0.5", "1")},
@@ -65,8 +68,34 @@ def drawn(labels, precision, neighbors, max_size, *, cyclic, seed):
     return subgraphs._smallest_index(group)
 
 
+def draw(workdir):
+    """Writes the curves of all runs in the folder to ``curves.svg``."""
+    panels = {
+        "weighted kNN": "eval/knn_accuracy",
+        "pair precision of the groups": "scs/pair_precision",
+    }
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    for axes, (title, key) in zip(figure.subplots(1, 2), panels.items(), strict=True):
+        for color, name in enumerate(RUNS):
+            rows = [row for row in metrics.read(_folder(workdir, name)) if key in row]
+            rows = [row for row in rows if "accuracy" in key or row["scs/count"]]
+            if rows:
+                epochs, values = [row["epoch"] for row in rows], [row[key] for row in rows]
+                axes.plot(epochs, values, f"C{color}", marker=".", label=name)
+        axes.set(title=title, xlabel="epoch")
+        axes.locator_params("x", integer=True)
+        axes.grid(alpha=0.3)
+    figure.axes[0].legend()
+    figure.savefig(workdir / "curves.svg", metadata={"Date": None})
+
+
+def _folder(workdir, name):
+    return workdir / name.replace(" ", "_")
+
+
 def main(_):
     runtime.configure()
+    workdir = pathlib.Path(_WORKDIR.value)
     labels = data.load(_CONFIG.value.dataset).train.labels
     print("| groups | mean pair precision, % | kNN, % | kNN of fc, % |\n| --- | --- | --- | --- |")
     for name in _ONLY.value or RUNS:
@@ -75,12 +104,13 @@ def main(_):
         kind, _, value = name.partition(" ")
         find = {"purified": purified, "drawn": drawn}.get(kind)
         find = functools.partial(find, labels, float(value)) if find else _search
-        workdir = pathlib.Path(_WORKDIR.value) / name.replace(" ", "_")
+        run = _folder(workdir, name)
         with mock.patch.object(subgraphs, "strongly_connected_subgraphs", find):
-            last = train.train(config, workdir)
-        precisions = [row["scs/pair_precision"] for row in metrics.read(workdir)]
+            last = train.train(config, run)
+        precisions = [row["scs/pair_precision"] for row in metrics.read(run)]
         figures = np.mean(precisions), last["eval/knn_accuracy"], last["eval/knn_accuracy_fc"]
         print(f"| {name} | {' | '.join(f'{100 * x:.1f}' for x in figures)} |", flush=True)
+    draw(workdir)
 
 
 if __name__ == "__main__":
