@@ -87,4 +87,5 @@ def get_config() -> ConfigDict:
     config.eval.knn_neighbors = 200  # Wu et al., CVPR 2018
     config.eval.knn_temperature = 0.1
     config.eval.kmeans_runs = 10  # at the end; 1 while training
+    config.eval.kmeans_inits = 3  # starts of a run, of which the tightest partition counts
     return config

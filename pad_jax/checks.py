@@ -61,6 +61,7 @@ def check_config(config: ConfigDict) -> None:
         "eval.every_epochs": _at_least(0),
         "eval.batch_size": _at_least(1),
         "eval.kmeans_runs": _at_least(1),
+        "eval.kmeans_inits": _at_least(1),
         "eval.knn_neighbors": _at_least(1),
         "eval.knn_temperature": (lambda v: v > 0, "use more than 0, such as 0.1"),
     }.items():

@@ -73,14 +73,16 @@ class Evaluation:
         knn = Knn(config.knn_neighbors, config.knn_temperature)
         evaluators = {name: [knn] for name in config.features}
         if "embedding" in evaluators:
-            evaluators["embedding"].append(Clustering(config.kmeans_runs if final else 1))
+            runs = config.kmeans_runs if final else 1
+            evaluators["embedding"].append(Clustering(runs, config.kmeans_inits))
         test = self._dataset.test
         if final and test is not None and (test.labels >= 0).any():
             for name in filter(self._fits, config.probe):
                 evaluators.setdefault(name, []).append(LinearProbe())
         if final and config.pixels and self._fits("pixels"):
-            rows = 10_000  # long rows are slow to cluster
-            evaluators["pixels"] = [knn, Clustering(config.kmeans_runs, max_rows=rows)]
+            # Long rows are slow to cluster.
+            clustering = Clustering(config.kmeans_runs, config.kmeans_inits, max_rows=10_000)
+            evaluators["pixels"] = [knn, clustering]
         return evaluators
 
     def _fits(self, name: str) -> bool:

@@ -105,6 +105,14 @@ def test_clustering_of_separate_blobs(rng):
     }
 
 
+def test_more_inits_spare_clustering_bad_minima():
+    images, labels = load_digits(return_X_y=True)
+    features = labelled("embedding", images.astype(np.float32), labels)
+    one, many = (dict(Clustering(runs=5, inits=inits).run(features)) for inits in (1, 10))
+    assert many["kmeans_acc_std"] < 0.01 < one["kmeans_acc_std"]
+    assert many["kmeans_acc"] > one["kmeans_acc"]
+
+
 def test_clustering_survives_fewer_distinct_rows_than_classes():
     x, labels = np.ones((10, 2), np.float32), np.arange(10) % 3
     assert 0 < dict(Clustering().run(labelled("embedding", x, labels)))["kmeans_acc"] <= 0.5
