@@ -79,9 +79,12 @@ def _find_subgraphs(config, features, labels, epoch):
         share = anchor_share(epoch, config.num_epochs, grouping.rounds)
         groups = subgraphs.anchor_neighbors(nearest[:, 0], entropy, share)
     else:
+        edges = nearest
+        if grouping.kind == "scs" and grouping.edge_share < 1:
+            edges = subgraphs.strongest_edges(nearest, similarities, grouping.edge_share)
         groups = subgraphs.find_groups(
             grouping.kind,
-            nearest,
+            edges,
             features,
             max_size=grouping.max_size,
             cyclic=grouping.cyclic,

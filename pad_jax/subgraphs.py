@@ -3,6 +3,7 @@
 NumPy in, NumPy out; this module never touches a device.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -91,6 +92,24 @@ def find_groups(
     if kind == "singleton":
         return singletons(len(features))
     raise ValueError(f"kind={kind!r} is unknown; use scs, neighbors or singleton")
+
+
+def strongest_edges(neighbors: np.ndarray, similarities: np.ndarray, share: float) -> np.ndarray:
+    """The affinity graph without its weaker edges. Not in the paper.
+
+    Args:
+      neighbors: int32 [N, k], nearest first.
+      similarities: float32 [N, k], the cosines of these.
+      share: of all N k edges, those of the highest similarity, that stay; above 0, at most 1. Edges
+        as similar as the last of them stay, too.
+
+    Returns:
+      int32 [N, k]; in place of an edge that goes, a loop (i, i), which connects nothing.
+    """
+    count = math.ceil(share * similarities.size)
+    least = np.partition(similarities, -count, axis=None)[-count]
+    own = np.arange(len(neighbors), dtype=neighbors.dtype)[:, None]
+    return np.where(similarities >= least, neighbors, own)
 
 
 def strongly_connected_subgraphs(

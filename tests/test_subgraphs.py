@@ -175,6 +175,24 @@ def test_figure_3_scale_limits_the_traversal():
     assert sorted(np.unique(without, return_counts=True)[1].tolist()) == [1, 3]
 
 
+@pytest.mark.parametrize("share", [0.001, 0.1, 1 / 3, 1.0])
+def test_only_the_strongest_edges_stay(rng, share):
+    similarities = np.sort(rng.random((50, 5)).astype(np.float32))[:, ::-1]
+    neighbors = (np.arange(50)[:, None] + rng.integers(1, 50, (50, 5))).astype(np.int32) % 50
+    edges = subgraphs.strongest_edges(neighbors, similarities, share)
+    stays = edges != np.arange(50)[:, None]
+    assert stays.sum() == np.ceil(share * 250)
+    np.testing.assert_array_equal(edges[stays], neighbors[stays])
+    assert similarities[~stays].max(initial=-1) < similarities[stays].min()
+
+
+def test_edges_as_similar_as_the_weakest_that_stays_stay_too():
+    neighbors = np.array([[1, 2], [2, 0], [0, 1]])
+    similarities = np.array([[0.9, 0.5], [0.5, 0.5], [0.4, 0.1]])
+    edges = subgraphs.strongest_edges(neighbors, similarities, 0.5)
+    assert edges.tolist() == [[1, 2], [2, 0], [2, 2]]
+
+
 def test_empty_graph():
     assert strongly_connected_subgraphs(np.zeros((0, 5), np.int32)).shape == (0,)
 

@@ -233,6 +233,7 @@ def test_nothing_is_compiled_after_the_first_epoch(tmp_path, monkeypatch, reside
         {"grouping.features": "embed", "loss.hpe": "cosine"},
         {"grouping.cyclic": False, "loss.stop_gradient": True},
         {"grouping.max_size": None, "memory.init": "random"},
+        {"grouping.edge_share": 0.05},
     ],
     ids=lambda overrides: ",".join(f"{k}={v}" for k, v in overrides.items()),
 )
@@ -260,6 +261,8 @@ def test_every_kind_of_group_trains_its_own_way(finished, tmp_path, overrides):
         np.testing.assert_array_equal(members[:, 0], np.arange(300))
     if "grouping.max_size" in overrides:
         assert row["scs/max_size"] > 10
+    if "grouping.edge_share" in overrides:  # of 1,500 edges, 75, each in at most one group
+        assert 2 <= 300 * row["scs/coverage"] <= 75
     if overrides.get("loss.hpe") == "none":
         assert row["train/loss_hpe"] == 0
 
@@ -369,6 +372,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
         ({"grouping.num_neighbors": 300}, "grouping.num_neighbors=300 .* has 300 images"),
         ({"grouping.kind": "groups"}, "grouping.kind='groups' .* scs, neighbors, .*singleton"),
         ({"grouping.max_size": 1}, "grouping.max_size=1"),
+        ({"grouping.edge_share": 0.0}, "grouping.edge_share=0.0 .* such as 0.1"),
         ({"loss.hpe": "mse"}, "loss.hpe='mse'"),
         ({"loss.temperature": 0.0}, "loss.temperature=0.0"),
         ({"num_epochs": 0}, "num_epochs=0"),

@@ -21,7 +21,7 @@ import pathlib
 from unittest import mock
 
 import numpy as np
-from absl import app, flags
+from absl import app, flags, logging
 from matplotlib.figure import Figure
 from ml_collections import config_flags
 
@@ -38,6 +38,7 @@ RUNS = {
     "singletons without HPE": {"grouping.kind": "singleton", "loss.hpe": "none"},
     "PAD memory": {},
     "PAD": _FRESH,
+    "edges 0.1": _FRESH | {"grouping.edge_share": 0.1},
     **{f"purified {share}": _FRESH for share in ("0.5", "1")},
     **{f"drawn {precision}": _FRESH for precision in ("0.5", "0.6", "0.7", "0.8", "0.9")},
 }
@@ -95,6 +96,7 @@ def _folder(workdir, name):
 
 def main(_):
     runtime.configure()
+    logging.set_verbosity(logging.WARNING)
     workdir = pathlib.Path(_WORKDIR.value)
     labels = data.load(_CONFIG.value.dataset).train.labels
     print("| groups | mean pair precision, % | kNN, % | kNN of fc, % |\n| --- | --- | --- | --- |")

@@ -1,0 +1,48 @@
+"""Do the most similar edges of the affinity graph join images of one class more often than others?
+
+Embeds the training images of a finished run afresh, and keeps smaller and smaller shares of the
+graph's edges: how many of these join one class, and what the SCSs are like that are left of them.
+
+    python -m tests.studies.edge_precision --workdir=runs/precision/singletons
+"""
+
+import pathlib
+
+import numpy as np
+from absl import app, flags, logging
+
+import pad_jax
+from pad_jax import data, diagnostics, neighbors, run_files, runtime, subgraphs
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a run.", required=True)
+_SHARES = flags.DEFINE_list("shares", "0.01,0.02,0.05,0.1,0.2,0.5,1", "Shares of edges to keep.")
+
+
+def main(_):
+    runtime.configure()
+    logging.set_verbosity(logging.WARNING)
+    workdir = pathlib.Path(_WORKDIR.value)
+    config = run_files.read_config(workdir)
+    train = data.load(config.dataset).train
+    model = pad_jax.load(workdir)
+    [images] = train.batches(np.arange(len(train))[None])
+    features = model.embed(images)
+    nearest, similarities = neighbors.nearest_neighbors(features, config.grouping.num_neighbors)
+    same = train.labels[nearest] == train.labels[:, None]
+    own = np.arange(len(train))[:, None]
+    print(f"{len(train)} images, after {model.epoch} epochs\n")
+    print("| share of edges | least similarity | of one class | pair precision | coverage |")
+    print("| --- | --- | --- | --- | --- |")
+    for share in map(float, _SHARES.value):
+        edges = subgraphs.strongest_edges(nearest, similarities, share)
+        stays = edges != own
+        groups = subgraphs.find_groups(
+            "scs", edges, features, max_size=config.grouping.max_size, seed=config.seed
+        )
+        found = diagnostics.group_statistics(groups, train.labels)
+        figures = similarities[stays].min(), same[stays].mean(), found["pair_precision"]
+        print(f"| {share:g} | {' | '.join(f'{x:.2f}' for x in (*figures, found['coverage']))} |")
+
+
+if __name__ == "__main__":
+    app.run(main)
