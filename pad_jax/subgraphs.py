@@ -151,7 +151,7 @@ def strongly_connected_subgraphs(
         edges = (np.ones(n * k, bool), neighbors.ravel(), np.arange(0, n * k + 1, k))
         graph = scipy.sparse.csr_matrix(edges, shape=(n, n))
         _, component = scipy.sparse.csgraph.connected_components(graph, connection="strong")
-        return _smallest_index(component)
+        return smallest_index(component)
     order = np.random.default_rng(seed).permutation(n).astype(np.int32)
     return _search(neighbors, order, n if max_size is None else min(max_size, max(n, 1)), cyclic)
 
@@ -193,12 +193,10 @@ def _hardest(members: np.ndarray, features: np.ndarray) -> np.ndarray:
     return np.take_along_axis(members, np.concatenate(farthest, axis=1), axis=1)
 
 
-def _smallest_index(label: np.ndarray) -> np.ndarray:
-    """Renames labels 0..L-1, [N], to the smallest index that bears them."""
-    n = len(label)
-    smallest = np.full(n, n, np.int32)
-    np.minimum.at(smallest, label, np.arange(n, dtype=np.int32))
-    return smallest[label]
+def smallest_index(label: np.ndarray) -> np.ndarray:
+    """Renames groups by whatever labels, [N], to the smallest index in each, int32 [N]."""
+    _, first, group = np.unique(label, return_index=True, return_inverse=True)
+    return first.astype(np.int32)[group]
 
 
 _FREE, _TAKEN = -1, -2  # in no subgraph yet; in one

@@ -54,7 +54,7 @@ def purified(labels, share, neighbors, max_size, *, cyclic, seed):
     leaves = wrong & (np.random.default_rng(seed).random(len(labels)) < share)
     # Those who leave get numbers that no group has: one of them may have given its group its own.
     group = np.where(leaves, len(labels) + np.arange(len(labels)), group_id)
-    return subgraphs._smallest_index(np.unique(group, return_inverse=True)[1])
+    return subgraphs.smallest_index(group)
 
 
 def drawn(labels, precision, neighbors, max_size, *, cyclic, seed):
@@ -66,7 +66,7 @@ def drawn(labels, precision, neighbors, max_size, *, cyclic, seed):
     order[anyone] = order[rng.permutation(anyone)]
     group = np.empty(len(order), np.int64)
     group[order] = np.arange(len(order)) // _GROUP_SIZE
-    return subgraphs._smallest_index(group)
+    return subgraphs.smallest_index(group)
 
 
 def draw(workdir):
@@ -78,8 +78,8 @@ def draw(workdir):
     figure = Figure(figsize=(9, 4), layout="constrained")
     for axes, (title, key) in zip(figure.subplots(1, 2), panels.items(), strict=True):
         for color, name in enumerate(RUNS):
-            rows = [row for row in metrics.read(_folder(workdir, name)) if key in row]
-            rows = [row for row in rows if "accuracy" in key or row["scs/count"]]
+            # Without groups the precision is 0, and no curve.
+            rows = [row for row in metrics.read(_folder(workdir, name)) if row.get(key)]
             if rows:
                 epochs, values = [row["epoch"] for row in rows], [row[key] for row in rows]
                 axes.plot(epochs, values, f"C{color}", marker=".", label=name)
