@@ -32,7 +32,7 @@ _SEEDS = flags.DEFINE_integer("seeds", 3, "With how many seeds, 0 and up.", lowe
 _JOBS = flags.DEFINE_integer(
     "jobs",
     1,
-    "How many runs of a sweep train at once, on a share of the cores each.",
+    "How many runs of a sweep train at once, on a share of the CPU's cores each; 1 on a GPU.",
     lower_bound=1,
 )
 _DISTRIBUTED = flags.DEFINE_bool(
