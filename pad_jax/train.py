@@ -36,6 +36,7 @@ from pad_jax.discovery import current_features, discover
 from pad_jax.embedding import Embedder
 from pad_jax.errors import InputError
 from pad_jax.evaluate import Evaluation
+from pad_jax.objectives import Objective
 from pad_jax.train_state import TrainState
 
 _log = logging.getLogger(__name__)
@@ -80,14 +81,14 @@ def train_epochs(
 ) -> None:
     """Algorithm 1, from the newest checkpoint to the last epoch."""
     images = dataset.train
-    objective = objectives.create(config)
-    embed = Embedder(encoder, (objective.feature,), config.eval.batch_size)
     schedule = learning_rate_schedule(config, len(images))
-    optimizer = create_optimizer(config, schedule)
-    run_epoch = EpochRunner(config, encoder, optimizer, images)
+    settings = step_settings(config, encoder, schedule, len(images))
+    objective = settings.objective
+    embed = Embedder(encoder, (objective.feature,), config.eval.batch_size)
+    run_epoch = EpochRunner(config, settings, images)
     evaluate_variables = Evaluation(config.eval, encoder, dataset)
 
-    host_state = init_state(config, encoder, optimizer, len(images), images.shape)
+    host_state = init_state(config, settings, len(images), images.shape)
     first_epoch = checkpoints.latest_epoch() or 0
     if first_epoch:
         host_state = checkpoints.restore(first_epoch, host_state)
@@ -110,7 +111,7 @@ def train_epochs(
 
         done = epoch + 1
         last = done == config.num_epochs
-        step = done * run_epoch.steps_per_epoch
+        step = done * settings.steps_per_epoch
         row["train/learning_rate"] = float(schedule(step - 1))
         evaluated = last or (config.eval.every_epochs and done % config.eval.every_epochs == 0)
         if evaluated:
@@ -165,45 +166,44 @@ def learning_rate_schedule(config: ConfigDict, num_images: int) -> optax.Schedul
     return lambda step: jnp.asarray(rates)[jnp.sum(step >= boundaries)]
 
 
-def create_optimizer(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransformation:
-    """SGD with Nesterov momentum; weight decay is added to the gradients of what is trained.
-
-    The baselines do not train the embedding: decay alone would shrink it to nothing.
-    """
-    trains_embedding = objectives.create(config).feature == "embedding"
-
-    def all_but_embedding(params):
-        return {name: name != "embedding" for name in params}
-
-    return optax.chain(
-        optax.add_decayed_weights(
-            config.optimizer.weight_decay, None if trains_embedding else all_but_embedding
-        ),
-        optax.sgd(schedule, momentum=config.optimizer.momentum, nesterov=True),
-    )
-
-
 def step_settings(
-    config: ConfigDict,
-    encoder: nn.Module,
-    optimizer: optax.GradientTransformation,
-    num_images: int,
+    config: ConfigDict, encoder: nn.Module, schedule: optax.Schedule, num_images: int
 ) -> steps.StepSettings:
-    """What the config says of a training step."""
+    """What the config says of a training step, with the learning rate of ``schedule``."""
+    objective = objectives.create(config)
     return steps.StepSettings(
         encoder=encoder,
-        objective=objectives.create(config),
-        optimizer=optimizer,
+        objective=objective,
+        optimizer=create_optimizer(config, objective, schedule),
         augmentation=Augmentation(**config.augmentation),
         seed=config.seed,
         steps_per_epoch=num_images // config.batch_size,
     )
 
 
+def create_optimizer(
+    config: ConfigDict, objective: Objective, schedule: optax.Schedule
+) -> optax.GradientTransformation:
+    """SGD with Nesterov momentum; weight decay is added to the gradients of what is trained.
+
+    The baselines do not train the embedding: decay alone would shrink it to nothing.
+    """
+
+    def all_but_embedding(params):
+        return {name: name != "embedding" for name in params}
+
+    return optax.chain(
+        optax.add_decayed_weights(
+            config.optimizer.weight_decay,
+            None if objective.feature == "embedding" else all_but_embedding,
+        ),
+        optax.sgd(schedule, momentum=config.optimizer.momentum, nesterov=True),
+    )
+
+
 def init_state(
     config: ConfigDict,
-    encoder: nn.Module,
-    optimizer: optax.GradientTransformation,
+    settings: steps.StepSettings,
     num_images: int,
     image_shape: tuple[int, int, int],
 ) -> TrainState:
@@ -211,7 +211,7 @@ def init_state(
 
     The baselines have no memory, but a head.
     """
-    objective = objectives.create(config)
+    encoder, objective = settings.encoder, settings.objective
     example = np.zeros((1, *image_shape), np.float32)
     variables = parallel.fetch(jax.jit(encoder.init)(jax.random.key(config.seed), example))
     features = jax.eval_shape(encoder.apply, variables, example)[objective.feature]
@@ -226,7 +226,7 @@ def init_state(
         step=np.zeros((), np.int32),
         params=params,
         batch_stats=variables["batch_stats"],
-        opt_state=parallel.fetch(optimizer.init(params)),
+        opt_state=parallel.fetch(settings.optimizer.init(params)),
         memory=rows,
         groups=groups,
     )
@@ -246,20 +246,13 @@ class EpochRunner:
 
     Args:
       config: the run's config.
-      encoder, optimizer: as in ``steps.StepSettings``.
+      settings: of its steps.
       images: the training images; resident ones are put on the devices here.
     """
 
-    def __init__(
-        self,
-        config: ConfigDict,
-        encoder: nn.Module,
-        optimizer: optax.GradientTransformation,
-        images: Images,
-    ):
+    def __init__(self, config: ConfigDict, settings: steps.StepSettings, images: Images):
         self._config, self._images = config, images
-        settings = step_settings(config, encoder, optimizer, len(images))
-        self._objective, self.steps_per_epoch = settings.objective, settings.steps_per_epoch
+        self._objective, self._steps_per_epoch = settings.objective, settings.steps_per_epoch
         self._steps_per_dispatch = 1
         if isinstance(images, ResidentImages):
             self._steps_per_dispatch = _STEPS_PER_DISPATCH[jax.default_backend()]
@@ -272,7 +265,7 @@ class EpochRunner:
         self, state: TrainState, groups: subgraphs.Groups, epoch: int
     ) -> tuple[TrainState, dict[str, float]]:
         """Trains one epoch; the means of its metrics over the steps, and its speed."""
-        config, num_steps = self._config, self.steps_per_epoch
+        config, num_steps = self._config, self._steps_per_epoch
         plan = self._objective.plan(groups, config.batch_size, config.seed, epoch)
         sums = parallel.replicate({name: np.float32(0) for name in self._objective.metrics})
         start = time.perf_counter()
@@ -297,7 +290,7 @@ class EpochRunner:
         """What each dispatch takes besides the state and the sums."""
         if isinstance(self._images, ResidentImages):
             on_devices = parallel.shard(split_over_devices(plan, axis=1))
-            for i in range(0, self.steps_per_epoch, self._steps_per_dispatch):
+            for i in range(0, self._steps_per_epoch, self._steps_per_dispatch):
                 yield self._resident, on_devices, np.int32(i)
             return
         own = own_part(plan)

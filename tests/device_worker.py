@@ -46,10 +46,11 @@ def run_steps(out):
     config = small_config()
     images = data.load(config.dataset).train
     n = len(images)
+    objective = objectives.create(config)
     settings = steps.StepSettings(
         encoder=models.create("tiny"),
-        objective=objectives.create(config),
-        optimizer=train.create_optimizer(config, lambda step: 0.0001),
+        objective=objective,
+        optimizer=train.create_optimizer(config, objective, lambda step: 0.0001),
         augmentation=Augmentation(),
         seed=0,
         steps_per_epoch=n // 64,
@@ -91,10 +92,9 @@ def run_baseline_steps(out):
         config = small_config()
         config.objective, config.batch_size, config.clusters.count = name, 32, 10
         images = data.load(config.dataset).train
-        n, encoder = len(images), models.create("tiny")
-        optimizer = train.create_optimizer(config, lambda step: 0.0001)
-        settings = train.step_settings(config, encoder, optimizer, n)
-        state = train.init_state(config, encoder, optimizer, n, images.shape)
+        n = len(images)
+        settings = train.step_settings(config, models.create("tiny"), lambda step: 0.0001, n)
+        state = train.init_state(config, settings, n, images.shape)
         groups = state.groups._replace(group_id=(np.arange(n) % 10).astype(np.int32))
         state = train_state.to_devices(state).with_groups(groups)
         state = settings.objective.begin_epoch(state, config.seed, 0)

@@ -84,7 +84,8 @@ def test_the_cluster_loss_is_that_of_the_formula(rng):
 
 def host_state(head, groups):
     params = {"fc1": {"kernel": np.ones((2, 2), np.float32)}, "head": head}
-    optimizer = train.create_optimizer(small_config(), lambda step: 0.1)
+    config = small_config()
+    optimizer = train.create_optimizer(config, objectives.create(config), lambda step: 0.1)
     ones = jax.tree.map(np.ones_like, parallel.fetch(optimizer.init(params)))
     return train_state.TrainState(
         step=np.int32(4), params=params, batch_stats={}, opt_state=ones, memory=None, groups=groups

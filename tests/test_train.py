@@ -253,8 +253,8 @@ def test_every_kind_of_group_trains_its_own_way(finished, tmp_path, overrides):
         assert row["scs/mean_size"] == 11
         assert any(v.shape == (300, 11) for v in groups.values())
         again = small_config(**overrides)
-        optimizer = train.create_optimizer(again, lambda step: 0.1)
-        state = train.init_state(again, models.create("tiny"), optimizer, 300, (16, 16, 1))
+        settings = train.step_settings(again, models.create("tiny"), lambda step: 0.1, 300)
+        state = train.init_state(again, settings, 300, (16, 16, 1))
         manager = checkpoints.Checkpoints(tmp_path)
         members = manager.restore(2, state).groups.members  # what a resumed run restores
         manager.close()

@@ -48,8 +48,9 @@ def main():
     features = memory.random_rows(N, config.model.embedding_dim, 0)
     shape = (args.image_size, args.image_size, 3)
     encoder = models.create(**config.model)
-    optimizer = train.create_optimizer(config, train.learning_rate_schedule(config, N))
-    state = train.init_state(config, encoder, optimizer, N, shape).replace(memory=features)
+    schedule = train.learning_rate_schedule(config, N)
+    settings = train.step_settings(config, encoder, schedule, N)
+    state = train.init_state(config, settings, N, shape).replace(memory=features)
     timed("search, compiled", lambda: subgraphs.strongly_connected_subgraphs(graph[:20] % 20))
     groups = timed(
         "SCS search and hard positives",
@@ -57,7 +58,6 @@ def main():
     )
     state = timed("state to the devices", lambda: train_state.to_devices(state))
     state = timed("groups to the devices", lambda: state.with_groups(groups))
-    settings = train.step_settings(config, encoder, optimizer, N)
     step = steps.pmap_train_step(settings)
     sums = parallel.replicate({name: np.float32(0) for name in settings.objective.metrics})
     held = [state, sums]

@@ -17,12 +17,11 @@ def jax_contender(config, encoder, images, group_id, count):
     """A function that trains ``count`` steps."""
     n = len(images)
     schedule = train.learning_rate_schedule(config, n)
-    optimizer = train.create_optimizer(config, schedule)
-    state = train.init_state(config, encoder, optimizer, n, images.shape[1:])
+    settings = train.step_settings(config, encoder, schedule, n)
+    state = train.init_state(config, settings, n, images.shape[1:])
     rows = memory.random_rows(*state.memory.shape, seed=0)
     hard = subgraphs.hard_positives(group_id, rows)
     state = state.replace(memory=rows, groups=subgraphs.Groups(group_id, hard))
-    settings = train.step_settings(config, encoder, optimizer, n)
     step = steps.pmap_resident_train_steps(settings)
     plan = np.random.default_rng(0).permutation(n)[: count * config.batch_size]
     plan = parallel.shard(plan.reshape(1, count, -1).astype(np.int32))
