@@ -14,7 +14,7 @@ import pad_jax
 from pad_jax import metrics, models, objectives, parallel, steps, subgraphs, train, train_state
 from pad_jax.errors import InputError
 from pad_jax.objectives import heads
-from tests.test_train import (
+from tests.small_runs import (
     assert_same_state,
     count_compilations,
     restored,

@@ -2,7 +2,6 @@
 
 import json
 
-import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,81 +9,16 @@ from sklearn.datasets import load_digits
 
 import pad_jax
 from configs import digits as digits_config
-from pad_jax import (
-    checkpoints,
-    checks,
-    discovery,
-    metrics,
-    models,
-    steps,
-    subgraphs,
-    train,
-    train_state,
-)
+from pad_jax import checkpoints, discovery, metrics, models, steps, train
 from pad_jax.errors import InputError
-
-
-def small_config(**overrides):
-    """Digits of 16 px, 256 of them, two epochs: seconds."""
-    config = digits_config.get_config()
-    config.num_epochs = 2
-    config.batch_size = 64
-    config.dataset.max_images = 300
-    config.dataset.image_size = 16
-    config.eval.every_epochs = 0
-    config.eval.kmeans_runs = 2
-    config.update_from_flattened_dict(overrides)
-    return config
-
-
-def restored(workdir):
-    """The newest checkpoint's arrays by name, without a target to restore to."""
-    manager = checkpoints.Checkpoints(workdir)
-    state = manager.restore(manager.latest_epoch())
-    manager.close()
-    leaves = jax.tree_util.tree_leaves_with_path(state)
-    return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
-
-
-def assert_same_state(a, b):
-    assert a.keys() == b.keys()
-    for name in a:
-        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
-
-
-def without_clock(rows):
-    return [
-        {k: v for k, v in row.items() if not k.startswith("time/") and "per_second" not in k}
-        for row in rows
-    ]
-
-
-def scramble_labels(patch):
-    """All labels of the data sets loaded from now on are permuted."""
-    load = train.data.load
-
-    def scrambled(config):
-        dataset = load(config)
-        for images in dataset:
-            images.labels = np.random.default_rng(5).permutation(images.labels)
-        return dataset
-
-    patch.setattr(train.data, "load", scrambled)
-
-
-def count_compilations(patch):
-    """A list that gets, at the end of each epoch, how many programs have been compiled so far."""
-    compiled, at_epoch = [], []
-    jax.monitoring.register_event_duration_secs_listener(
-        lambda name, *_, **__: compiled.append(name) if "backend_compile" in name else None
-    )
-    write = metrics.MetricWriter.write
-    patch.setattr(
-        metrics.MetricWriter,
-        "write",
-        lambda *args: (at_epoch.append(len(compiled)), write(*args)),
-    )
-    return at_epoch
+from tests.small_runs import (
+    assert_same_state,
+    count_compilations,
+    restored,
+    scramble_labels,
+    small_config,
+    without_clock,
+)
 
 
 @pytest.fixture(scope="module")
@@ -365,60 +299,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
         train.train(small_config(**{"optimizer.learning_rate": 1e30}), tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [
-        ({"batch_size": 301}, "batch_size=301 .* has 300 images"),
-        ({"grouping.num_neighbors": 300}, "grouping.num_neighbors=300 .* has 300 images"),
-        ({"grouping.kind": "groups"}, "grouping.kind='groups' .* scs, neighbors, .*singleton"),
-        ({"grouping.max_size": 1}, "grouping.max_size=1"),
-        ({"grouping.edge_share": 0.0}, "grouping.edge_share=0.0 .* such as 0.1"),
-        ({"loss.hpe": "mse"}, "loss.hpe='mse'"),
-        ({"loss.temperature": 0.0}, "loss.temperature=0.0"),
-        ({"num_epochs": 0}, "num_epochs=0"),
-        ({"model.name": "vgg"}, "model.name='vgg'"),
-        ({"model.name": "alexnet", "model.stem": "standard"}, "cannot take images of 16x16"),
-        ({"seed": -1}, "seed=-1"),
-        ({"augmentation.jitter": (0.4, 0.4, 0.4)}, "augmentation.jitter"),
-        ({"dataset.channels": 4}, "dataset.channels=4"),
-        ({"dataset.max_images": 2.5}, "dataset.max_images=2.5"),
-        ({"eval.features": ("conv9",)}, "eval.features=.*embedding"),
-        ({"eval.probe": ("conv9",)}, "eval.probe=.*conv5"),
-        ({"augmentation.crop_scale": (0.0, 1.0)}, "augmentation.crop_scale"),
-        (
-            {"dataset.train_split": "train+test"},
-            "dataset.test_split='test' .* in dataset.train_split",
-        ),
-        ({"checkpoint.keep": 0}, "checkpoint.keep=0"),
-        ({"memory.rate": 1.5}, "memory.rate=1.5"),
-    ],
-)
-def test_values_that_cannot_work(tmp_path, overrides, message):
-    with pytest.raises(InputError, match=message):
-        train.train(small_config(**overrides), tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-
-
-def test_batches_must_divide_over_the_devices():
-    with pytest.raises(InputError, match="there are 8 devices; use a multiple"):
-        checks.check_devices(small_config(batch_size=60), num_devices=8)
-
-
 def test_no_checkpoint(tmp_path):
     for folder in ("nowhere", "."):
         with pytest.raises(InputError, match="holds no run"):
             pad_jax.load(tmp_path / folder)
-
-
-def test_state_goes_to_the_devices_and_back(unit_rows):
-    host = train_state.TrainState(
-        step=np.int32(3),
-        params={"w": np.ones((2, 2), np.float32)},
-        batch_stats={},
-        opt_state=(),
-        memory=unit_rows(7, 4),
-        groups=subgraphs.singletons(7),
-    )
-    back = train_state.to_host(train_state.to_devices(host))
-    for a, b in zip(jax.tree.leaves(host), jax.tree.leaves(back), strict=True):
-        np.testing.assert_array_equal(a, b)

@@ -1,0 +1,46 @@
+"""Values that cannot work end in one line that says what to change."""
+
+import pytest
+
+from pad_jax import checks, train
+from pad_jax.errors import InputError
+from tests.small_runs import small_config
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"batch_size": 301}, "batch_size=301 .* has 300 images"),
+        ({"grouping.num_neighbors": 300}, "grouping.num_neighbors=300 .* has 300 images"),
+        ({"grouping.kind": "groups"}, "grouping.kind='groups' .* scs, neighbors, .*singleton"),
+        ({"grouping.max_size": 1}, "grouping.max_size=1"),
+        ({"grouping.edge_share": 0.0}, "grouping.edge_share=0.0 .* such as 0.1"),
+        ({"loss.hpe": "mse"}, "loss.hpe='mse'"),
+        ({"loss.temperature": 0.0}, "loss.temperature=0.0"),
+        ({"num_epochs": 0}, "num_epochs=0"),
+        ({"model.name": "vgg"}, "model.name='vgg'"),
+        ({"model.name": "alexnet", "model.stem": "standard"}, "cannot take images of 16x16"),
+        ({"seed": -1}, "seed=-1"),
+        ({"augmentation.jitter": (0.4, 0.4, 0.4)}, "augmentation.jitter"),
+        ({"dataset.channels": 4}, "dataset.channels=4"),
+        ({"dataset.max_images": 2.5}, "dataset.max_images=2.5"),
+        ({"eval.features": ("conv9",)}, "eval.features=.*embedding"),
+        ({"eval.probe": ("conv9",)}, "eval.probe=.*conv5"),
+        ({"augmentation.crop_scale": (0.0, 1.0)}, "augmentation.crop_scale"),
+        (
+            {"dataset.train_split": "train+test"},
+            "dataset.test_split='test' .* in dataset.train_split",
+        ),
+        ({"checkpoint.keep": 0}, "checkpoint.keep=0"),
+        ({"memory.rate": 1.5}, "memory.rate=1.5"),
+    ],
+)
+def test_values_that_cannot_work(tmp_path, overrides, message):
+    with pytest.raises(InputError, match=message):
+        train.train(small_config(**overrides), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_batches_must_divide_over_the_devices():
+    with pytest.raises(InputError, match="there are 8 devices; use a multiple"):
+        checks.check_devices(small_config(batch_size=60), num_devices=8)

@@ -1,0 +1,20 @@
+"""The state between host and devices."""
+
+import jax
+import numpy as np
+
+from pad_jax import subgraphs, train_state
+
+
+def test_state_goes_to_the_devices_and_back(unit_rows):
+    host = train_state.TrainState(
+        step=np.int32(3),
+        params={"w": np.ones((2, 2), np.float32)},
+        batch_stats={},
+        opt_state=(),
+        memory=unit_rows(7, 4),
+        groups=subgraphs.singletons(7),
+    )
+    back = train_state.to_host(train_state.to_devices(host))
+    for a, b in zip(jax.tree.leaves(host), jax.tree.leaves(back), strict=True):
+        np.testing.assert_array_equal(a, b)
