@@ -10,6 +10,7 @@ which is told by the name of the config. Table 6 was measured on CIFAR-10 alone.
 
 from ml_collections import ConfigDict
 
+from pad_jax.errors import InputError
 from pad_jax.sweep import Row, Table
 
 # "Weighted kNN / FC", and the same of the embedding, which the paper does not report.
@@ -35,7 +36,12 @@ def get_table(name: str, config: ConfigDict, dataset: str) -> Table:
       name: one of TABLES.
       config: the config its rows start from.
       dataset: the name of that config, by which the paper's figures are found.
+
+    Raises:
+      InputError: for another name.
     """
+    if name not in TABLES:
+        raise InputError(f"--table={name} is unknown; use one of: {', '.join(TABLES)}")
     return TABLES[name](config, dataset)
 
 

@@ -25,9 +25,7 @@ _MODE = flags.DEFINE_enum(
     ("train", "evaluate", "sweep"),
     "Train, evaluate the newest checkpoint, or train a whole table of the paper.",
 )
-_TABLE = flags.DEFINE_enum(
-    "table", "table3", tuple(f"table{i}" for i in range(1, 7)), "Which table to sweep."
-)
+_TABLE = flags.DEFINE_string("table", "table3", "Which table of configs/tables.py to sweep.")
 _SEEDS = flags.DEFINE_integer("seeds", 3, "With how many seeds, 0 and up.", lower_bound=1)
 _JOBS = flags.DEFINE_integer(
     "jobs",
@@ -73,11 +71,11 @@ def _sweep(name: str) -> str:
         tables.get_table(_TABLE.value, config, name),
         _TABLE.value,
         config,
-        config_flags.get_config_filename(flag),
-        config_flags.get_override_values(flag),
-        range(_SEEDS.value),
-        workdir,
-        _JOBS.value,
+        config_file=config_flags.get_config_filename(flag),
+        overrides=config_flags.get_override_values(flag),
+        seeds=range(_SEEDS.value),
+        workdir=workdir,
+        jobs=_JOBS.value,
     )
 
 

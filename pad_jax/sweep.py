@@ -63,6 +63,7 @@ def run_table(
     table: Table,
     name: str,
     config: ConfigDict,
+    *,
     config_file: str,
     overrides: Mapping[str, Any],
     seeds: Sequence[int],

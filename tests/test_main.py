@@ -76,6 +76,7 @@ def test_interrupted_by_the_user(tmp_path):
         ([DIGITS, "--config.batch_size=abc"], "--config.batch_size=abc"),
         ([DIGITS, "--config.grouping.max_size=1"], "grouping.max_size=1 cannot be used"),
         ([DIGITS, "--mode=test"], "train|evaluate"),
+        ([DIGITS, "--mode=sweep", "--table=table7"], "use one of: table1, table2"),
         ([DIGITS, "digits"], "'digits' is no flag"),
         ([DIGITS, "--config.dataset.name=npz", "--config.dataset.root=no.npz"], "does not exist"),
         (["--config=configs/folder.py"], "dataset.root is not set"),

@@ -29,7 +29,7 @@ SMALL = {
     "eval.pixels": False,
     "eval.probe": (),
 }
-ARGUMENTS = "configs/digits.py", SMALL
+ONE_SEED = {"config_file": "configs/digits.py", "overrides": SMALL, "seeds": range(1)}
 
 
 def test_runs_what_is_missing_and_passes_over_what_fails(tmp_path, monkeypatch):
@@ -42,9 +42,9 @@ def test_runs_what_is_missing_and_passes_over_what_fails(tmp_path, monkeypatch):
             Row("the same again", {"grouping.num_neighbors": 5}, {}),
         ],
     )
-    arguments = (table, "t", small_config(), *ARGUMENTS, range(1), tmp_path)
+    arguments = {"table": table, "name": "t", "workdir": tmp_path, **ONE_SEED}
     with pytest.raises(InputError, match="1 of 2 runs failed"):
-        sweep.run_table(*arguments, jobs=2)
+        sweep.run_table(**arguments, config=small_config(), jobs=2)
     log = (tmp_path / "stem=standard,name=alexnet" / "seed=0" / "log.txt").read_text()
     assert "cannot take images of 16x16" in log
     with (tmp_path / "t.csv").open() as file:
@@ -62,27 +62,26 @@ def test_runs_what_is_missing_and_passes_over_what_fails(tmp_path, monkeypatch):
     started = []
     monkeypatch.setattr(sweep, "_train", lambda run, *_: started.append(run.row.name) or 1)
     with pytest.raises(InputError, match="1 of 1 runs failed"):
-        sweep.run_table(*arguments)
+        sweep.run_table(**arguments, config=small_config())
     assert started == ["cannot work"]
     other = small_config()
     other.grouping.features = "pixels"
     with pytest.raises(InputError, match="grouping.features='pixels'"):
-        sweep.run_table(table, "t", other, *ARGUMENTS, range(1), tmp_path)
+        sweep.run_table(**arguments, config=other)
     other = small_config()
     other.batch_size = 64
     with pytest.raises(InputError, match="another config.*batch_size"):
-        sweep.run_table(table, "t", other, *ARGUMENTS, range(1), tmp_path)
+        sweep.run_table(**arguments, config=other)
 
 
 def test_a_rows_tuple_takes_the_place_of_the_command_lines(tmp_path):
-    config_file, overrides = ARGUMENTS
-    overrides = overrides | {"optimizer.decay_at": (0.5,)}
+    arguments = ONE_SEED | {"overrides": SMALL | {"optimizer.decay_at": (0.5,)}}
     config = small_config()
     config.optimizer.decay_at = (0.5,)
     table = Table(
         "A table", {"kNN": "eval/knn_accuracy"}, [Row("ours", {"optimizer.decay_at": ()}, {})]
     )
-    sweep.run_table(table, "t", config, config_file, overrides, range(1), tmp_path)
+    sweep.run_table(table, "t", config, workdir=tmp_path, **arguments)
     (file,) = tmp_path.glob("*/seed=0/config.json")
     assert json.loads(file.read_text())["optimizer"]["decay_at"] == []
 
@@ -100,7 +99,7 @@ def test_several_runs_at_once_have_cores_of_their_own(tmp_path, monkeypatch):
 
     monkeypatch.setattr(sweep, "_train", train)
     table = Table("A table", {"kNN": "eval/knn_accuracy"}, rows)
-    sweep.run_table(table, "t", small_config(), *ARGUMENTS, range(1), tmp_path, jobs=2)
+    sweep.run_table(table, "t", small_config(), workdir=tmp_path, jobs=2, **ONE_SEED)
     assert len(used) == 5
     assert set(used) == {(0, 2), (1, 3)}
 
@@ -120,7 +119,9 @@ def test_mean_spread_and_difference_over_the_seeds(tmp_path):
     table = Table(
         "T", {"kNN": "eval/knn_accuracy", "ACC": "none"}, [Row("ours", {}, {"kNN": 54.0})]
     )
-    sweep.run_table(table, "t", config, "", {}, range(2), tmp_path)
+    sweep.run_table(
+        table, "t", config, config_file="", overrides={}, seeds=range(2), workdir=tmp_path
+    )
     with (tmp_path / "t.csv").open() as file:
         (line,) = csv.DictReader(file)
     assert line == {
