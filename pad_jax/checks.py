@@ -61,6 +61,7 @@ def check_config(config: ConfigDict) -> None:
         "eval.probe": _some_of(*FEATURES),
         "eval.every_epochs": _at_least(0),
         "eval.batch_size": _at_least(1),
+        "eval.max_feature_gib": (lambda v: v > 0, "use more than 0, such as 4.0"),
         "eval.kmeans_runs": _at_least(1),
         "eval.kmeans_inits": _at_least(1),
         "eval.knn_neighbors": _at_least(1),

@@ -1,5 +1,6 @@
 """Features of whole sets of images, without augmentation and with batch norm in inference mode."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import flax.linen as nn
@@ -27,18 +28,24 @@ class Embedder:
 
     def __call__(self, variables: Any, images: Images) -> dict[str, np.ndarray]:
         """Features by name, float32 [N, ...] each, in the order of the rows."""
+        features = {}
+        for i, batch in enumerate(self._batches(variables, images)):
+            for name, x in batch.items():
+                x = x.reshape(-1, *x.shape[2:])  # [devices, b, ...] -> [batch, ...]
+                if i == 0:
+                    features[name] = np.empty((len(images), *x.shape[1:]), x.dtype)
+                rows = features[name][i * len(x) : (i + 1) * len(x)]
+                rows[:] = x[: len(rows)]  # the last batch is padded
+        return features
+
+    def _batches(self, variables: Any, images: Images) -> Iterator[dict[str, np.ndarray]]:
+        """Each batch's features, [devices, b, ...]."""
         own = own_part(ordered_plan(len(images), self._batch_size))
-        batches = images.batches(own.reshape(len(own), -1))
-        rows, waiting = [], None
-        for batch in batches:
+        waiting = None
+        for batch in images.batches(own.reshape(len(own), -1)):
             # One batch ahead: the devices work while the host fetches the last one's features.
-            batch = batch.reshape(*own.shape[1:], *images.shape)
-            features = self._step(variables, batch)
+            features = self._step(variables, batch.reshape(*own.shape[1:], *images.shape))
             if waiting is not None:
-                rows.append(parallel.fetch_shards(waiting))
+                yield parallel.fetch_shards(waiting)
             waiting = features
-        rows.append(parallel.fetch_shards(waiting))
-        return jax.tree.map(
-            lambda *x: np.concatenate([v.reshape(-1, *v.shape[2:]) for v in x])[: len(images)],
-            *rows,
-        )
+        yield parallel.fetch_shards(waiting)

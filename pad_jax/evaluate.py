@@ -19,8 +19,6 @@ from pad_jax.evaluators.linear import LinearProbe
 
 _log = logging.getLogger(__name__)
 
-_MAX_BYTES = 2**32  # of a kind of features that is only evaluated at the end
-
 
 class Evaluation:
     """All figures of an encoder, named ``eval/...``.
@@ -71,7 +69,9 @@ class Evaluation:
         """What evaluates which kind of features."""
         config = self._config
         knn = Knn(config.knn_neighbors, config.knn_temperature)
-        evaluators = {name: [knn] for name in config.features}
+        evaluators = {
+            name: [knn] for name in config.features if name == "embedding" or self._fits(name)
+        }
         if "embedding" in evaluators:
             runs = config.kmeans_runs if final else 1
             evaluators["embedding"].append(Clustering(runs, config.kmeans_inits))
@@ -86,15 +86,17 @@ class Evaluation:
         return evaluators
 
     def _fits(self, name: str) -> bool:
+        """Whether features of all images are short enough to be held."""
         images = jax.ShapeDtypeStruct((1, *self._dataset.train.shape), jnp.float32)
         size = images.size
         if name != "pixels":
             variables = jax.eval_shape(self._encoder.init, jax.random.key(0), images)
             size = jax.eval_shape(self._encoder.apply, variables, images)[name].size
-        total = 4 * size * sum(len(s) for s in self._dataset if s is not None)
-        if total > _MAX_BYTES:
-            _log.info("%s is not evaluated: it would take %.0f GiB.", name, total / 2**30)
-        return total <= _MAX_BYTES
+        gib = 4 * size * sum(len(s) for s in self._dataset if s is not None) / 2**30
+        fits = gib <= self._config.max_feature_gib
+        if not fits:
+            _log.info("%s is not evaluated: %.1f GiB, more than eval.max_feature_gib.", name, gib)
+        return fits
 
 
 def _pixels(images: Images) -> np.ndarray:

@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from pad_jax.evaluators import knn, labelled
+from pad_jax.evaluators import knn, labelled, linear
 from pad_jax.evaluators.clustering import Clustering, clustering_accuracy
 from pad_jax.evaluators.knn import Knn
 from pad_jax.evaluators.linear import LinearProbe
@@ -126,8 +126,9 @@ def small_set(request):
     return images.astype(np.float32), labels
 
 
-@pytest.mark.parametrize("scale", [1, 1e-3])
-def test_probe_equals_logistic_regression(small_set, scale):
+@pytest.mark.parametrize(("scale", "block"), [(1, 2**24), (1e-3, 1000)])
+def test_probe_equals_logistic_regression(small_set, scale, block, monkeypatch):
+    monkeypatch.setattr(linear, "_BLOCK", block)
     x, y = small_set
     half = len(x) // 2
     probe = LinearProbe().run(

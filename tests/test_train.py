@@ -261,6 +261,12 @@ def test_results_do_not_depend_on_the_evaluation_batch(finished):
     assert one == pytest.approx(two, abs=1e-6)
 
 
+def test_long_features_are_left_out(finished):
+    figures = train.evaluate(small_config(**{"eval.max_feature_gib": 1e-6}), finished)
+    of_embedding = {"knn_accuracy", "kmeans_acc", "kmeans_nmi", "kmeans_ari", "kmeans_acc_std"}
+    assert figures.keys() == {"epoch"} | {f"eval/{name}" for name in of_embedding}
+
+
 def test_another_config_in_the_same_folder_is_refused(finished):
     with pytest.raises(InputError, match=r"loss.temperature was 0.1 and is now 0.2.*--workdir"):
         train.train(small_config(num_epochs=3, **{"loss.temperature": 0.2}), finished)

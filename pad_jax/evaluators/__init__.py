@@ -51,7 +51,9 @@ def labelled(
         if features is None or not (labels >= 0).any():
             return None, None
         rows = labels >= 0
-        return features[rows].reshape(int(rows.sum()), -1), labels[rows]
+        if not rows.all():  # long features are not copied without need
+            features, labels = features[rows], labels[rows]
+        return features.reshape(len(features), -1), labels
 
     train, train_labels = known(train, train_labels)
     test, test_labels = known(test, test_labels)

@@ -16,6 +16,7 @@ from pad_jax.evaluators import Features
 _LEARNING_RATES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 _HELD_OUT = 0.1
 _MIN_STEPS = 1000
+_BLOCK = 2**24  # numbers looked at at a time
 
 
 class LinearProbe:
@@ -36,19 +37,21 @@ class LinearProbe:
     def run(self, features: Features) -> Iterator[tuple[str, float]]:
         if features.test is None or len(features.train) < 2:
             return
-        train, test = _standardize(features.train, features.test)
-        labels, test_labels = features.train_labels, features.test_labels
+        train, labels, test_labels = features.train, features.train_labels, features.test_labels
         classes = int(max(labels.max(), test_labels.max())) + 1
+        moments = _moments(train)
         order = np.random.default_rng(self._seed).permutation(len(train))
         held_out, rest = np.split(order, [max(1, int(_HELD_OUT * len(train)))])
-        fit = functools.partial(self._fit, jnp.asarray(train), jnp.asarray(labels), classes)
-        logits = _logits(fit(rest, _LEARNING_RATES), train[held_out])
+        fit = functools.partial(
+            self._fit, jnp.asarray(train), jnp.asarray(labels), moments, classes
+        )
+        logits = _logits(fit(rest, _LEARNING_RATES), _standardize(train[held_out], *moments))
         losses = np.nan_to_num(_cross_entropy(logits, labels[held_out]), nan=np.inf)  # diverged
         best = _LEARNING_RATES[int(losses.argmin())]
-        predicted = _logits(fit(order, (best,)), test)[0].argmax(1)
+        predicted = _logits(fit(order, (best,)), _standardize(features.test, *moments))[0].argmax(1)
         yield f"linear_accuracy{features.suffix}", float(np.mean(predicted == test_labels))
 
-    def _fit(self, train, labels, classes, rows, learning_rates):
+    def _fit(self, train, labels, moments, classes, rows, learning_rates):
         """Weights and biases trained on some rows, one pair for each learning rate."""
         batch_size = min(self._batch_size, len(rows))
         steps = len(rows) // batch_size
@@ -56,11 +59,11 @@ class LinearProbe:
         epochs = max(self._epochs, -(-_MIN_STEPS // steps))
         plan = np.stack([rng.permutation(rows)[: steps * batch_size] for _ in range(epochs)])
         plan = jnp.asarray(plan.reshape(-1, batch_size), jnp.int32)
-        return _train_layers(train, labels, plan, jnp.array(learning_rates), classes)
+        return _train_layers(train, labels, moments, plan, jnp.array(learning_rates), classes)
 
 
-@functools.partial(jax.jit, static_argnums=4)
-def _train_layers(train, labels, plan, learning_rates, classes):
+@functools.partial(jax.jit, static_argnums=5)
+def _train_layers(train, labels, moments, plan, learning_rates, classes):
     """A layer for each learning rate, all on the same batches: ([L, D, C], [L, C])."""
     decay = optax.cosine_decay_schedule(1.0, len(plan))
 
@@ -76,7 +79,8 @@ def _train_layers(train, labels, plan, learning_rates, classes):
 
         def step(carry, index):
             layer, state = carry
-            gradients = jax.grad(loss)(layer, train[index], labels[index])
+            x = _standardize(train[index], *moments)  # here, for a copy of all may not fit
+            gradients = jax.grad(loss)(layer, x, labels[index])
             updates, state = optimizer.update(gradients, state)
             return (optax.apply_updates(layer, updates), state), None
 
@@ -99,8 +103,14 @@ def _cross_entropy(logits, labels):
     return np.mean(scipy.special.logsumexp(logits, axis=2) - own, axis=1)
 
 
-def _standardize(train, test):
-    """Both by the training rows' means and deviations, scaled to a mean square length of one."""
-    mean, deviation = train.mean(0), train.std(0)
-    scale = 1 / np.maximum(deviation * np.sqrt(train.shape[1]), 1e-6)
-    return (train - mean) * scale, (test - mean) * scale
+def _moments(rows):
+    """Mean and standard deviation of each column, float32 [D], without a copy of all rows."""
+    mean = rows.mean(0, dtype=np.float64)
+    blocks = np.array_split(rows, -(-rows.size // _BLOCK))
+    variance = sum(np.square(block - mean).sum(0) for block in blocks) / len(rows)
+    return mean.astype(np.float32), np.sqrt(variance).astype(np.float32)
+
+
+def _standardize(rows, mean, deviation):
+    """Rows, NumPy or JAX, by these moments and scaled to a mean square length of one."""
+    return (rows - mean) / (deviation * len(mean) ** 0.5).clip(1e-6)
