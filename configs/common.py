@@ -84,7 +84,7 @@ def get_config() -> ConfigDict:
     config.eval.batch_size = 256  # of embedding; does not change results
     config.eval.features = ("embedding", "fc")  # what kNN looks at; k-means takes the embedding
     config.eval.probe = ("conv5",)  # what linear classifiers look at, at the end; () for none
-    config.eval.max_feature_gib = 4.0  # features that take more, over all images, are left out
+    config.eval.max_feature_gib = 4.0  # longer kinds of features are left out (fc, conv5)
     config.eval.pixels = True  # evaluate raw pixels beside the encoder, at the end
     config.eval.knn_neighbors = 200  # Wu et al., CVPR 2018
     config.eval.knn_temperature = 0.1

@@ -6,7 +6,8 @@ Command:   python -m pad_jax.main --config=configs/imagenet.py --config.dataset.
 Cost:      the paper took 6 days on a Tesla P100; not measured here. The images are streamed.
 Expected:  the paper reports weighted kNN on fc 35.1 and a linear classifier on conv5 38.6 (Table
            1); not reproduced yet. fc and conv5 of so many images take 20 and 46 GiB, and are
-           left out unless eval.max_feature_gib is raised, in a machine with twice that.
+           left out unless eval.max_feature_gib is raised: each process then holds both and about
+           as much again, and one device a copy of the longer one.
 """
 
 from configs import common

@@ -1,5 +1,6 @@
 """Evaluates an encoder on a labelled data set with the paper's protocols."""
 
+import functools
 import logging
 from typing import Any
 
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
+from pad_jax import runtime
 from pad_jax.data import Dataset
 from pad_jax.data.images import Images
 from pad_jax.embedding import Embedder
@@ -56,47 +58,50 @@ class Evaluation:
         for name in evaluators:
             if name == "pixels":
                 rows[name], test_rows[name] = (s and _pixels(s) for s in self._dataset)
-            # Popped, so that long features are given back before the next ones are evaluated.
+            # Popped, so that long features are gone before the next ones are evaluated.
             features = labelled(
                 name, rows.pop(name), train.labels, test_rows.pop(name, None), test and test.labels
             )
             for evaluator in evaluators[name]:
                 figures |= {f"eval/{key}": value for key, value in evaluator.run(features)}
             del features
+            runtime.give_back_freed_memory()
         return figures
 
     def _evaluators(self, final: bool) -> dict[str, list[Evaluator]]:
         """What evaluates which kind of features."""
         config = self._config
         knn = Knn(config.knn_neighbors, config.knn_temperature)
-        evaluators = {
-            name: [knn] for name in config.features if name == "embedding" or self._fits(name)
-        }
+        evaluators = {name: [knn] for name in config.features if name in self._held}
         if "embedding" in evaluators:
             runs = config.kmeans_runs if final else 1
             evaluators["embedding"].append(Clustering(runs, config.kmeans_inits))
         test = self._dataset.test
         if final and test is not None and (test.labels >= 0).any():
-            for name in filter(self._fits, config.probe):
+            for name in (n for n in config.probe if n in self._held):
                 evaluators.setdefault(name, []).append(LinearProbe())
-        if final and config.pixels and self._fits("pixels"):
+        if final and config.pixels and "pixels" in self._held:
             # Long rows are slow to cluster.
             clustering = Clustering(config.kmeans_runs, config.kmeans_inits, max_rows=10_000)
             evaluators["pixels"] = [knn, clustering]
         return evaluators
 
-    def _fits(self, name: str) -> bool:
-        """Whether features of all images are short enough to be held."""
+    @functools.cached_property
+    def _held(self) -> set[str]:
+        """The kinds of features that are short enough to be held; the embedding always is."""
+        config, held = self._config, {"embedding"}
         images = jax.ShapeDtypeStruct((1, *self._dataset.train.shape), jnp.float32)
-        size = images.size
-        if name != "pixels":
-            variables = jax.eval_shape(self._encoder.init, jax.random.key(0), images)
-            size = jax.eval_shape(self._encoder.apply, variables, images)[name].size
-        gib = 4 * size * sum(len(s) for s in self._dataset if s is not None) / 2**30
-        fits = gib <= self._config.max_feature_gib
-        if not fits:
-            _log.info("%s is not evaluated: %.1f GiB, more than eval.max_feature_gib.", name, gib)
-        return fits
+        variables = jax.eval_shape(self._encoder.init, jax.random.key(0), images)
+        features = jax.eval_shape(self._encoder.apply, variables, images) | {"pixels": images}
+        count = sum(len(s) for s in self._dataset if s is not None)
+        pixels = ["pixels"] if config.pixels else []
+        for name in sorted({*config.features, *config.probe, *pixels} - held):
+            gib = 4 * features[name].size * count / 2**30
+            if gib <= config.max_feature_gib:
+                held.add(name)
+            else:
+                _log.info("%s is not evaluated: %.1f GiB; see eval.max_feature_gib.", name, gib)
+        return held
 
 
 def _pixels(images: Images) -> np.ndarray:

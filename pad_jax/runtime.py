@@ -2,6 +2,7 @@
 
 import ctypes
 import importlib.metadata
+import importlib.util
 import os
 import pathlib
 import re
@@ -18,6 +19,7 @@ _CPU_FLAGS_VERSIONS = ((0, 10, 2), (0, 12, 0))  # from, to
 # all threads share (M_ARENA_MAX), grows 256 MiB at a time (M_TOP_PAD) and is given back to the
 # system only where 2 GiB of its end are free (M_TRIM_THRESHOLD).
 _MALLOC = {-4: 0, -8: 1, -2: 2**28, -1: 2**31 - 1}
+ACCELERATORS = ("jax_plugins", "libtpu")  # packages that JAX finds GPUs and TPUs by
 
 
 def configure() -> None:
@@ -43,12 +45,26 @@ def keep_freed_memory() -> None:
 
     XLA's CPU client asks malloc for every buffer of every step. glibc takes those of more than 32
     MiB from the system and gives them back each time, and the system clears them page by page: a
-    third of the time of a step of the tiny encoder. To be called before threads are started.
-    Nothing happens without glibc, or where the environment says how malloc is to behave.
+    third of the time of a step of the tiny encoder. The process stays near its largest size,
+    until ``give_back_freed_memory``. To be called before other threads have asked for memory.
+    Nothing happens without glibc, where a package for accelerators is installed, or where the
+    environment says how malloc is to behave.
     """
-    if any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
+    user_says = any(name.startswith("MALLOC_") for name in os.environ)
+    user_says |= "malloc" in os.environ.get("GLIBC_TUNABLES", "")
+    if user_says or any(importlib.util.find_spec(name) for name in ACCELERATORS):
         return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        for parameter, value in _MALLOC.items():
-            mallopt(parameter, value)
+    for parameter, value in _MALLOC.items():
+        _libc("mallopt", parameter, value)
+
+
+def give_back_freed_memory() -> None:
+    """Gives the system what this process has freed, for example long features."""
+    _libc("malloc_trim", 0)
+
+
+def _libc(name: str, *arguments: int) -> None:
+    """Calls a function of the C library, where there is one of that name."""
+    function = getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
+    if function is not None:
+        function(*arguments)

@@ -31,6 +31,7 @@ from tests.small_runs import small_config
             {"dataset.train_split": "train+test"},
             "dataset.test_split='test' .* in dataset.train_split",
         ),
+        ({"eval.max_feature_gib": 0.0}, "eval.max_feature_gib=0.0"),
         ({"checkpoint.keep": 0}, "checkpoint.keep=0"),
         ({"memory.rate": 1.5}, "memory.rate=1.5"),
     ],

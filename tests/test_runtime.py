@@ -1,5 +1,6 @@
 """What the program sets of its surroundings."""
 
+import importlib.util
 import os
 import platform
 import subprocess
@@ -7,10 +8,13 @@ import sys
 
 import pytest
 
+from pad_jax import runtime
+
 # Prints how many pages the system had to supply for twenty calls of a function with an
 # intermediate value of 64 MiB.
 _PROGRAM = """
-import resource
+import ctypes, resource
+ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE: pages of one size on every system
 from pad_jax import runtime
 runtime.configure()
 import jax, jax.numpy as jnp
@@ -32,12 +36,47 @@ print(faults() - before)
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="sets glibc's malloc")
+# Prints how many MiB the process holds after it has freed 256 of them, and after it gave them back.
+_PROGRAM_GIVING_BACK = """
+import resource
+import numpy as np
+from pad_jax import runtime
+runtime.configure()
+
+def held():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize() // 2**20
+
+long, short = np.ones(2**25), np.ones(2**9)  # the short one keeps the end of the heap in use
+del long
+print(held())
+runtime.give_back_freed_memory()
+print(held())
+"""
+
+pytestmark = pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc" or any(map(importlib.util.find_spec, runtime.ACCELERATORS)),
+    reason="sets glibc's malloc, and that only where JAX runs on the CPU",
+)
+
+
+def run(program, **variables):
+    """The numbers that a program prints, in an environment that says nothing else of malloc."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_T"))}
+    environment = inherited | {"JAX_PLATFORMS": "cpu", "JAX_COMPILATION_CACHE_DIR": ""} | variables
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, check=True
+    )
+    return [int(number) for number in done.stdout.split()]
+
+
 @pytest.mark.parametrize("user_says", [{}, {"MALLOC_TOP_PAD_": "0"}])
 def test_a_step_uses_the_memory_of_the_last_one_again(user_says):
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_T"))}
-    environment = inherited | {"JAX_PLATFORMS": "cpu", "JAX_COMPILATION_CACHE_DIR": ""} | user_says
-    run = [sys.executable, "-c", _PROGRAM]
-    faults = int(subprocess.run(run, env=environment, capture_output=True, check=True).stdout)
+    (faults,) = run(_PROGRAM, **user_says)
     all_pages = 20 * 64 * 2**20 // os.sysconf("SC_PAGE_SIZE")
     assert faults > all_pages / 2 if user_says else faults < all_pages / 2
+
+
+def test_freed_memory_is_given_back_on_request():
+    before, after = run(_PROGRAM_GIVING_BACK)
+    assert before - after > 200
