@@ -54,6 +54,8 @@ def get_config() -> ConfigDict:
     config.grouping.features = "memory"  # embed: Eq 1 to the letter, one more pass an epoch
     config.grouping.num_neighbors = 5  # k of Eq 1
     config.grouping.max_size = optional(10)  # s, the scale threshold; None: no limit
+    # Ours: s grows to this over the run, by the same factor every epoch; None: it stays.
+    config.grouping.final_max_size = optional(None)
     config.grouping.edge_share = 1.0  # ours: less keeps only the most similar edges of the graph
     config.grouping.cyclic = True  # False: without the cyclic constraint (Table 4)
     config.grouping.rounds = 5  # R of anchor_neighbors: r / R of the samples are anchors in round r

@@ -30,6 +30,7 @@ def check_config(config: ConfigDict) -> None:
         "grouping.features": _one_of("memory", "embed"),
         "grouping.num_neighbors": _at_least(1),
         "grouping.max_size": _none_or_at_least(2),
+        "grouping.final_max_size": _none_or_at_least(2),
         "grouping.edge_share": (lambda v: 0 < v <= 1, "use a share of the edges, such as 0.1"),
         "grouping.rounds": _at_least(1),
         "clusters.count": _at_least(2),

@@ -86,7 +86,9 @@ def _find_subgraphs(config, features, labels, epoch):
             grouping.kind,
             edges,
             features,
-            max_size=grouping.max_size,
+            max_size=size_limit(
+                epoch, config.num_epochs, grouping.max_size, grouping.final_max_size
+            ),
             cyclic=grouping.cyclic,
             seed=(config.seed, epoch),
         )
@@ -95,6 +97,20 @@ def _find_subgraphs(config, features, labels, epoch):
     precision = diagnostics.neighbor_precision(nearest, labels)
     row |= {f"neighbors/{name}": value for name, value in precision.items()}
     return Discovery(epoch, groups, features, nearest, similarities), row
+
+
+def size_limit(
+    epoch: int, num_epochs: int, max_size: int | None, final_max_size: int | None
+) -> int | None:
+    """The scale threshold s of an epoch, from ``max_size`` in the first to ``final_max_size``.
+
+    It grows by the same factor every epoch. Not in the paper: an encoder that is still poor needs a
+    low threshold, a good one does not.
+    """
+    if max_size is None or final_max_size is None:
+        return max_size
+    share = min(epoch / max(num_epochs - 1, 1), 1.0)
+    return round(max_size * (final_max_size / max_size) ** share)
 
 
 def anchor_share(epoch: int, num_epochs: int, rounds: int) -> float:

@@ -14,6 +14,7 @@ from tests.small_runs import small_config
         ({"grouping.num_neighbors": 300}, "grouping.num_neighbors=300 .* has 300 images"),
         ({"grouping.kind": "groups"}, "grouping.kind='groups' .* scs, neighbors, .*singleton"),
         ({"grouping.max_size": 1}, "grouping.max_size=1"),
+        ({"grouping.final_max_size": 1}, "grouping.final_max_size=1"),
         ({"grouping.edge_share": 0.0}, "grouping.edge_share=0.0 .* such as 0.1"),
         ({"loss.hpe": "mse"}, "loss.hpe='mse'"),
         ({"loss.temperature": 0.0}, "loss.temperature=0.0"),

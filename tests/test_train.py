@@ -201,6 +201,21 @@ def test_every_kind_of_group_trains_its_own_way(finished, tmp_path, overrides):
         assert row["train/loss_hpe"] == 0
 
 
+@pytest.mark.parametrize(
+    ("epoch", "sizes", "limit"),
+    [
+        (0, (50, 800), 50),
+        (1, (50, 800), 100),
+        (4, (50, 800), 800),
+        (5, (50, 800), 800),  # the groups after the last epoch
+        (2, (50, None), 50),
+        (2, (None, None), None),
+    ],
+)
+def test_the_scale_threshold_grows(epoch, sizes, limit):
+    assert discovery.size_limit(epoch, 5, *sizes) == limit
+
+
 @pytest.mark.parametrize(("epoch", "share"), [(0, 0.2), (39, 0.2), (40, 0.4), (199, 1), (200, 1)])
 def test_rounds_of_anchors(epoch, share):
     assert discovery.anchor_share(epoch, 200, 5) == share
