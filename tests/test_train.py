@@ -165,8 +165,8 @@ def test_nothing_is_compiled_after_the_first_epoch(tmp_path, monkeypatch, reside
         {"grouping.kind": "singleton", "loss.hpe": "none"},
         {"grouping.kind": "anchor_neighbors", "grouping.rounds": 2, "loss.hpe": "none"},
         {"grouping.features": "embed", "loss.hpe": "cosine"},
-        {"grouping.cyclic": False, "loss.stop_gradient": True},
-        {"grouping.max_size": None, "memory.init": "random"},
+        {"grouping.cyclic": False, "grouping.max_size": 2, "grouping.final_max_size": 40},
+        {"grouping.max_size": None, "memory.init": "random", "loss.stop_gradient": True},
         {"grouping.edge_share": 0.05},
     ],
     ids=lambda overrides: ",".join(f"{k}={v}" for k, v in overrides.items()),
@@ -195,6 +195,8 @@ def test_every_kind_of_group_trains_its_own_way(finished, tmp_path, overrides):
         np.testing.assert_array_equal(members[:, 0], np.arange(300))
     if "grouping.max_size" in overrides:
         assert row["scs/max_size"] > 10
+    if "grouping.final_max_size" in overrides:
+        assert metrics.read(tmp_path)[0]["scs/max_size"] == 2
     if "grouping.edge_share" in overrides:  # of 1,500 edges, 75, each in at most one group
         assert 2 <= 300 * row["scs/coverage"] <= 75
     if overrides.get("loss.hpe") == "none":
