@@ -4,6 +4,8 @@ Embeds the training images of a finished run afresh, and keeps smaller and small
 graph's edges: how many of these join one class, and what the SCSs are like that are left of them.
 
     python -m tests.studies.edge_precision --workdir=runs/precision/singletons
+
+The graph and the scale threshold are the run's; ``--num_neighbors`` and ``--max_size`` try others.
 """
 
 import pathlib
@@ -16,6 +18,8 @@ from pad_jax import data, diagnostics, neighbors, run_files, runtime, subgraphs
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a run.", required=True)
 _SHARES = flags.DEFINE_list("shares", "0.01,0.02,0.05,0.1,0.2,0.5,1", "Shares of edges to keep.")
+_NUM_NEIGHBORS = flags.DEFINE_integer("num_neighbors", None, "k of Eq 1.")
+_MAX_SIZE = flags.DEFINE_integer("max_size", None, "s, the scale threshold.")
 
 
 def main(_):
@@ -27,21 +31,22 @@ def main(_):
     model = pad_jax.load(workdir)
     [images] = train.batches(np.arange(len(train))[None])
     features = model.embed(images)
-    nearest, similarities = neighbors.nearest_neighbors(features, config.grouping.num_neighbors)
+    num_neighbors = _NUM_NEIGHBORS.value or config.grouping.num_neighbors
+    max_size = _MAX_SIZE.value or config.grouping.max_size
+    nearest, similarities = neighbors.nearest_neighbors(features, num_neighbors)
     same = train.labels[nearest] == train.labels[:, None]
     own = np.arange(len(train))[:, None]
-    print(f"{len(train)} images, after {model.epoch} epochs\n")
-    print("| share of edges | least similarity | of one class | pair precision | coverage |")
-    print("| --- | --- | --- | --- | --- |")
+    print(f"{len(train)} images, {model.epoch} epochs, k = {num_neighbors}, s = {max_size}\n")
+    print("| share of edges | least similarity | of one class | pair precision | purity ", end="")
+    print("| coverage | mean size |" + "\n" + "| --- " * 7 + "|")
     for share in map(float, _SHARES.value):
         edges = subgraphs.strongest_edges(nearest, similarities, share)
         stays = edges != own
-        groups = subgraphs.find_groups(
-            "scs", edges, features, max_size=config.grouping.max_size, seed=config.seed
-        )
+        groups = subgraphs.find_groups("scs", edges, features, max_size=max_size, seed=config.seed)
         found = diagnostics.group_statistics(groups, train.labels)
-        figures = similarities[stays].min(), same[stays].mean(), found["pair_precision"]
-        print(f"| {share:g} | {' | '.join(f'{x:.2f}' for x in (*figures, found['coverage']))} |")
+        figures = [similarities[stays].min(), same[stays].mean()]
+        figures += [found[key] for key in ("pair_precision", "purity", "coverage", "mean_size")]
+        print(f"| {share:g} | {' | '.join(f'{x:.3f}' for x in figures)} |")
 
 
 if __name__ == "__main__":

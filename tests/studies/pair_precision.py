@@ -22,6 +22,7 @@ from unittest import mock
 
 import numpy as np
 from absl import app, flags, logging
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 from ml_collections import config_flags
 
@@ -77,12 +78,12 @@ def draw(workdir):
     }
     figure = Figure(figsize=(9, 4), layout="constrained")
     for axes, (title, key) in zip(figure.subplots(1, 2), panels.items(), strict=True):
-        for color, name in enumerate(RUNS):
+        for color, name in zip(colormaps["tab20"].colors, RUNS, strict=False):
             # Without groups the precision is 0, and no curve.
             rows = [row for row in metrics.read(_folder(workdir, name)) if row.get(key)]
             if rows:
                 epochs, values = [row["epoch"] for row in rows], [row[key] for row in rows]
-                axes.plot(epochs, values, f"C{color}", marker=".", label=name)
+                axes.plot(epochs, values, color=color, marker=".", label=name)
         axes.set(title=title, xlabel="epoch")
         axes.locator_params("x", integer=True)
         axes.grid(alpha=0.3)
