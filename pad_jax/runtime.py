@@ -45,8 +45,9 @@ def keep_freed_memory() -> None:
 
     XLA's CPU client asks malloc for every buffer of every step. glibc takes those of more than 32
     MiB from the system and gives them back each time, and the system clears them page by page: a
-    third of the time of a step of the tiny encoder. The process stays near its largest size,
-    until ``give_back_freed_memory``. To be called before other threads have asked for memory.
+    third of the time of a step of the tiny encoder on one core, a sixth on two. The process stays
+    near its largest size, until ``give_back_freed_memory``. To be called before other threads have
+    asked for memory.
     Nothing happens without glibc, where a package for accelerators is installed, or where the
     environment says how malloc is to behave.
     """
