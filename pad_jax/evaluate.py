@@ -80,7 +80,7 @@ class Evaluation:
         if final and test is not None and (test.labels >= 0).any():
             for name in (n for n in config.probe if n in self._held):
                 evaluators.setdefault(name, []).append(LinearProbe())
-        if final and config.pixels and "pixels" in self._held:
+        if final and "pixels" in self._held:
             # Long rows are slow to cluster.
             clustering = Clustering(config.kmeans_runs, config.kmeans_inits, max_rows=10_000)
             evaluators["pixels"] = [knn, clustering]

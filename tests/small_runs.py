@@ -8,7 +8,7 @@ from pad_jax import checkpoints, metrics, train
 
 
 def small_config(**overrides):
-    """Digits of 16 px, 256 of them, two epochs: seconds."""
+    """Digits of 16 px, 300 of them, two epochs: seconds."""
     config = digits.get_config()
     config.num_epochs = 2
     config.batch_size = 64
