@@ -1,12 +1,13 @@
 """A run's folder: its config and its environment."""
 
+import contextlib
 import csv
 import hashlib
 import importlib.metadata
 import json
 import pathlib
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import jax
 import numpy as np
@@ -16,6 +17,11 @@ from pad_jax import metrics
 from pad_jax.data import Dataset
 from pad_jax.errors import InputError
 from pad_jax.subgraphs import Groups
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "numba", "scikit-learn")
 # Fields that may change between two starts of a run: they do not reach the trained parameters.
@@ -55,6 +61,32 @@ def make_workdir(workdir: pathlib.Path) -> None:
         raise InputError(
             f"--workdir={workdir} cannot be made ({error.strerror}); choose another folder"
         ) from None
+
+
+@contextlib.contextmanager
+def locked(workdir: pathlib.Path) -> Iterator[None]:
+    """Keeps a second run out of the folder: two would write into each other's files.
+
+    The lock is the system's, so it ends with the process, however that ends. Where the system or
+    its file system has none the folder is not guarded.
+
+    Raises:
+      InputError: if a run is training in the folder.
+    """
+    if fcntl is None or jax.process_index() != 0:
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context((workdir / ".lock").open("a"))
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"another process is training in {workdir}; stop it, or choose another --workdir"
+            ) from None
+        except OSError:
+            pass  # some network file systems know no locks
+        yield
 
 
 def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:

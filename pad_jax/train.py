@@ -63,7 +63,10 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> metrics.Row:
     models.check_images(encoder, dataset.train.shape)
     run_files.make_workdir(workdir)
     # Closing waits for the checkpoint that is being written, also where a run is interrupted.
-    with contextlib.closing(Checkpoints(workdir, config.checkpoint.keep)) as checkpoints:
+    with (
+        run_files.locked(workdir),
+        contextlib.closing(Checkpoints(workdir, config.checkpoint.keep)) as checkpoints,
+    ):
         if checkpoints.latest_epoch() == config.num_epochs:
             _log.info("This run is finished.")
         else:

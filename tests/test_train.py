@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 
 import pad_jax
 from configs import digits as digits_config
-from pad_jax import checkpoints, discovery, metrics, models, steps, train
+from pad_jax import checkpoints, discovery, metrics, models, run_files, steps, train
 from pad_jax.errors import InputError
 from tests.small_runs import (
     assert_same_state,
@@ -311,6 +311,16 @@ def test_folders_that_cannot_be_used(tmp_path, finished):
         with pytest.raises(InputError, match=message):
             train.train(small_config(), folder)
     assert (tmp_path / "used/metrics.jsonl").read_text() == "{}"
+
+
+def test_a_folder_in_which_another_run_is_training_is_refused(tmp_path):
+    with (
+        run_files.locked(tmp_path),
+        pytest.raises(InputError, match="another process is training.*--workdir"),
+    ):
+        train.train(small_config(), tmp_path)
+    assert not (tmp_path / "config.json").exists()
+    train.train(small_config(num_epochs=1), tmp_path)
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):

@@ -5,7 +5,8 @@ graph's edges: how many of these join one class, and what the SCSs are like that
 
     python -m tests.studies.edge_precision --workdir=runs/precision/singletons
 
-The graph and the scale threshold are the run's; ``--num_neighbors`` and ``--max_size`` try others.
+k and the scale threshold are the run's (of a growing threshold the one after the last epoch);
+``--num_neighbors`` and ``--max_size`` try others.
 """
 
 import pathlib
@@ -14,7 +15,7 @@ import numpy as np
 from absl import app, flags, logging
 
 import pad_jax
-from pad_jax import data, diagnostics, neighbors, run_files, runtime, subgraphs
+from pad_jax import data, diagnostics, discovery, neighbors, run_files, runtime, subgraphs
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a run.", required=True)
 _SHARES = flags.DEFINE_list("shares", "0.01,0.02,0.05,0.1,0.2,0.5,1", "Shares of edges to keep.")
@@ -32,7 +33,9 @@ def main(_):
     [images] = train.batches(np.arange(len(train))[None])
     features = model.embed(images)
     num_neighbors = _NUM_NEIGHBORS.value or config.grouping.num_neighbors
-    max_size = _MAX_SIZE.value or config.grouping.max_size
+    max_size = _MAX_SIZE.value or discovery.size_limit(
+        model.epoch, config.num_epochs, config.grouping.max_size, config.grouping.final_max_size
+    )
     nearest, similarities = neighbors.nearest_neighbors(features, num_neighbors)
     same = train.labels[nearest] == train.labels[:, None]
     own = np.arange(len(train))[:, None]
