@@ -77,10 +77,10 @@ def _figures(row: metrics.Row, snapshot: Snapshot, noun: str) -> list[tuple[str,
     figures += [
         (f"{noun}s", f"{groups['count']:,.0f}"),
         ("mean size", f"{groups['mean_size']:.1f}"),
+        ("coverage", f"{groups['coverage']:.3f}"),
     ]
-    figures += [("coverage", f"{groups['coverage']:.0%}")]
     if groups["count"] and "purity" in groups:
-        figures += [("purity", f"{groups['purity']:.0%}")]
+        figures += [("purity", f"{groups['purity']:.3f}")]
     return figures
 
 
