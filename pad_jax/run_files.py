@@ -31,22 +31,25 @@ _MAY_CHANGE = ("eval.", "checkpoint.", "dataset.root", "dataset.strict", "datase
 def check_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
     """Sees to it that the folder is new, or that of a run with this config.
 
+    A run stopped in its first epoch has nothing to lose: its folder counts as new.
+
     Raises:
       InputError: if it is neither.
     """
-    if (workdir / "config.json").exists():
-        changed = [
-            f"{name} was {old!r} and is now {new!r}"
-            for name, old, new in _differences(_read(workdir, "config.json"), _to_dict(config))
-            if not name.startswith(_MAY_CHANGE)
-        ]
-        if changed:
-            raise InputError(
-                f"{workdir} holds a run with another config ({'; '.join(changed)}); "
-                "choose another --workdir, or undo the change"
-            )
-    elif (workdir / "metrics.jsonl").exists():
+    if not _has_epochs(workdir):
+        return
+    if not (workdir / "config.json").exists():
         raise InputError(f"{workdir} is in use (but has no config.json); choose another --workdir")
+    changed = [
+        f"{name} was {old!r} and is now {new!r}"
+        for name, old, new in _differences(_read(workdir, "config.json"), _to_dict(config))
+        if not name.startswith(_MAY_CHANGE)
+    ]
+    if changed:
+        raise InputError(
+            f"{workdir} holds a run with another config ({'; '.join(changed)}); "
+            "choose another --workdir, or undo the change"
+        )
 
 
 def make_workdir(workdir: pathlib.Path) -> None:
@@ -105,7 +108,7 @@ def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
         "device_count": jax.device_count(),
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
     }
-    if (workdir / "run.json").exists():
+    if _has_epochs(workdir) and (workdir / "run.json").exists():
         before = read_run(workdir)
         if before["images_sha256"] != run["images_sha256"]:
             raise InputError(
@@ -149,6 +152,10 @@ def read_run(workdir: pathlib.Path) -> dict:
       InputError: if there is none.
     """
     return _read(workdir, "run.json")
+
+
+def _has_epochs(workdir: pathlib.Path) -> bool:
+    return bool(metrics.read(workdir)) or any((workdir / "checkpoints").glob("[0-9]*"))
 
 
 def _read(workdir: pathlib.Path, name: str) -> dict:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+from collections.abc import Iterable
 from typing import Any
 
 import flax.linen as nn
@@ -31,30 +32,34 @@ class Model:
         self._embed = Embedder(encoder, ("embedding",), batch_size=256)
         self._on_devices = parallel.replicate(variables)
 
-    def embed(self, images: np.ndarray) -> np.ndarray:
+    def embed(self, images: np.ndarray | Iterable[np.ndarray]) -> np.ndarray:
         """Embeddings, float32 [B, D], unit rows.
 
         Args:
-          images: uint8 [B, H, W] or [B, H, W, C] with C 1 or 3; other sizes and channels than those
-            trained on are resized, cropped and converted as the training images were.
+          images: uint8 [B, H, W] or [B, H, W, C] with C 1 or 3, or one by one, of any sizes; other
+            sizes and channels than those trained on are resized, cropped and converted as the
+            training images were.
 
         Raises:
           ValueError: for arrays of another type or shape.
         """
-        images = np.asarray(images)
-        if images.ndim == 3 and images.shape[-1] in (1, 3):
+        if isinstance(images, np.ndarray) and images.ndim == 3 and images.shape[-1] in (1, 3):
             raise ValueError(f"images are {list(images.shape)}: of one image, give image[None]")
-        if images.ndim == 3:
-            images = images[..., None]
-        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
-            raise ValueError(
-                f"images are {images.dtype} {list(images.shape)}; give uint8 [B, H, W, 1 or 3]"
-            )
-        if not len(images):
+        fitted = [self._fit(image) for image in images]
+        if not fitted:
             return np.zeros((0, self.encoder.embedding_dim), np.float32)
-        fitted = np.stack([fit(image, self.image_shape) for image in images])
-        unlabelled = ResidentImages(fitted, np.full(len(images), -1), [""] * len(images))
+        unlabelled = ResidentImages(np.stack(fitted), np.full(len(fitted), -1), [""] * len(fitted))
         return self._embed(self._on_devices, unlabelled)["embedding"]
+
+    def _fit(self, image: np.ndarray) -> np.ndarray:
+        image = np.asarray(image)
+        pixels = image[..., None] if image.ndim == 2 else image
+        if image.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] not in (1, 3):
+            raise ValueError(
+                f"an image is {image.dtype} {list(image.shape)}; "
+                "give uint8 [H, W] or [H, W, 1 or 3]"
+            )
+        return fit(pixels, self.image_shape)
 
 
 def load(workdir: str | os.PathLike) -> Model:

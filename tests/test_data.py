@@ -109,6 +109,26 @@ def test_hidden_folders_and_circles_of_links_are_passed_over(folder):
     assert len(FolderSource(str(folder), "train")) == 3
 
 
+def test_what_a_folder_holds_is_said(folder, caplog):
+    caplog.set_level(logging.INFO)
+    save(folder / "train/e.jpe", np.zeros((2, 2), np.uint8), format="JPEG")
+    for name in ("one.HEIC", "two.heic", "Makefile", ".hidden"):
+        (folder / "train" / name).write_bytes(b"")
+    FolderSource(str(folder), "train")
+    assert caplog.messages == [
+        f"{folder}/train: 4 images, 2 classes (1 in none); left out, of other kinds: "
+        "2 .heic, 1 without ending, 1 .txt; beside it, not of this split: val"
+    ]
+
+
+def test_a_single_class_is_none(folder):
+    (folder / "train/dog/c.PNG").unlink()
+    loaded = data.load(
+        dataset_config(name="folder", root=str(folder), test_split="", image_size=16)
+    )
+    assert loaded.train.labels.tolist() == [-1, -1]
+
+
 def test_folder_without_splits_or_classes(folder):
     classes = FolderSource(str(folder / "train"), "train")
     assert [classes[i].label for i in range(3)] == [0, 0, 1]

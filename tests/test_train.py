@@ -234,6 +234,8 @@ def test_a_trained_model_embeds_images_of_any_size(finished, rng):
     resized = np.stack([Image.fromarray(x).resize((16, 16), 2) for x in images])
     np.testing.assert_allclose(model.embed(resized), embeddings, atol=1e-5)
     assert model.embed(images[:0]).shape == (0, 128)
+    one_by_one = (x if i % 2 else resized[i] for i, x in enumerate(images))
+    np.testing.assert_allclose(model.embed(one_by_one), embeddings, atol=1e-5)
     with pytest.raises(ValueError, match="float64"):
         model.embed(images / 255)
     with pytest.raises(ValueError, match=r"give image\[None\]"):
@@ -295,13 +297,27 @@ def test_another_config_in_the_same_folder_is_refused(finished):
     assert len(metrics.read(finished)) == 3
 
 
+def test_a_run_stopped_in_its_first_epoch_may_begin_anew_with_another_config(tmp_path, monkeypatch):
+    def interrupted(self, state, groups, epoch):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train.EpochRunner, "__call__", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train.train(small_config(), tmp_path)
+    fewer = small_config(num_epochs=1, **{"dataset.max_images": 200})
+    assert train.train(fewer, tmp_path)["epoch"] == 1
+    assert run_files.read_run(tmp_path)["num_images"] == 200
+
+
 def test_folders_that_cannot_be_used(tmp_path, finished):
     (tmp_path / "file").write_text("")
     (tmp_path / "used").mkdir()
-    (tmp_path / "used/metrics.jsonl").write_text("{}")
     damaged = tmp_path / "damaged"
     damaged.mkdir()
     (damaged / "config.json").write_text("{")
+    for folder in ("used", "damaged"):
+        (tmp_path / folder / "metrics.jsonl").write_text("{}\n")
     for folder, message in (
         (tmp_path / "file", "choose another"),
         (tmp_path / "file/below", "choose another"),
@@ -310,7 +326,7 @@ def test_folders_that_cannot_be_used(tmp_path, finished):
     ):
         with pytest.raises(InputError, match=message):
             train.train(small_config(), folder)
-    assert (tmp_path / "used/metrics.jsonl").read_text() == "{}"
+    assert (tmp_path / "used/metrics.jsonl").read_text() == "{}\n"
 
 
 def test_a_folder_in_which_another_run_is_training_is_refused(tmp_path):

@@ -1,7 +1,9 @@
 """Data: sources of images, their preparation, batches and augmentation."""
 
+import logging
 from typing import NamedTuple
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from pad_jax.data.folder import FolderSource
@@ -9,6 +11,8 @@ from pad_jax.data.images import Images, prepare
 from pad_jax.data.sources import Selection, Source, digits, npz
 from pad_jax.data.tfds import TfdsSource
 from pad_jax.errors import InputError
+
+_log = logging.getLogger(__name__)
 
 
 class Dataset(NamedTuple):
@@ -31,6 +35,10 @@ def load(config: ConfigDict) -> Dataset:
             f"dataset: training images are of shape {train.shape}, test images of {test.shape}; "
             "set dataset.image_size and dataset.channels"
         )
+    if len(set(train.labels.tolist()) - {-1}) == 1:
+        # A pile in a sub-folder: every figure would be perfect.
+        _log.info("All labels are of one class and not used.")
+        train.labels = np.full_like(train.labels, -1)
     return Dataset(train, test)
 
 

@@ -1,5 +1,6 @@
 """A folder of images: ``split/class/file`` as in torchvision's ImageFolder, or a part of that."""
 
+import collections
 import logging
 import os
 import pathlib
@@ -13,7 +14,8 @@ from pad_jax.errors import InputError
 _log = logging.getLogger(__name__)
 
 _SUFFIXES = {
-    ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
+    ".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif",
+    ".tiff", ".webp",
 }  # fmt: skip
 
 
@@ -36,14 +38,16 @@ class FolderSource:
             raise InputError(
                 f"dataset.root={root!r} is not a folder; give the one with your images"
             )
-        self._root, class_parents = folder, [folder]
+        self._root, class_parents, beside = folder, [folder], []
         if (folder / split).is_dir():
             class_parents = [p for p in folder.iterdir() if p.is_dir()]
+            beside = sorted({p.name for p in folder.iterdir() if p.name[0] != "."} - {split})
             folder /= split
         elif split != "train":
             found = ", ".join(sorted(p.name for p in folder.iterdir() if p.is_dir())) or "none"
             raise InputError(f"{root} has no folder {split!r} for that split; it has: {found}")
-        self._paths = sorted(_image_paths(folder))
+        files = sorted(_files(folder))
+        self._paths = [path for path in files if path.suffix.lower() in _SUFFIXES]
         if not self._paths:
             raise InputError(
                 f"{folder} has no images; dataset.root must hold files of the kinds "
@@ -54,8 +58,21 @@ class FolderSource:
         # The first part of an image's path is its class, or the file itself.
         parts = (path.relative_to(folder).parts for path in self._paths)
         self._labels = [numbers[p[0]] if len(p) > 1 else None for p in parts]
-        classes = len(set(self._labels) - {None}) or "no"
-        _log.info("%s: %d images, %s classes", folder, len(self._paths), classes)
+        _log.info("%s: %s", folder, self._summary(files, beside))
+
+    def _summary(self, files: list[pathlib.Path], beside: list[str]) -> str:
+        """What was found, and what of the user's files is not among it."""
+        classes, without = len(set(self._labels) - {None}), self._labels.count(None)
+        text = f"{len(self._paths)} images, {classes or 'no'} class{'es' * (classes != 1)}"
+        if classes and without:
+            text += f" ({without} in none)"
+        kinds = collections.Counter(path.suffix.lower() or "without ending" for path in files)
+        others = [f"{n} {kind}" for kind, n in kinds.most_common() if kind not in _SUFFIXES]
+        if others:
+            text += f"; left out, of other kinds: {_some(others)}"
+        if beside:
+            text += f"; beside it, not of this split: {_some(beside)}"
+        return text
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -73,7 +90,12 @@ class FolderSource:
             raise UnreadableImage(f"{path}: {error}") from error
 
 
-def _image_paths(folder: pathlib.Path):
+def _some(names: list[str], most: int = 5) -> str:
+    return ", ".join([*names[:most], *(["..."] if len(names) > most else [])])
+
+
+def _files(folder: pathlib.Path):
+    """All files below a folder but hidden ones."""
     seen = set()  # links may lead in circles
     for parent, folders, names in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -81,10 +103,7 @@ def _image_paths(folder: pathlib.Path):
             folders.clear()
             continue
         seen.add(real)
-        for name in names:
-            path = pathlib.Path(parent, name)
-            if path.suffix.lower() in _SUFFIXES and not name.startswith("."):
-                yield path
+        yield from (pathlib.Path(parent, name) for name in names if not name.startswith("."))
 
 
 def _to_array(image: Image.Image) -> np.ndarray:
