@@ -117,7 +117,7 @@ def test_what_a_folder_holds_is_said(folder, caplog):
     FolderSource(str(folder), "train")
     assert caplog.messages == [
         f"{folder}/train: 4 images, 2 classes (1 in none); left out, of other kinds: "
-        "2 .heic, 1 without ending, 1 .txt; beside it, not of this split: val"
+        "2 .heic, 1 without ending, 1 .txt; not in this split: val"
     ]
 
 

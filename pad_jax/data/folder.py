@@ -71,7 +71,7 @@ class FolderSource:
         if others:
             text += f"; left out, of other kinds: {_some(others)}"
         if beside:
-            text += f"; beside it, not of this split: {_some(beside)}"
+            text += f"; not in this split: {_some(beside)}"
         return text
 
     def __len__(self) -> int:
