@@ -57,19 +57,21 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> metrics.Row:
     check_config(config)
     check_devices(config, jax.device_count())
     encoder = models.create(**config.model)
+    run_files.check_workdir(workdir, config)
+    dataset = data.load(config.dataset)
+    check_images(config, len(dataset.train), dataset.train.shape)
+    models.check_images(encoder, dataset.train.shape)
     run_files.make_workdir(workdir)
-    with run_files.locked(workdir):
-        run_files.check_workdir(workdir, config)
-        dataset = data.load(config.dataset)
-        check_images(config, len(dataset.train), dataset.train.shape)
-        models.check_images(encoder, dataset.train.shape)
-        # Closing waits for the checkpoint that is being written, also where a run is interrupted.
-        with contextlib.closing(Checkpoints(workdir, config.checkpoint.keep)) as checkpoints:
-            if checkpoints.latest_epoch() == config.num_epochs:
-                _log.info("This run is finished.")
-            else:
-                run_files.write(workdir, config, dataset)
-                train_epochs(config, workdir, encoder, dataset, checkpoints)
+    # Closing waits for the checkpoint that is being written, also where a run is interrupted.
+    with (
+        run_files.locked(workdir),
+        contextlib.closing(Checkpoints(workdir, config.checkpoint.keep)) as checkpoints,
+    ):
+        if checkpoints.latest_epoch() == config.num_epochs:
+            _log.info("This run is finished.")
+        else:
+            run_files.write(workdir, config, dataset)
+            train_epochs(config, workdir, encoder, dataset, checkpoints)
     return metrics.last_row(workdir)
 
 
