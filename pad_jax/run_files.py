@@ -36,20 +36,19 @@ def check_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
     Raises:
       InputError: if it is neither.
     """
-    if not _has_epochs(workdir):
-        return
-    if not (workdir / "config.json").exists():
+    if (workdir / "config.json").exists():
+        changed = [
+            f"{name} was {old!r} and is now {new!r}"
+            for name, old, new in _differences(_read(workdir, "config.json"), _to_dict(config))
+            if not name.startswith(_MAY_CHANGE)
+        ]
+        if changed and _has_epochs(workdir):
+            raise InputError(
+                f"{workdir} holds a run with another config ({'; '.join(changed)}); "
+                "choose another --workdir, or undo the change"
+            )
+    elif (workdir / "metrics.jsonl").exists():
         raise InputError(f"{workdir} is in use (but has no config.json); choose another --workdir")
-    changed = [
-        f"{name} was {old!r} and is now {new!r}"
-        for name, old, new in _differences(_read(workdir, "config.json"), _to_dict(config))
-        if not name.startswith(_MAY_CHANGE)
-    ]
-    if changed:
-        raise InputError(
-            f"{workdir} holds a run with another config ({'; '.join(changed)}); "
-            "choose another --workdir, or undo the change"
-        )
 
 
 def make_workdir(workdir: pathlib.Path) -> None:
@@ -108,9 +107,9 @@ def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
         "device_count": jax.device_count(),
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
     }
-    if _has_epochs(workdir) and (workdir / "run.json").exists():
+    if (workdir / "run.json").exists():
         before = read_run(workdir)
-        if before["images_sha256"] != run["images_sha256"]:
+        if before["images_sha256"] != run["images_sha256"] and _has_epochs(workdir):
             raise InputError(
                 f"the data set had {before['num_images']} images when {workdir} was begun and has "
                 f"now {run['num_images']}, of other names; choose another --workdir, or undo that"

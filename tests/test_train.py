@@ -313,11 +313,10 @@ def test_a_run_stopped_in_its_first_epoch_may_begin_anew_with_another_config(tmp
 def test_folders_that_cannot_be_used(tmp_path, finished):
     (tmp_path / "file").write_text("")
     (tmp_path / "used").mkdir()
+    (tmp_path / "used/metrics.jsonl").write_text("{}")
     damaged = tmp_path / "damaged"
     damaged.mkdir()
     (damaged / "config.json").write_text("{")
-    for folder in ("used", "damaged"):
-        (tmp_path / folder / "metrics.jsonl").write_text("{}\n")
     for folder, message in (
         (tmp_path / "file", "choose another"),
         (tmp_path / "file/below", "choose another"),
@@ -326,7 +325,7 @@ def test_folders_that_cannot_be_used(tmp_path, finished):
     ):
         with pytest.raises(InputError, match=message):
             train.train(small_config(), folder)
-    assert (tmp_path / "used/metrics.jsonl").read_text() == "{}\n"
+    assert (tmp_path / "used/metrics.jsonl").read_text() == "{}"
 
 
 def test_a_folder_in_which_another_run_is_training_is_refused(tmp_path):
