@@ -81,7 +81,7 @@ def test_max_pool_equals_flax_with_its_gradient(rng, side):
     [
         ({"name": "vgg"}, "model.name='vgg'.*alexnet, resnet18"),
         ({"name": "alexnet", "stem": "big"}, "model.stem='big'"),
-        ({"name": "tiny", "stem": "standard"}, "use one of: small"),
+        ({"name": "tiny", "stem": "standard"}, "unknown to tiny; use one of: small"),
         ({"name": "tiny", "dtype": "float8"}, "model.dtype='float8'"),
         ({"name": "tiny", "embedding_dim": 0}, "model.embedding_dim=0"),
     ],

@@ -41,7 +41,9 @@ def create(
         ("dtype", dtype, _DTYPES),
     ):
         if value not in known:
-            raise InputError(f"model.{field}={value!r} is unknown; use one of: {', '.join(known)}")
+            whose = "" if field == "name" else f" to {name}"
+            use = f"use one of: {', '.join(known)}"
+            raise InputError(f"model.{field}={value!r} is unknown{whose}; {use}")
     if embedding_dim < 2:
         raise InputError(f"model.embedding_dim={embedding_dim} is too small; use 2 or more")
     encoder, settings = _ENCODERS[name]
