@@ -2,6 +2,9 @@
 
 Embeds the training images of a finished run afresh, and keeps smaller and smaller shares of the
 graph's edges: how many of these join one class, and what the SCSs are like that are left of them.
+The last columns say what these could do for k-means, started from the means of the classes: how
+many of the images that it puts into a wrong cluster are in no group, how many are in one whose
+majority is in the right cluster, and how many that are in the right cluster now in one of another.
 
     python -m tests.studies.edge_precision --workdir=runs/precision/singletons
 
@@ -13,6 +16,7 @@ import pathlib
 
 import numpy as np
 from absl import app, flags, logging
+from sklearn.cluster import KMeans
 
 import pad_jax
 from pad_jax import data, diagnostics, discovery, neighbors, run_files, runtime, subgraphs
@@ -39,9 +43,12 @@ def main(_):
     nearest, similarities = neighbors.nearest_neighbors(features, num_neighbors)
     same = train.labels[nearest] == train.labels[:, None]
     own = np.arange(len(train))[:, None]
-    print(f"{len(train)} images, {model.epoch} epochs, k = {num_neighbors}, s = {max_size}\n")
+    cluster = _clusters(features, train.labels)
+    wrong = (cluster != train.labels).sum()
+    print(f"{len(train)} images, {wrong} in a wrong cluster after {model.epoch} epochs; ", end="")
+    print(f"k = {num_neighbors}, s = {max_size}\n")
     print("| share of edges | least similarity | of one class | pair precision | purity ", end="")
-    print("| coverage | mean size |" + "\n" + "| --- " * 7 + "|")
+    print("| coverage | mean size | wrong, alone | set right | set wrong |\n" + "| --- " * 10 + "|")
     for share in map(float, _SHARES.value):
         edges = subgraphs.strongest_edges(nearest, similarities, share)
         stays = edges != own
@@ -49,7 +56,25 @@ def main(_):
         found = diagnostics.group_statistics(groups, train.labels)
         figures = [similarities[stays].min(), same[stays].mean()]
         figures += [found[key] for key in ("pair_precision", "purity", "coverage", "mean_size")]
-        print(f"| {share:g} | {' | '.join(f'{x:.3f}' for x in figures)} |")
+        cells = [f"{x:.3f}" for x in figures] + [*map(str, _pull(groups, cluster, train.labels))]
+        print(f"| {share:g} | {' | '.join(cells)} |")
+
+
+def _clusters(features, labels):
+    """The class whose cluster each image is in, int [N]."""
+    means = np.stack([features[labels == c].mean(axis=0) for c in range(labels.max() + 1)])
+    return KMeans(len(means), init=means, n_init=1).fit(features).labels_
+
+
+def _pull(groups, cluster, labels):
+    """How many wrong images are alone, would be set right, and right ones set wrong."""
+    _, group, size = diagnostics.membership(groups)
+    votes = np.zeros((len(size), cluster.max() + 1), int)
+    np.add.at(votes, (group, cluster), 1)
+    majority = votes.argmax(axis=1)[group]
+    wrong = cluster != labels
+    right = majority == labels
+    return (wrong & (size[group] == 1)).sum(), (wrong & right).sum(), (~wrong & ~right).sum()
 
 
 if __name__ == "__main__":
