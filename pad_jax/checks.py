@@ -75,6 +75,9 @@ def check_config(config: ConfigDict) -> None:
         "its images are in dataset.train_split, kNN would find them; use another, or '' for none",
     )
     _require(config, "dataset.test_split", held_out)
+    if config.grouping.kind != "scs":
+        only_scs = "that is for grouping.kind=scs; use True"
+        _require(config, "grouping.keep_singletons", (bool, only_scs))
 
 
 def check_devices(config: ConfigDict, num_devices: int) -> None:

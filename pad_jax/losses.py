@@ -58,7 +58,8 @@ def pad_loss(
       embeddings: float32 [B, D], unit rows.
       positive_embeddings: float32 [B, D], unit rows: the hard positives' embeddings.
       memory: float32 [N, D], unit rows.
-      group_id: int32 [N], the group of each memory row; a row with -1 is padding, in no softmax.
+      group_id: int32 [N], the group of each memory row; a row with -1, padding or one that does not
+        count, is in no softmax, and L_scs of its own sample is 0.
       index: int32 [B], the memory row of each sample.
       temperature: tau, at least MIN_TEMPERATURE.
       hpe_weight: lambda.
@@ -94,7 +95,8 @@ def pad_loss(
     settings = _Settings(float(temperature), axis_name, min(chunk_rows, memory.shape[0]))
     sums = _memory_sums(settings, embeddings, positive_embeddings if hpe == "kl" else None, rows)
     log_all = jnp.log(sums.all)
-    scs = jnp.mean(log_all - jnp.log(sums.group))
+    counts = parallel.local_part(rows.sample_group >= 0, axis_name)
+    scs = jnp.mean(log_all - jnp.log(jnp.where(counts, sums.group, sums.all)))
     if hpe == "kl":
         mean_shift = sums.shift * jnp.exp(-log_all)  # T / S; its gradient must not square S
         hard = jnp.mean(jnp.log(sums.positive) - log_all - mean_shift)

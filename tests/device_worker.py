@@ -42,8 +42,12 @@ def small_config():
 
 
 def run_steps(out):
-    """Ten training steps with the same groups; the state after one and after ten."""
+    """Ten training steps with the same groups, and singletons that are learnt by HPE alone.
+
+    The results are the state after one and after ten.
+    """
     config = small_config()
+    config.grouping.keep_singletons = False
     images = data.load(config.dataset).train
     n = len(images)
     objective = objectives.create(config)
@@ -58,7 +62,8 @@ def run_steps(out):
     variables = settings.encoder.init(jax.random.key(0), np.zeros((1, *images.shape), np.float32))
     variables = jax.tree.map(np.asarray, variables)
     rows = memory.random_rows(n, 128, seed=0)
-    group_id = (np.arange(n) // 7 * 7).astype(np.int32)
+    own = np.arange(n, dtype=np.int32)
+    group_id = np.where(own < 210, own // 7 * 7, own)
     state = train_state.TrainState(
         step=np.zeros((), np.int32),
         params=variables["params"],
@@ -140,7 +145,11 @@ def run_functions(out):
         return parallel.shard(split_over_devices(v))
 
     for hpe in ("kl", "cosine", "none"):
-        for kind, lists in (("groups", None), ("members", members)):
+        for kind, ids, lists in (
+            ("groups", group_id, None),
+            ("left out", np.where(np.arange(n) % 3, group_id, -1), None),
+            ("members", group_id, members),
+        ):
 
             def loss_and_gradients(x, positive, rows, group_id, lists, index, hpe=hpe):
                 def loss(x, positive):
@@ -159,7 +168,7 @@ def run_functions(out):
                 divided(x),
                 divided(positive),
                 parallel.shard_rows(rows),
-                parallel.shard_rows(group_id, -1),
+                parallel.shard_rows(ids, -1),
                 None if lists is None else parallel.shard_rows(lists, -1),
                 divided(index),
             )

@@ -16,6 +16,10 @@ from tests.small_runs import small_config
         ({"grouping.max_size": 1}, "grouping.max_size=1"),
         ({"grouping.final_max_size": 1}, "grouping.final_max_size=1"),
         ({"grouping.edge_share": 0.0}, "grouping.edge_share=0.0 .* such as 0.1"),
+        (
+            {"grouping.kind": "neighbors", "grouping.keep_singletons": False},
+            "grouping.keep_singletons=False .* grouping.kind=scs; use True",
+        ),
         ({"loss.hpe": "mse"}, "loss.hpe='mse'"),
         ({"loss.temperature": 0.0}, "loss.temperature=0.0"),
         ({"num_epochs": 0}, "num_epochs=0"),

@@ -140,6 +140,35 @@ def test_padding_rows_are_in_no_softmax(case):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("hpe", DESIGNS)
+def test_samples_whose_rows_do_not_count_have_hard_positive_enhancement_alone(case, hpe):
+    x, positive, memory, group_id, index = case
+    kept = np.ones(N, bool)
+    kept[index[:4]] = kept[np.setdiff1d(np.arange(N), index)[::3]] = False
+    counts, memory_kept = kept[index], memory[kept]
+    in_group = group_id[index][counts, None] == group_id[kept]
+
+    def naive(x, positive):
+        p, q = (jax.nn.log_softmax(v @ memory_kept.T / 0.1) for v in (x, positive))
+        scs = -jax.nn.logsumexp(jnp.where(in_group, p[counts], -jnp.inf), axis=1)
+        hard = {
+            "kl": jnp.mean(jnp.sum(jnp.exp(p) * (p - q), axis=1)),
+            "cosine": jnp.mean(1 - jnp.sum(x * positive, axis=1)),
+            "none": 0.0,
+        }[hpe]
+        return jnp.sum(scs) / B + 0.8 * hard
+
+    def ours(x, positive):
+        ids = np.where(kept, group_id, -1)
+        return pad_loss(x, positive, memory, ids, index, hpe=hpe, chunk_rows=9)[0]
+
+    np.testing.assert_allclose(ours(x, positive), naive(x, positive), rtol=1e-5)
+    for mine, theirs in zip(
+        jax.grad(ours, (0, 1))(x, positive), jax.grad(naive, (0, 1))(x, positive), strict=True
+    ):
+        np.testing.assert_allclose(mine, theirs, atol=1e-5 * float(1e-2 + np.abs(theirs).max()))
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_rows_as_like_or_unlike_as_can_be_at_the_lowest_temperature(sign):
     x = np.eye(4, 8, dtype=np.float32)[[0] * 4]

@@ -168,6 +168,7 @@ def test_nothing_is_compiled_after_the_first_epoch(tmp_path, monkeypatch, reside
         {"grouping.cyclic": False, "grouping.max_size": 2, "grouping.final_max_size": 40},
         {"grouping.max_size": None, "memory.init": "random", "loss.stop_gradient": True},
         {"grouping.edge_share": 0.05},
+        {"grouping.keep_singletons": False},
     ],
     ids=lambda overrides: ",".join(f"{k}={v}" for k, v in overrides.items()),
 )

@@ -35,15 +35,15 @@ def create(
     Raises:
       InputError: for an unknown name, stem or dtype.
     """
+    if name not in _ENCODERS:
+        raise InputError(f"model.name={name!r} is unknown; use one of: {', '.join(_ENCODERS)}")
     for field, value, known in (
-        ("name", name, tuple(_ENCODERS)),
         ("stem", stem, ("small",) if name == "tiny" else _STEMS),
         ("dtype", dtype, _DTYPES),
     ):
         if value not in known:
-            whose = "" if field == "name" else f" to {name}"
             use = f"use one of: {', '.join(known)}"
-            raise InputError(f"model.{field}={value!r} is unknown{whose}; {use}")
+            raise InputError(f"model.{field}={value!r} is unknown to {name}; {use}")
     if embedding_dim < 2:
         raise InputError(f"model.embedding_dim={embedding_dim} is too small; use 2 or more")
     encoder, settings = _ENCODERS[name]

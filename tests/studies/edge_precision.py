@@ -33,6 +33,8 @@ def main(_):
     workdir = pathlib.Path(_WORKDIR.value)
     config = run_files.read_config(workdir)
     train = data.load(config.dataset).train
+    if (train.labels < 0).any():
+        raise app.UsageError("the run's images have to be labelled, all of them")
     model = pad_jax.load(workdir)
     [images] = train.batches(np.arange(len(train))[None])
     features = model.embed(images)
@@ -62,8 +64,9 @@ def main(_):
 
 def _clusters(features, labels):
     """The class whose cluster each image is in, int [N]."""
-    means = np.stack([features[labels == c].mean(axis=0) for c in range(labels.max() + 1)])
-    return KMeans(len(means), init=means, n_init=1).fit(features).labels_
+    classes = np.unique(labels)
+    means = np.stack([features[labels == c].mean(axis=0) for c in classes])
+    return classes[KMeans(len(means), init=means, n_init=1).fit(features).labels_]
 
 
 def _pull(groups, cluster, labels):
