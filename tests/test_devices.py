@@ -75,16 +75,11 @@ def test_steps_agree(on_one_and_eight):
 
 
 def test_a_baselines_step_agrees(on_one_and_eight):
-    """To float32 rounding; the momentum, which is the gradient, to a ReLU or two that it switches.
-
-    On a single core one unit of one image does, and moves the gradient by 1.6e-3 of its norm.
-    """
     one, eight = on_one_and_eight("run_baseline_steps")
     assert one.keys() == eight.keys()
     for name, expected in one.items():
-        tolerance = 5e-3 if name.endswith("momentum") else 1e-5
         difference = np.linalg.norm(eight[name] - expected)
-        assert difference <= tolerance * np.linalg.norm(expected), name
+        assert difference <= 1e-5 * np.linalg.norm(expected), name
 
 
 def test_whole_epochs_agree_and_checkpoints_cross_device_counts(tmp_path):

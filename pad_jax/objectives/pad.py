@@ -38,7 +38,7 @@ class Pad(Objective):
             embeddings,
             positive_embeddings,
             state.memory,
-            groups.group_id if self.keep_singletons else _without_singletons(groups),
+            groups.group_id if self.keep_singletons else without_singletons(groups),
             index,
             members=groups.members,
             axis_name=parallel.AXIS,
@@ -52,7 +52,7 @@ class Pad(Objective):
         return state.replace(memory=rows)
 
 
-def _without_singletons(groups: Groups) -> jax.Array:
+def without_singletons(groups: Groups) -> jax.Array:
     """``group_id`` of this device's shard, int32 [N / devices], with -1 for singletons."""
     n = groups.group_id.shape[0]
     own = lax.axis_index(parallel.AXIS) * n + jnp.arange(n)
