@@ -57,7 +57,8 @@ def get_config() -> ConfigDict:
     # Ours: s grows to this over the run, by the same factor every epoch; None: it stays.
     config.grouping.final_max_size = optional(None)
     config.grouping.edge_share = 1.0  # ours: less keeps only the most similar edges of the graph
-    config.grouping.keep_singletons = True  # ours: False learns images in no group by HPE alone
+    # Ours: from this share of the run on, images in no group are learnt by HPE alone.
+    config.grouping.singletons_until = 1.0
     config.grouping.cyclic = True  # False: without the cyclic constraint (Table 4)
     config.grouping.rounds = 5  # R of anchor_neighbors: r / R of the samples are anchors in round r
 

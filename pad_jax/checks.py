@@ -32,6 +32,10 @@ def check_config(config: ConfigDict) -> None:
         "grouping.max_size": _none_or_at_least(2),
         "grouping.final_max_size": _none_or_at_least(2),
         "grouping.edge_share": (lambda v: 0 < v <= 1, "use a share of the edges, such as 0.1"),
+        "grouping.singletons_until": (
+            lambda v: 0 <= v <= 1,
+            "use a share of the run",
+        ),
         "grouping.rounds": _at_least(1),
         "clusters.count": _at_least(2),
         "clusters.components": _at_least(1),
@@ -75,9 +79,9 @@ def check_config(config: ConfigDict) -> None:
         "its images are in dataset.train_split, kNN would find them; use another, or '' for none",
     )
     _require(config, "dataset.test_split", held_out)
-    if config.grouping.kind != "scs":
-        only_scs = "that is for grouping.kind=scs; use True"
-        _require(config, "grouping.keep_singletons", (bool, only_scs))
+    if config.objective != "pad" or config.grouping.kind != "scs":
+        whole_run = (lambda v: v == 1, "that is for objective=pad, grouping.kind=scs; use 1.0")
+        _require(config, "grouping.singletons_until", whole_run)
 
 
 def check_devices(config: ConfigDict, num_devices: int) -> None:

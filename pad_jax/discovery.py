@@ -54,6 +54,17 @@ def discover(
     return found._replace(groups=groups), row | statistics
 
 
+def groups_to_learn(config: ConfigDict, found: Discovery) -> Groups:
+    """The groups as an epoch's loss takes them.
+
+    To the end of the run in the paper, to ``grouping.singletons_until`` of it here, an image in no
+    group is a class of its own. That pushes it and the images of its class apart.
+    """
+    if found.epoch < config.grouping.singletons_until * config.num_epochs:
+        return found.groups
+    return subgraphs.without_singletons(found.groups)
+
+
 def current_features(
     config: ConfigDict, state: TrainState, embed: Embedder, images: Images
 ) -> np.ndarray | None:

@@ -53,6 +53,13 @@ def singletons(num_samples: int) -> Groups:
     return Groups(own, own)
 
 
+def without_singletons(groups: Groups) -> Groups:
+    """The same groups, with -1 for the ``group_id`` of singletons: these are no classes."""
+    own = np.arange(len(groups.group_id))
+    alone = groups.hard_positive == own
+    return groups._replace(group_id=np.where(alone, np.int32(-1), groups.group_id))
+
+
 def before_training(kind: str, num_samples: int, num_neighbors: int) -> Groups:
     """Singletons in the form that groups of ``kind`` have, arrays and shapes alike."""
     groups = singletons(num_samples)

@@ -32,7 +32,7 @@ from pad_jax.checks import check_config, check_devices, check_images
 from pad_jax.data.augmentation import Augmentation
 from pad_jax.data.batches import own_part, split_over_devices
 from pad_jax.data.images import Images, ResidentImages
-from pad_jax.discovery import current_features, discover
+from pad_jax.discovery import current_features, discover, groups_to_learn
 from pad_jax.embedding import Embedder
 from pad_jax.errors import InputError
 from pad_jax.evaluate import Evaluation
@@ -103,7 +103,8 @@ def train_epochs(
 
     for epoch in range(first_epoch, config.num_epochs):
         found, row = discover(config, state, embed, images, epoch)
-        state = objective.begin_epoch(state.with_groups(found.groups), config.seed, epoch)
+        state = state.with_groups(groups_to_learn(config, found))
+        state = objective.begin_epoch(state, config.seed, epoch)
         state, values = run_epoch(state, found.groups, epoch)
         row |= values
         if not np.isfinite(row["train/loss"]):

@@ -59,8 +59,8 @@ def to_host(state: TrainState) -> TrainState:
     """Copies a state from the devices to the host as NumPy, padding and device axis removed."""
     rows = (state.memory, state.groups)
     on_host = parallel.fetch(state.replace(memory=None, groups=None))
-    group_id = parallel.fetch_shards(state.groups.group_id)
-    num_rows = int(np.sum(group_id >= 0))  # -1 marks the padding
+    hard_positive = parallel.fetch_shards(state.groups.hard_positive)
+    num_rows = int(np.sum(hard_positive >= 0))  # -1 marks the padding
     memory, groups = jax.tree.map(lambda x: parallel.fetch_rows(x, num_rows), rows)
     return on_host.replace(memory=memory, groups=groups)
 

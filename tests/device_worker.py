@@ -30,7 +30,6 @@ from pad_jax import (
 )
 from pad_jax.data.augmentation import Augmentation
 from pad_jax.data.batches import epoch_plan, split_over_devices
-from pad_jax.objectives import pad
 
 
 def small_config():
@@ -141,15 +140,6 @@ def run_functions(out):
     nearest, similarities = neighbors.nearest_neighbors(rows, 5)
     members = np.concatenate([np.arange(n, dtype=np.int32)[:, None], nearest], axis=1)
     results = {"neighbors": nearest, "similarities": similarities}
-    alone = np.arange(n) % 3 == 0
-    groups = subgraphs.Groups(
-        group_id, np.where(alone, np.arange(n, dtype=np.int32), nearest[:, 0])
-    )
-    shards = jax.pmap(pad.without_singletons, axis_name=parallel.AXIS)(
-        jax.tree.map(lambda rows: parallel.shard_rows(rows, -1), groups)
-    )
-    without_singletons = results["without_singletons"] = parallel.fetch_rows(shards, n)
-    np.testing.assert_array_equal(without_singletons, np.where(alone, -1, group_id))
 
     def divided(v):
         return parallel.shard(split_over_devices(v))
@@ -157,7 +147,7 @@ def run_functions(out):
     for hpe in ("kl", "cosine", "none"):
         for kind, ids, lists in (
             ("groups", group_id, None),
-            ("without singletons", without_singletons, None),
+            ("left out", np.where(np.arange(n) % 3, group_id, -1), None),
             ("members", group_id, members),
         ):
 

@@ -17,9 +17,10 @@ from tests.small_runs import small_config
         ({"grouping.final_max_size": 1}, "grouping.final_max_size=1"),
         ({"grouping.edge_share": 0.0}, "grouping.edge_share=0.0 .* such as 0.1"),
         (
-            {"grouping.kind": "neighbors", "grouping.keep_singletons": False},
-            "grouping.keep_singletons=False .* grouping.kind=scs; use True",
+            {"grouping.kind": "neighbors", "grouping.singletons_until": 0.5},
+            "grouping.singletons_until=0.5 .* objective=pad, grouping.kind=scs; use 1.0",
         ),
+        ({"grouping.singletons_until": 1.5}, "grouping.singletons_until=1.5 .* a share"),
         ({"loss.hpe": "mse"}, "loss.hpe='mse'"),
         ({"loss.temperature": 0.0}, "loss.temperature=0.0"),
         ({"num_epochs": 0}, "num_epochs=0"),

@@ -1,4 +1,4 @@
-"""What objectives make of groups, views and heads, and whole runs of the baselines."""
+"""The baselines: their inputs, losses and heads, and whole runs in the shared loop."""
 
 import itertools
 
@@ -11,17 +11,7 @@ import pytest
 import scipy.special
 
 import pad_jax
-from pad_jax import (
-    losses,
-    metrics,
-    models,
-    objectives,
-    parallel,
-    steps,
-    subgraphs,
-    train,
-    train_state,
-)
+from pad_jax import metrics, models, objectives, parallel, steps, subgraphs, train, train_state
 from pad_jax.errors import InputError
 from pad_jax.objectives import heads
 from tests.small_runs import (
@@ -90,25 +80,6 @@ def test_the_cluster_loss_is_that_of_the_formula(rng):
     )(features[None], train_state.to_devices(state), index)
     expected = oracle(head, features, cluster[index[0]])
     assert (loss[0], figures["cluster_accuracy"][0]) == pytest.approx(expected, rel=1e-5)
-
-
-@pytest.mark.parametrize("keep_singletons", [True, False])
-def test_singletons_are_classes_of_their_own_or_none(unit_rows, keep_singletons):
-    memory, own = unit_rows(9, 128), np.arange(9, dtype=np.int32)
-    group_id = np.where(own < 5, 0, own)  # 0 to 4 are a group, 5 to 8 singletons
-    groups = subgraphs.Groups(group_id, subgraphs.hard_positives(group_id, memory))
-    config = small_config(**{"grouping.keep_singletons": keep_singletons})
-    objective, features = objectives.create(config), unit_rows(8, 128)
-    index = np.array([7, 0, 3, 8], np.int32)
-    state = train_state.to_devices(host_state({}, groups).replace(memory=memory))
-    loss, _ = jax.pmap(
-        lambda features, state, index: objective.loss(state.params, features, state, index),
-        axis_name=parallel.AXIS,
-        in_axes=(0, train_state.AXES, 0),
-    )(features[None], state, index[None])
-    ids = group_id if keep_singletons else np.where(own < 5, 0, -1)
-    expected, _ = losses.pad_loss(features[:4], features[4:], memory, ids, index)
-    assert loss[0] == pytest.approx(float(expected), rel=1e-6)
 
 
 def host_state(head, groups):

@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 
 import pad_jax
 from configs import digits as digits_config
-from pad_jax import checkpoints, discovery, metrics, models, run_files, steps, train
+from pad_jax import checkpoints, discovery, metrics, models, run_files, steps, subgraphs, train
 from pad_jax.errors import InputError
 from tests.small_runs import (
     assert_same_state,
@@ -168,7 +168,7 @@ def test_nothing_is_compiled_after_the_first_epoch(tmp_path, monkeypatch, reside
         {"grouping.cyclic": False, "grouping.max_size": 2, "grouping.final_max_size": 40},
         {"grouping.max_size": None, "memory.init": "random", "loss.stop_gradient": True},
         {"grouping.edge_share": 0.05},
-        {"grouping.keep_singletons": False},
+        {"grouping.singletons_until": 0.5},
     ],
     ids=lambda overrides: ",".join(f"{k}={v}" for k, v in overrides.items()),
 )
@@ -200,6 +200,10 @@ def test_every_kind_of_group_trains_its_own_way(finished, tmp_path, overrides):
         assert metrics.read(tmp_path)[0]["scs/max_size"] == 2
     if "grouping.edge_share" in overrides:  # of 1,500 edges, 75, each in at most one group
         assert 2 <= 300 * row["scs/coverage"] <= 75
+    if "grouping.singletons_until" in overrides:
+        (group_id,) = [v for k, v in groups.items() if "group_id" in k]
+        assert 0 < row["scs/coverage"] < 1
+        assert np.mean(group_id >= 0) == pytest.approx(row["scs/coverage"])
     if overrides.get("loss.hpe") == "none":
         assert row["train/loss_hpe"] == 0
 
@@ -217,6 +221,19 @@ def test_every_kind_of_group_trains_its_own_way(finished, tmp_path, overrides):
 )
 def test_the_scale_threshold_grows(epoch, sizes, limit):
     assert discovery.size_limit(epoch, 5, *sizes) == limit
+
+
+@pytest.mark.parametrize(
+    ("epoch", "until", "are_classes"),
+    [(0, 1.0, True), (199, 1.0, True), (149, 0.75, True), (150, 0.75, False), (0, 0.0, False)],
+)
+def test_singletons_are_classes_up_to_a_share_of_the_run(epoch, until, are_classes):
+    group_id, hard_positive = np.array([0, 1, 0, 3], np.int32), np.array([2, 1, 0, 3], np.int32)
+    found = discovery.Discovery(epoch, subgraphs.Groups(group_id, hard_positive))
+    config = small_config(num_epochs=200, **{"grouping.singletons_until": until})
+    learnt = discovery.groups_to_learn(config, found).group_id
+    assert learnt.dtype == np.int32
+    assert learnt.tolist() == ([0, 1, 0, 3] if are_classes else [0, -1, 0, -1])
 
 
 @pytest.mark.parametrize(("epoch", "share"), [(0, 0.2), (39, 0.2), (40, 0.4), (199, 1), (200, 1)])
