@@ -32,10 +32,7 @@ def check_config(config: ConfigDict) -> None:
         "grouping.max_size": _none_or_at_least(2),
         "grouping.final_max_size": _none_or_at_least(2),
         "grouping.edge_share": (lambda v: 0 < v <= 1, "use a share of the edges, such as 0.1"),
-        "grouping.singletons_until": (
-            lambda v: 0 <= v <= 1,
-            "use a share of the run",
-        ),
+        "grouping.singletons_until": (lambda v: 0 <= v <= 1, "use a share of the run"),
         "grouping.rounds": _at_least(1),
         "clusters.count": _at_least(2),
         "clusters.components": _at_least(1),

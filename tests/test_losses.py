@@ -28,6 +28,15 @@ def naive_loss(x, positive, memory, in_group, temperature, weight, hpe):
     return scs + weight * hard, scs, hard
 
 
+def naive_hpe_in_jax(x, positive, log_p, log_q, hpe):
+    """L_hpe of ``naive_loss``, for autodiff."""
+    return {
+        "kl": jnp.mean(jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=1)),
+        "cosine": jnp.mean(1 - jnp.sum(x * positive, axis=1)),
+        "none": 0.0,
+    }[hpe]
+
+
 @pytest.fixture
 def case(rng, unit_rows):
     """Embeddings not far from their memory rows, and groups of several sizes."""
@@ -103,12 +112,7 @@ def test_gradients_equal_autodiff_of_the_naive_formula(case, temperature, hpe):
     def naive(x, positive):
         p, q = (jax.nn.log_softmax(v @ memory.T / temperature) for v in (x, positive))
         scs = -jnp.mean(jax.nn.logsumexp(jnp.where(in_group, p, -jnp.inf), axis=1))
-        hard = {
-            "kl": jnp.mean(jnp.sum(jnp.exp(p) * (p - q), axis=1)),
-            "cosine": jnp.mean(1 - jnp.sum(x * positive, axis=1)),
-            "none": 0.0,
-        }[hpe]
-        return scs + 0.3 * hard
+        return scs + 0.3 * naive_hpe_in_jax(x, positive, p, q, hpe)
 
     def ours(x, positive):
         return pad_loss(
@@ -151,12 +155,7 @@ def test_samples_whose_rows_do_not_count_have_hard_positive_enhancement_alone(ca
     def naive(x, positive):
         p, q = (jax.nn.log_softmax(v @ memory_kept.T / 0.1) for v in (x, positive))
         scs = -jax.nn.logsumexp(jnp.where(in_group, p[counts], -jnp.inf), axis=1)
-        hard = {
-            "kl": jnp.mean(jnp.sum(jnp.exp(p) * (p - q), axis=1)),
-            "cosine": jnp.mean(1 - jnp.sum(x * positive, axis=1)),
-            "none": 0.0,
-        }[hpe]
-        return jnp.sum(scs) / B + 0.8 * hard
+        return jnp.sum(scs) / B + 0.8 * naive_hpe_in_jax(x, positive, p, q, hpe)
 
     def ours(x, positive):
         ids = np.where(kept, group_id, -1)
