@@ -41,14 +41,15 @@ class Checkpoints:
             dicts and lists, which is enough to read the encoder's variables from.
 
         Raises:
-          InputError: for a checkpoint that is damaged.
+          InputError: for a checkpoint that is damaged, or just being replaced.
         """
         try:
             return self._manager.restore(epoch, args=ocp.args.StandardRestore(like))
         except Exception as error:  # Orbax and TensorStore raise all kinds
             raise InputError(
                 f"{self._manager.directory / str(epoch)} cannot be restored "
-                f"({type(error).__name__}); remove it to go on from the one before"
+                f"({type(error).__name__}); if a run is saving there just now try again, otherwise "
+                "remove it to go on from the one before"
             ) from error
 
     def close(self) -> None:

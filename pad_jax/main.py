@@ -36,6 +36,7 @@ _JOBS = flags.DEFINE_integer(
 _DISTRIBUTED = flags.DEFINE_bool(
     "distributed", False, "One of several processes, as on a TPU pod or under Slurm."
 )
+_VALUES = {"int": "an integer", "float": "a number", "bool": "True or False"}
 
 
 def main(argv: list[str]) -> None:
@@ -94,8 +95,20 @@ def _parse_flags(argv: list[str]) -> list[str]:
         meant = re.search(r'Did you mean "(\w+)"', str(error))
         hint = f"; did you mean {meant[1]}?" if meant else ""
         raise InputError(f"the config has no field {field[0] if field else error}{hint}") from None
+    except flags.IllegalFlagValueError as error:
+        raise InputError(_illegal_value(str(error))) from None
     except (flags.Error, SyntaxError, TypeError, ValueError) as error:
         raise InputError(" ".join(str(error).split())) from None
+
+
+def _illegal_value(message: str) -> str:
+    """``message``, "flag --name=value: reason", with what a field of the config takes instead."""
+    flag, _, reason = message.partition(": ")
+    name = flag.removeprefix("flag --").partition("=")[0]
+    if name.startswith("config."):
+        kind = flags.FLAGS[name].flag_type()
+        reason = f"use {_VALUES.get(kind, f'a flag for each field, --{name}.FIELD=VALUE')}"
+    return f"{flag}: {reason}"
 
 
 def _log_to_stderr() -> logging.Logger:

@@ -5,6 +5,7 @@ import csv
 import hashlib
 import importlib.metadata
 import json
+import os
 import pathlib
 import platform
 from collections.abc import Iterator, Sequence
@@ -29,13 +30,19 @@ _MAY_CHANGE = ("eval.", "checkpoint.", "dataset.root", "dataset.strict", "datase
 
 
 def check_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
-    """Sees to it that the folder is new, or that of a run with this config.
+    """Sees to it that the folder is new, or that of a run with this config, and can be written to.
 
     A run stopped in its first epoch has nothing to lose: its folder counts as new.
 
     Raises:
-      InputError: if it is neither.
+      InputError: if it is neither, or cannot.
     """
+    there = next(path for path in (workdir, *workdir.parents) if os.path.exists(path))
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        raise InputError(
+            f"--workdir={workdir} cannot be used ({there} is no folder, or one that cannot be "
+            "written to); choose another folder"
+        )
     if (workdir / "config.json").exists():
         changed = [
             f"{name} was {old!r} and is now {new!r}"
@@ -73,7 +80,7 @@ def locked(workdir: pathlib.Path) -> Iterator[None]:
     its file system has none the folder is not guarded.
 
     Raises:
-      InputError: if a run is training in the folder.
+      InputError: if a run is training in the folder, or it cannot be written to.
     """
     if fcntl is None or jax.process_index() != 0:
         yield
@@ -81,6 +88,9 @@ def locked(workdir: pathlib.Path) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         try:
             file = stack.enter_context((workdir / ".lock").open("a"))
+        except OSError as error:
+            raise InputError(_no_writing(workdir, error)) from None
+        try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(
@@ -118,7 +128,7 @@ def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
         metrics.write_json(workdir / "run.json", run)
         metrics.write_json(workdir / "config.json", _to_dict(config))
     except OSError as error:
-        raise InputError(f"cannot write to --workdir={workdir}: {error.strerror}") from None
+        raise InputError(_no_writing(workdir, error)) from None
 
 
 def write_groups(workdir: pathlib.Path, names: Sequence[str], groups: Groups) -> None:
@@ -151,6 +161,10 @@ def read_run(workdir: pathlib.Path) -> dict:
       InputError: if there is none.
     """
     return _read(workdir, "run.json")
+
+
+def _no_writing(workdir: pathlib.Path, error: OSError) -> str:
+    return f"cannot write to --workdir={workdir} ({error.strerror}); choose another folder"
 
 
 def _has_epochs(workdir: pathlib.Path) -> bool:

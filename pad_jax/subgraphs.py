@@ -17,7 +17,8 @@ class Groups(NamedTuple):
     """The groups of one epoch.
 
     Attributes:
-      group_id: int32 [N], the smallest index in each sample's group; singletons have their own.
+      group_id: int32 [N], the smallest index in each sample's group; singletons have their own, or
+        -1 where they are no classes (``without_singletons``).
       hard_positive: int32 [N], the member of the group least similar to the sample; singletons have
         themselves.
       members: int32 [N, m] or None. Where the groups are no partition (kinds "neighbors" and

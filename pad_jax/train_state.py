@@ -60,7 +60,8 @@ def to_host(state: TrainState) -> TrainState:
     rows = (state.memory, state.groups)
     on_host = parallel.fetch(state.replace(memory=None, groups=None))
     hard_positive = parallel.fetch_shards(state.groups.hard_positive)
-    num_rows = int(np.sum(hard_positive >= 0))  # -1 marks the padding
+    # Only here does -1 mark nothing but the padding: in group_id it also marks what is no class.
+    num_rows = int(np.sum(hard_positive >= 0))
     memory, groups = jax.tree.map(lambda x: parallel.fetch_rows(x, num_rows), rows)
     return on_host.replace(memory=memory, groups=groups)
 

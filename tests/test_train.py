@@ -335,6 +335,7 @@ def test_folders_that_cannot_be_used(tmp_path, finished):
     damaged = tmp_path / "damaged"
     damaged.mkdir()
     (damaged / "config.json").write_text("{")
+    no_images = small_config(**{"dataset.name": "npz", "dataset.root": "nowhere.npz"})
     for folder, message in (
         (tmp_path / "file", "choose another"),
         (tmp_path / "file/below", "choose another"),
@@ -342,7 +343,8 @@ def test_folders_that_cannot_be_used(tmp_path, finished):
         (damaged, "config.json is damaged"),
     ):
         with pytest.raises(InputError, match=message):
-            train.train(small_config(), folder)
+            # Found out before the images are read: there are none.
+            train.train(no_images, folder)
     assert (tmp_path / "used/metrics.jsonl").read_text() == "{}"
 
 
