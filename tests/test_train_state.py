@@ -2,18 +2,24 @@
 
 import jax
 import numpy as np
+import pytest
 
 from pad_jax import subgraphs, train_state
 
 
-def test_state_goes_to_the_devices_and_back(unit_rows):
+@pytest.mark.parametrize(
+    "groups",
+    [subgraphs.singletons(7), subgraphs.without_singletons(subgraphs.singletons(7))],
+    ids=["singletons", "no classes"],
+)
+def test_state_goes_to_the_devices_and_back(unit_rows, groups):
     host = train_state.TrainState(
         step=np.int32(3),
         params={"w": np.ones((2, 2), np.float32)},
         batch_stats={},
         opt_state=(),
         memory=unit_rows(7, 4),
-        groups=subgraphs.singletons(7),
+        groups=groups,
     )
     back = train_state.to_host(train_state.to_devices(host))
     for a, b in zip(jax.tree.leaves(host), jax.tree.leaves(back), strict=True):
