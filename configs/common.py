@@ -48,8 +48,8 @@ def get_config() -> ConfigDict:
     config.memory.init = "embed"  # the random encoder's embeddings; random: random unit rows
 
     config.grouping = ConfigDict()
-    # scs; neighbors (Table 3, with num_neighbors 10); anchor_neighbors (AND, Huang et al. 2019);
-    # singleton (instance discrimination, Wu et al. 2018)
+    # scs; neighbors (Table 3, with num_neighbors 10); and, with loss.hpe none, anchor_neighbors
+    # (AND, Huang et al. 2019) and singleton (instance discrimination, Wu et al. 2018)
     config.grouping.kind = "scs"
     config.grouping.features = "memory"  # embed: Eq 1 to the letter, one more pass an epoch
     config.grouping.num_neighbors = 5  # k of Eq 1
