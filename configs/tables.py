@@ -70,8 +70,8 @@ def _table1(config: ConfigDict, dataset: str) -> Table:
 
 def _table2(config: ConfigDict, dataset: str) -> Table:
     # The clustering protocol trains on all images; a config without test images does so already.
-    splits = {"dataset.train_split": "train+test", "dataset.test_split": ""}
-    protocol = splits if config.dataset.test_split else {}
+    train, test = config.dataset.train_split, config.dataset.test_split
+    protocol = {"dataset.train_split": f"{train}+{test}", "dataset.test_split": ""} if test else {}
     sets = ("mnist", "stl10", "cifar10", "cifar100")
     rows = (
         ("Random CNN", _RANDOM, (48.1, 20.1, 18.6, 10.3)),

@@ -25,6 +25,8 @@ class Discovery(NamedTuple):
       features: float32 [N, D], what they were found in, or None.
       neighbors: int32 [N, k], nearest first, or None.
       similarities: float32 [N, k], the cosines of these, or None.
+      edges: int32 [N, k], ``neighbors`` with a loop in place of each edge that was not searched, or
+        None where all were.
     """
 
     epoch: int
@@ -32,6 +34,7 @@ class Discovery(NamedTuple):
     features: np.ndarray | None = None
     neighbors: np.ndarray | None = None
     similarities: np.ndarray | None = None
+    edges: np.ndarray | None = None
 
 
 def discover(
@@ -40,18 +43,32 @@ def discover(
     """The groups that an epoch is to learn, with statistics of them.
 
     For PAD the affinity graph (Eq 1) is built and searched (Fig 3); for DeepCluster the features
-    are clustered; RotNet finds its targets in the images themselves.
+    are clustered; RotNet finds its targets in the images themselves. A memory of random rows has
+    nothing to find: the first epoch then learns every image as a class of its own.
     """
     start = time.perf_counter()
     features = current_features(config, state, embed, images)
     row = {"time/features": time.perf_counter() - start}
     if features is None:
         return Discovery(epoch, subgraphs.singletons(len(images))), row
+    if epoch == 0 and memory_is_random(config):
+        kind, k = config.grouping.kind, config.grouping.num_neighbors
+        groups = subgraphs.before_training(kind, len(images), k)
+        return Discovery(epoch, groups), row | _statistics("scs", groups, images.labels)
     find = _find_clusters if config.objective == "clusters" else _find_subgraphs
     found, statistics = find(config, features, images.labels, epoch)
     # One process decides for all: another's rounding may tip a tie the other way.
     groups = jax.tree.map(parallel.from_first_process, found.groups)
     return found._replace(groups=groups), row | statistics
+
+
+def memory_is_random(config: ConfigDict) -> bool:
+    """Whether the first groups would be searched in random rows."""
+    return (
+        config.objective == "pad"
+        and config.memory.init == "random"
+        and config.grouping.features == "memory"
+    )
 
 
 def groups_to_learn(config: ConfigDict, found: Discovery) -> Groups:
@@ -85,17 +102,17 @@ def _find_subgraphs(config, features, labels, epoch):
     start = time.perf_counter()
     nearest, similarities = neighbors.nearest_neighbors(features, grouping.num_neighbors)
     graph_done = time.perf_counter()
+    edges = None
     if grouping.kind == "anchor_neighbors":
         entropy = entropies(features, config.loss.temperature)
         share = anchor_share(epoch, config.num_epochs, grouping.rounds)
         groups = subgraphs.anchor_neighbors(nearest[:, 0], entropy, share)
     else:
-        edges = nearest
         if grouping.kind == "scs" and grouping.edge_share < 1:
             edges = subgraphs.strongest_edges(nearest, similarities, grouping.edge_share)
         groups = subgraphs.find_groups(
             grouping.kind,
-            edges,
+            nearest if edges is None else edges,
             features,
             max_size=size_limit(
                 epoch, config.num_epochs, grouping.max_size, grouping.final_max_size
@@ -107,7 +124,7 @@ def _find_subgraphs(config, features, labels, epoch):
     row |= _statistics("scs", groups, labels)
     precision = diagnostics.neighbor_precision(nearest, labels)
     row |= {f"neighbors/{name}": value for name, value in precision.items()}
-    return Discovery(epoch, groups, features, nearest, similarities), row
+    return Discovery(epoch, groups, features, nearest, similarities, edges), row
 
 
 def size_limit(

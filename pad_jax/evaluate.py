@@ -49,6 +49,8 @@ class Evaluation:
         if test is not None and not (test.labels >= 0).any():
             _log.warning("The test images have no labels: kNN leaves one training image out.")
         evaluators = self._evaluators(final)
+        if not evaluators:
+            return {}
         names = tuple(name for name in evaluators if name != "pixels")
         if names not in self._embedders:
             self._embedders[names] = Embedder(self._encoder, names, self._config.batch_size)

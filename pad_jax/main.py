@@ -36,7 +36,12 @@ _JOBS = flags.DEFINE_integer(
 _DISTRIBUTED = flags.DEFINE_bool(
     "distributed", False, "One of several processes, as on a TPU pod or under Slurm."
 )
-_VALUES = {"int": "an integer", "float": "a number", "bool": "True or False"}
+_VALUES = {
+    "int": "an integer",
+    "float": "a number",
+    "bool": "True or False",
+    "multi tuple": "a tuple, such as (0.5,1.0), in quotation marks",
+}
 
 
 def main(argv: list[str]) -> None:

@@ -10,7 +10,7 @@ from pad_jax.models.layers import l2_normalize
 
 
 def random_rows(num_rows: int, dim: int, seed: int) -> np.ndarray:
-    """Random unit rows, float32 [num_rows, dim]: the first epoch is then instance learning."""
+    """Random unit rows, float32 [num_rows, dim], in which there are no groups to find yet."""
     rows = np.random.default_rng([seed, num_rows]).standard_normal((num_rows, dim), np.float32)
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 

@@ -101,7 +101,7 @@ def write_text(path: pathlib.Path, text: str) -> None:
     """Writes a text file as a whole or not at all."""
     if jax.process_index() == 0:
         part = path.with_name(path.name + ".part")
-        part.write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")
         part.replace(path)
 
 

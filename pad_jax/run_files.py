@@ -58,6 +58,11 @@ def check_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
         raise InputError(f"{workdir} is in use (but has no config.json); choose another --workdir")
 
 
+def is_finished(workdir: pathlib.Path, num_epochs: int) -> bool:
+    """Whether the run in the folder has the checkpoint of its last epoch."""
+    return (workdir / "checkpoints" / str(num_epochs)).is_dir()
+
+
 def make_workdir(workdir: pathlib.Path) -> None:
     """Makes the folder where there is none.
 
@@ -109,7 +114,9 @@ def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
     """
     run = {
         "num_images": len(dataset.train),
-        "images_sha256": hashlib.sha256("\n".join(dataset.train.names).encode()).hexdigest(),
+        "images_sha256": hashlib.sha256(
+            "\n".join(dataset.train.names).encode(errors="surrogateescape")
+        ).hexdigest(),
         "image_shape": list(dataset.train.shape),
         "python": platform.python_version(),
         "platform": jax.default_backend(),
@@ -139,7 +146,10 @@ def write_groups(workdir: pathlib.Path, names: Sequence[str], groups: Groups) ->
     if jax.process_index() != 0 or groups.members is not None:
         return
     _, index, size = np.unique(groups.group_id, return_inverse=True, return_counts=True)
-    with (workdir / "groups.csv").open("w", newline="", encoding="utf-8") as file:
+    # File names that are no UTF-8 are written as the bytes they are.
+    with (workdir / "groups.csv").open(
+        "w", newline="", encoding="utf-8", errors="surrogateescape"
+    ) as file:
         writer = csv.writer(file)
         writer.writerow(("image", "group", "size"))
         writer.writerows(zip(names, groups.group_id.tolist(), size[index].tolist(), strict=True))

@@ -144,7 +144,7 @@ def _describe(
 
 
 def _is_finished(run: _Run) -> bool:
-    return (run.workdir / "checkpoints" / str(run.config.num_epochs)).is_dir()
+    return run_files.is_finished(run.workdir, run.config.num_epochs)
 
 
 def _title(run: _Run) -> str:

@@ -58,6 +58,9 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> metrics.Row:
     check_devices(config, jax.device_count())
     encoder = models.create(**config.model)
     run_files.check_workdir(workdir, config)
+    if run_files.is_finished(workdir, config.num_epochs):
+        _log.info("This run is finished.")
+        return metrics.last_row(workdir)
     dataset = data.load(config.dataset)
     check_images(config, len(dataset.train), dataset.train.shape)
     models.check_images(encoder, dataset.train.shape)
@@ -67,11 +70,8 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> metrics.Row:
         run_files.locked(workdir),
         contextlib.closing(Checkpoints(workdir, config.checkpoint.keep)) as checkpoints,
     ):
-        if checkpoints.latest_epoch() == config.num_epochs:
-            _log.info("This run is finished.")
-        else:
-            run_files.write(workdir, config, dataset)
-            train_epochs(config, workdir, encoder, dataset, checkpoints)
+        run_files.write(workdir, config, dataset)
+        train_epochs(config, workdir, encoder, dataset, checkpoints)
     return metrics.last_row(workdir)
 
 
@@ -104,6 +104,7 @@ def train_epochs(
     for epoch in range(first_epoch, config.num_epochs):
         found, row = discover(config, state, embed, images, epoch)
         state = state.with_groups(groups_to_learn(config, found))
+        found = found._replace(features=None)  # as many rows as the memory has, not needed any more
         state = objective.begin_epoch(state, config.seed, epoch)
         state, values = run_epoch(state, found.groups, epoch)
         row |= values
@@ -156,7 +157,10 @@ def evaluate(config: ConfigDict, workdir: pathlib.Path) -> metrics.Row:
     variables = parallel.replicate(model.variables)
     figures = Evaluation(config.eval, model.encoder, dataset)(variables, final=True)
     if not figures:
-        raise InputError("dataset: the training images have no labels, so nothing can be evaluated")
+        raise InputError(
+            "nothing can be evaluated: the training images have no labels (dataset), or all of "
+            "eval.features are longer than eval.max_feature_gib"
+        )
     return {"epoch": model.epoch} | figures
 
 

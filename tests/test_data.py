@@ -1,18 +1,19 @@
 """Sources, their preparation, streaming and batches."""
 
 import logging
+import struct
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from PIL import Image
+from PIL import Image, ImageOps
 
 from configs import common
 from pad_jax import data
 from pad_jax.data import batches
 from pad_jax.data.folder import FolderSource
 from pad_jax.data.images import ResidentImages, StreamedImages, prepare
-from pad_jax.data.sources import ArraySource, Selection, digits, npz
+from pad_jax.data.sources import ArraySource, Selection, UnreadableImage, digits, npz
 from pad_jax.data.tfds import TfdsSource
 from pad_jax.errors import InputError
 
@@ -119,6 +120,35 @@ def test_what_a_folder_holds_is_said(folder, caplog):
         f"{folder}/train: 4 images, 2 classes (1 in none); left out, of other kinds: "
         "2 .heic, 1 without ending, 1 .txt; not in this split: val"
     ]
+
+
+def test_training_images_are_not_those_of_another_split(folder):
+    (folder / "train").rename(folder / "test")
+    for splits in ({"test_split": "val"}, {"train_split": "train+test", "test_split": ""}):
+        config = dataset_config(
+            name="folder", root=str(folder), image_size=16, channels=3, **splits
+        )
+        with pytest.raises(InputError, match="no folder 'train'.*move the training images"):
+            data.load(config)
+
+
+def test_splits_may_lie_deeper_and_beside_folders_of_other_use(folder):
+    for split in ("train", "val"):
+        save(folder / "images" / split / "dog/c.png", np.zeros((2, 2), np.uint8))
+    save(folder / "images/train/cat/c.png", np.zeros((2, 2), np.uint8))
+    save(folder / "images/.cache/ant/c.png", np.zeros((2, 2), np.uint8))
+    train = FolderSource(str(folder), "images/train")
+    assert [train[i].label for i in range(2)] == [0, 1]
+    assert FolderSource(str(folder), "images/val")[0].label == 1
+
+
+def test_whatever_is_wrong_with_a_file_it_is_named(folder, monkeypatch):
+    def broken(image):
+        raise struct.error("unpack requires a buffer")
+
+    monkeypatch.setattr(ImageOps, "exif_transpose", broken)
+    with pytest.raises(UnreadableImage, match="a.jpg: unpack requires"):
+        FolderSource(str(folder), "train")[0]
 
 
 def test_a_single_class_is_none(folder):
@@ -244,12 +274,14 @@ def test_streamed_images_equal_resident_ones(rng):
 
 
 def test_selection_is_the_same_in_every_run_and_keeps_the_order():
-    sources = [ArraySource(np.zeros((50, 1, 1, 1), np.uint8), np.arange(50) + k) for k in (0, 50)]
+    images = np.zeros((50, 1, 1, 1), np.uint8)
+    sources = [ArraySource(images, np.arange(50) + k, split) for split, k in (("a", 0), ("b", 50))]
     chosen = Selection(sources, 20)
     labels = [chosen[i].label for i in range(20)]
     assert labels == sorted(set(labels))
     assert max(labels) >= 50
     assert len(Selection(sources, 500)) == 100
+    assert [Selection(sources).name(i) for i in (7, 57)] == ["a/7", "b/7"]
 
 
 def test_load_joins_splits_and_limits_training_images():

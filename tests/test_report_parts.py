@@ -186,6 +186,17 @@ def test_without_the_cyclic_constraint_a_graph_may_have_no_cycle(rng):
     assert not any(line.in_cycle for line in drawing.lines)
 
 
+def test_only_edges_that_were_searched_are_drawn():
+    found = Discovery(
+        0,
+        subgraphs.singletons(3),
+        neighbors=np.array([[1], [2], [0]], np.int32),
+        similarities=np.array([[0.9], [0.8], [0.7]], np.float32),
+        edges=np.array([[1], [2], [2]], np.int32),
+    )
+    assert set(graphs.affinity_graph(found, np.arange(3)).edges) == {(0, 1), (1, 2)}
+
+
 @pytest.mark.parametrize("num_members", range(2, 8))
 def test_similarities_can_be_read_where_all_are_linked(rng, num_members):
     rows, _ = clustered(num_members, 1, rng)

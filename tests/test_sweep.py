@@ -170,7 +170,11 @@ def test_the_papers_figures():
 
 
 def test_the_clustering_protocol_trains_on_all_images():
-    for dataset, split in (("mnist", "train+test"), ("stl10", "train+test+unlabelled")):
+    for dataset, split in (
+        ("mnist", "train+test"),
+        ("stl10", "train+test+unlabelled"),
+        ("imagenet", "train+validation"),
+    ):
         config = importlib.import_module(f"configs.{dataset}").get_config()
         for row in tables.get_table("table2", config, dataset).rows:
             own = config.copy_and_resolve_references()

@@ -1,6 +1,7 @@
 """The real loop, end to end on real images."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -9,7 +10,19 @@ from sklearn.datasets import load_digits
 
 import pad_jax
 from configs import digits as digits_config
-from pad_jax import checkpoints, discovery, metrics, models, run_files, steps, subgraphs, train
+from pad_jax import (
+    checkpoints,
+    data,
+    discovery,
+    metrics,
+    models,
+    run_files,
+    steps,
+    subgraphs,
+    train,
+)
+from pad_jax.data import Dataset
+from pad_jax.data.images import ResidentImages
 from pad_jax.errors import InputError
 from tests.small_runs import (
     assert_same_state,
@@ -68,6 +81,7 @@ def test_digits_end_to_end(tmp_path):
 def test_a_finished_run_started_again_trains_nothing(finished, monkeypatch):
     before = restored(finished)
     monkeypatch.setattr(steps, "train_step", None)
+    monkeypatch.setattr(data, "load", None)  # the images may be gone, too
     result = train.train(small_config(num_epochs=3), finished)
     assert result == metrics.read(finished)[-1]
     assert len(metrics.read(finished)) == 3
@@ -166,7 +180,8 @@ def test_nothing_is_compiled_after_the_first_epoch(tmp_path, monkeypatch, reside
         {"grouping.kind": "anchor_neighbors", "grouping.rounds": 2, "loss.hpe": "none"},
         {"grouping.features": "embed", "loss.hpe": "cosine"},
         {"grouping.cyclic": False, "grouping.max_size": 2, "grouping.final_max_size": 40},
-        {"grouping.max_size": None, "memory.init": "random", "loss.stop_gradient": True},
+        {"grouping.max_size": None, "loss.stop_gradient": True},
+        {"memory.init": "random", "eval.every_epochs": 1},
         {"grouping.edge_share": 0.05},
         {"grouping.singletons_until": 0.5},
     ],
@@ -196,6 +211,8 @@ def test_every_kind_of_group_trains_its_own_way(finished, tmp_path, overrides):
         np.testing.assert_array_equal(members[:, 0], np.arange(300))
     if "grouping.max_size" in overrides:
         assert row["scs/max_size"] > 10
+    if "memory.init" in overrides:  # there is nothing to find in random rows
+        assert [r["scs/coverage"] > 0 for r in metrics.read(tmp_path)] == [False, True]
     if "grouping.final_max_size" in overrides:
         assert metrics.read(tmp_path)[0]["scs/max_size"] == 2
     if "grouping.edge_share" in overrides:  # of 1,500 edges, 75, each in at most one group
@@ -272,6 +289,15 @@ def test_groups_are_written_with_the_images_names(finished):
     assert 2 <= max(sizes.values()) <= 10
 
 
+def test_a_file_name_may_be_any_bytes(tmp_path):
+    names = ["a.png", os.fsdecode(b"caf\xe9.png")]  # Latin-1, as old archives have them
+    images = ResidentImages(np.zeros((2, 8, 8, 1), np.uint8), np.full(2, -1), names)
+    run_files.write(tmp_path, small_config(), Dataset(images, None))
+    run_files.write_groups(tmp_path, names, subgraphs.singletons(2))
+    assert b"caf\xe9.png,1,1" in (tmp_path / "groups.csv").read_bytes()
+    metrics.write_text(tmp_path / "report.html", names[1])
+
+
 def test_other_images_of_the_same_number_are_refused(tmp_path, rng):
     for name in "abcdefgh":
         Image.fromarray(rng.integers(0, 256, (16, 16), np.uint8)).save(tmp_path / f"{name}.png")
@@ -296,6 +322,12 @@ def test_results_do_not_depend_on_the_evaluation_batch(finished):
     one = train.evaluate(small_config(**{"eval.batch_size": 7}), finished)
     two = train.evaluate(small_config(**{"eval.batch_size": 1000}), finished)
     assert one == pytest.approx(two, abs=1e-6)
+
+
+def test_features_that_are_all_too_long_are_named(finished):
+    none = {"eval.features": ("fc",), "eval.pixels": False, "eval.probe": ()}
+    with pytest.raises(InputError, match=r"eval.features are longer than eval.max_feature_gib"):
+        train.evaluate(small_config(**none, **{"eval.max_feature_gib": 1e-4}), finished)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,12 @@ def load(config: ConfigDict) -> Dataset:
             f"dataset: training images are of shape {train.shape}, test images of {test.shape}; "
             "set dataset.image_size and dataset.channels"
         )
+    names = [*train.names, *(test.names if test is not None else ())]
+    if config.name == "folder" and len(set(names)) < len(names):
+        raise InputError(
+            f"{config.root} has no folder 'train', so all its images are training images, those of "
+            "the other splits too; move the training images into a folder of that name"
+        )
     if len(set(train.labels.tolist()) - {-1}) == 1:
         # A pile in a sub-folder: every figure would be perfect.
         _log.info("All labels are of one class and not used.")

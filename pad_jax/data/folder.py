@@ -40,9 +40,10 @@ class FolderSource:
             )
         self._root, class_parents, beside = folder, [folder], []
         if (folder / split).is_dir():
-            class_parents = [p for p in folder.iterdir() if p.is_dir()]
-            beside = sorted({p.name for p in folder.iterdir() if p.name[0] != "."} - {split})
             folder /= split
+            visible = [p for p in folder.parent.iterdir() if p.name[0] != "."]
+            class_parents = [p for p in visible if p.is_dir() and os.access(p, os.R_OK | os.X_OK)]
+            beside = sorted({p.name for p in visible} - {folder.name})
         elif split != "train":
             found = ", ".join(sorted(p.name for p in folder.iterdir() if p.is_dir())) or "none"
             raise InputError(f"{root} has no folder {split!r} for that split; it has: {found}")
@@ -86,7 +87,7 @@ class FolderSource:
         try:
             with Image.open(path) as file:
                 return Example(_to_array(ImageOps.exif_transpose(file)), self._labels[i])
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        except Exception as error:  # whatever Pillow's decoders and its reader of EXIF raise
             raise UnreadableImage(f"{path}: {error}") from error
 
 

@@ -28,7 +28,7 @@ class Source(Protocol):
         ...
 
     def name(self, i: int) -> str:
-        """What a user finds image i by: a path, or its number in the data set."""
+        """What a user finds image i by: a path, or the split and its number in that."""
         ...
 
 
@@ -42,10 +42,11 @@ class ArraySource:
     Args:
       images: uint8 [N, H, W, C].
       labels: integers [N], or None.
+      split: what they are of the data set.
     """
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray | None):
-        self._images, self._labels = images, labels
+    def __init__(self, images: np.ndarray, labels: np.ndarray | None, split: str = "train"):
+        self._images, self._labels, self._split = images, labels, split
 
     def __len__(self) -> int:
         return len(self._images)
@@ -54,7 +55,7 @@ class ArraySource:
         return Example(self._images[i], None if self._labels is None else int(self._labels[i]))
 
     def name(self, i: int) -> str:
-        return str(i)
+        return f"{self._split}/{i}"
 
 
 class Selection:
@@ -95,7 +96,7 @@ def digits(split: str) -> ArraySource:
     rows = {"train": order[:1437], "test": order[1437:]}
     if split not in rows:
         raise InputError(f"dataset: digits has no split {split!r}; use train, test or train+test")
-    return ArraySource(images[rows[split]], data.target[rows[split]])
+    return ArraySource(images[rows[split]], data.target[rows[split]], split)
 
 
 def npz(path: str, split: str) -> ArraySource:
@@ -137,4 +138,4 @@ def npz(path: str, split: str) -> ArraySource:
                 f"{path}: y_{split} is {labels.dtype} {list(labels.shape)}; "
                 f"make it integers [{len(images)}]"
             )
-    return ArraySource(images, labels)
+    return ArraySource(images, labels, split)

@@ -19,7 +19,7 @@ class TfdsSource:
     """
 
     def __init__(self, name: str, split: str, root: str | None):
-        self._name = f"{name}, {split}"
+        self._name, self._split = f"{name}, {split}", split
         # Not at the top: most runs do without, and the import takes seconds.
         import tensorflow_datasets as tfds
 
@@ -49,7 +49,7 @@ class TfdsSource:
         return len(self._examples)
 
     def name(self, i: int) -> str:
-        return str(i)
+        return f"{self._split}/{i}"
 
     def __getitem__(self, i: int) -> Example:
         try:
