@@ -4,7 +4,7 @@ Huang, Dong, Gong, Zhu: Unsupervised Deep Learning via Affinity Diffusion. AAAI 
 
 Command:   python -m pad_jax.main --config=configs/mnist.py
 Cost:      200 epochs of AlexNet are meant for an accelerator; there, too, the time has not been
-           measured yet. A CPU of 2 cores does about 61 images/s. With model.name=tiny,
+           measured yet. A CPU of 2 cores does 40 to 60 images/s. With model.name=tiny,
            dataset.max_images=20000 and num_epochs=8, 7 minutes on 2 CPU cores.
 Expected:  the paper reports k-means ACC 98.2 (Table 2, trained on train + test); not reproduced
            with these settings: tiny got 0.985 with larger groups in a denser graph, a higher
