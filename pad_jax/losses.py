@@ -12,9 +12,9 @@ of an embedding x, l'_j those of its hard positive x', and p the softmax of l (E
     L_hpe = sum_j p_j log(p_j / p'_j) = log S' - log S - T / S                 (Eq 4)
 
 All rows are of length one, so no logit exceeds 1 / tau and none falls more than 2 / tau below it:
-with tau >= 0.03 nothing over- or underflows in float32, and no maximum is needed. The sums and
-their gradients are taken in one pass over the memory that holds the logits of one chunk of its rows
-at a time; devices that hold shards of the memory add up what they have.
+with tau >= 0.03 nothing over- or underflows in float32, and no maximum is needed. Where the memory
+is large the sums and their gradients are taken in one pass over it that holds the logits of one
+chunk of its rows at a time; devices that hold shards of the memory add up what they have.
 """
 
 import functools
@@ -27,8 +27,9 @@ from jax import lax
 from pad_jax import parallel
 
 MIN_TEMPERATURE = 0.03
-# Logits of a view held at a time: 1 MB stays in a CPU's caches; accelerators want fewer, larger
-# kernels.
+# Up to so many logits of a view (64 MB) are held together, which saves two of six matrix products.
+_HELD_LOGITS = {"cpu": 2**24, "gpu": 2**22, "tpu": 2**22}
+# Of more, chunks: 1 MB stays in a CPU's caches; accelerators want fewer, larger kernels.
 _CHUNK_LOGITS = {"cpu": 2**18, "gpu": 2**22, "tpu": 2**22}
 
 
@@ -69,7 +70,8 @@ def pad_loss(
       members: int32 [N, m] or None. Where groups are no partition, the rows of C(i) for each row i,
         filled up with -1; ``group_id`` then only marks the padding.
       axis_name: the pmapped axis over which batch and memory are divided; None on a single device.
-      chunk_rows: number of memory rows whose logits are held at a time; None chooses it.
+      chunk_rows: number of memory rows whose logits are held at a time, N or more for all of them;
+        None chooses it.
 
     Returns:
       The loss, and {"scs": L_scs, "hpe": L_hpe}; "hpe" is 0 for the design "none".
@@ -85,7 +87,7 @@ def pad_loss(
         positive_embeddings = lax.stop_gradient(positive_embeddings)
     index = parallel.gather(index, axis_name)
     if chunk_rows is None:
-        chunk_rows = max(1, _CHUNK_LOGITS[jax.default_backend()] // index.shape[0])
+        chunk_rows = _chunk_rows(index.shape[0], memory.shape[0])
     rows = _Rows(
         memory=memory,
         group_id=group_id,
@@ -105,6 +107,13 @@ def pad_loss(
     else:
         hard = jnp.zeros_like(scs)
     return scs + hpe_weight * hard, {"scs": scs, "hpe": hard}
+
+
+def _chunk_rows(batch_size, num_rows):
+    backend = jax.default_backend()
+    if batch_size * num_rows <= _HELD_LOGITS[backend]:
+        return num_rows
+    return max(1, _CHUNK_LOGITS[backend] // batch_size)
 
 
 class _Rows(NamedTuple):
@@ -139,36 +148,49 @@ def _memory_sums(
 
 
 def _sums_forward(settings, x, positive, rows):
-    """One pass for the sums and for the same sums with each term times its memory row.
+    """The sums, and what their gradients are made of: exp(l_j) has the gradient exp(l_j) m_j / tau.
 
-    The latter, [B, D] each, are what the gradients are made of: exp(l_j) has the gradient
-    exp(l_j) m_j / tau. With them the logits need not be computed again.
+    The gradients are sums of terms times memory rows, weighted by cotangents that come later. Where
+    all logits are held the terms wait for them, [B, N] each. In chunks each kind of term is
+    multiplied by the rows at once, [B, D] each: two products more, but no logits computed again.
     """
     x, positive = jax.tree.map(lambda v: parallel.gather(v, settings.axis_name), (x, positive))
 
-    def body(accumulated, chunk):
+    def sums_of(chunk):
         terms = _chunk_terms(settings, x, positive, rows, chunk)
-        sums = jax.tree.map(lambda v: jnp.sum(v, axis=-1), terms)
+        return jax.tree.map(lambda v: jnp.sum(v, axis=-1), terms), terms
+
+    def body(accumulated, chunk):
+        sums, terms = sums_of(chunk)
         with_rows = jax.tree.map(lambda v: v @ chunk.memory, terms)
         return jax.tree.map(jnp.add, accumulated, (sums, with_rows)), None
 
-    zeros = [jnp.zeros(x.shape[:1], x.dtype), jnp.zeros_like(x)]
-    zeros = tuple(_Sums(z, z, *((None, None) if positive is None else (z, z))) for z in zeros)
-    sums, with_rows = _scan_chunks(settings, body, zeros, rows)
+    if settings.chunk_rows == rows.memory.shape[0]:
+        sums, terms = sums_of(_all_rows(settings, rows))
+        residuals = (terms, rows.memory)
+    else:
+        zeros = [jnp.zeros(x.shape[:1], x.dtype), jnp.zeros_like(x)]
+        zeros = tuple(_Sums(z, z, *((None, None) if positive is None else (z, z))) for z in zeros)
+        sums, with_rows = _scan_chunks(settings, body, zeros, rows)
+        residuals = (with_rows, None)
     if settings.axis_name is not None:
         sums = lax.psum(sums, settings.axis_name)
     local = jax.tree.map(lambda v: parallel.local_part(v, settings.axis_name), sums)
-    return local, with_rows
+    return local, residuals
 
 
-def _sums_backward(settings, with_rows, cotangents):
+def _sums_backward(settings, residuals, cotangents):
+    terms, memory = residuals  # already times the memory where that is None
     d = jax.tree.map(lambda c: parallel.gather(c, settings.axis_name)[:, None], cotangents)
-    of_x = d.all * with_rows.all + d.group * with_rows.group
+    of_x = d.all * terms.all + d.group * terms.group
     of_positive = None
-    if with_rows.positive is not None:
-        of_x += d.shift * (with_rows.shift - with_rows.all)
-        of_positive = d.positive * with_rows.positive + d.shift * with_rows.all
-    gradients = jax.tree.map(lambda g: g / settings.temperature, (of_x, of_positive))
+    if terms.positive is not None:
+        of_x += d.shift * (terms.shift - terms.all)
+        of_positive = d.positive * terms.positive + d.shift * terms.all
+    gradients = (of_x, of_positive)
+    if memory is not None:
+        gradients = jax.tree.map(lambda v: v @ memory, gradients)
+    gradients = jax.tree.map(lambda g: g / settings.temperature, gradients)
     if settings.axis_name is not None:
         gradients = jax.tree.map(
             lambda g: lax.psum_scatter(g, settings.axis_name, tiled=True), gradients
@@ -185,20 +207,25 @@ class _Chunk(NamedTuple):
     first_row: jax.Array  # the chunk's first row in the whole memory
 
 
+def _all_rows(settings, rows):
+    """This device's memory rows as one chunk."""
+    n = rows.memory.shape[0]
+    first = 0 if settings.axis_name is None else lax.axis_index(settings.axis_name) * n
+    return _Chunk(rows.memory, rows.group_id, first)
+
+
 def _scan_chunks(settings, body, init, rows):
-    """Folds ``body`` over the chunks of this device's memory rows, without copying the memory."""
-    n, c = rows.memory.shape[0], settings.chunk_rows
-    device_row = 0 if settings.axis_name is None else lax.axis_index(settings.axis_name) * n
-    if c == n:
-        return body(init, _Chunk(rows.memory, rows.group_id, device_row))[0]
+    """Folds ``body`` over chunks of this device's memory rows, without copying the memory."""
+    whole = _all_rows(settings, rows)
+    n, c = whole.memory.shape[0], settings.chunk_rows
 
     def step(accumulated, first):
         # The last chunk starts early enough to be whole; rows seen before do not count again.
         start = jnp.minimum(first, n - c)
-        group_id = lax.dynamic_slice_in_dim(rows.group_id, start, c)
+        group_id = lax.dynamic_slice_in_dim(whole.group_id, start, c)
         group_id = jnp.where(start + jnp.arange(c) < first, -1, group_id)
-        memory = lax.dynamic_slice_in_dim(rows.memory, start, c)
-        return body(accumulated, _Chunk(memory, group_id, device_row + start))
+        memory = lax.dynamic_slice_in_dim(whole.memory, start, c)
+        return body(accumulated, _Chunk(memory, group_id, whole.first_row + start))
 
     return lax.scan(step, init, jnp.arange(0, n, c))[0]
 

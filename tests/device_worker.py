@@ -145,17 +145,21 @@ def run_functions(out):
         return parallel.shard(split_over_devices(v))
 
     for hpe in ("kl", "cosine", "none"):
-        for kind, ids, lists in (
-            ("groups", group_id, None),
-            ("left out", np.where(np.arange(n) % 3, group_id, -1), None),
-            ("members", group_id, members),
+        for kind, ids, lists, chunk_rows in (
+            ("groups", group_id, None, 16),
+            ("left out", np.where(np.arange(n) % 3, group_id, -1), None, 16),
+            ("members", group_id, members, 16),
+            ("groups, all rows at once", group_id, None, None),
+            ("members, all rows at once", group_id, members, None),
         ):
 
-            def loss_and_gradients(x, positive, rows, group_id, lists, index, hpe=hpe):
+            def loss_and_gradients(
+                x, positive, rows, group_id, lists, index, hpe=hpe, chunk_rows=chunk_rows
+            ):
                 def loss(x, positive):
                     return losses.pad_loss(
                         x, positive, rows, group_id, index,
-                        hpe=hpe, members=lists, axis_name=parallel.AXIS, chunk_rows=16,
+                        hpe=hpe, members=lists, axis_name=parallel.AXIS, chunk_rows=chunk_rows,
                     )[0]  # fmt: skip
 
                 value, gradients = jax.value_and_grad(loss, (0, 1))(x, positive)

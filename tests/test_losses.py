@@ -79,14 +79,22 @@ def test_equals_the_naive_formula(case, hpe, chunk_rows, as_members):
 
 
 @pytest.mark.parametrize("hpe", DESIGNS)
+@pytest.mark.parametrize("chunk_rows", [7, N])
 @pytest.mark.parametrize("as_members", [False, True])
-def test_gradients_equal_finite_differences_in_float64(case, hpe, as_members):
+def test_gradients_equal_finite_differences_in_float64(case, hpe, chunk_rows, as_members):
     x, positive, memory, group_id, index = case
     in_group = group_id[index][:, None] == group_id
     members = members_of(group_id) if as_members else None
     gradients = jax.grad(
         lambda x, positive: pad_loss(
-            x, positive, memory, group_id, index, hpe=hpe, chunk_rows=7, members=members
+            x,
+            positive,
+            memory,
+            group_id,
+            index,
+            hpe=hpe,
+            chunk_rows=chunk_rows,
+            members=members,
         )[0],
         (0, 1),
     )(x, positive)
@@ -105,7 +113,8 @@ def test_gradients_equal_finite_differences_in_float64(case, hpe, as_members):
 
 @pytest.mark.parametrize("temperature", [MIN_TEMPERATURE, 0.1, 0.5])
 @pytest.mark.parametrize("hpe", DESIGNS)
-def test_gradients_equal_autodiff_of_the_naive_formula(case, temperature, hpe):
+@pytest.mark.parametrize("chunk_rows", [13, N])
+def test_gradients_equal_autodiff_of_the_naive_formula(case, temperature, hpe, chunk_rows):
     x, positive, memory, group_id, index = case
     in_group = group_id[index][:, None] == group_id
 
@@ -117,7 +126,7 @@ def test_gradients_equal_autodiff_of_the_naive_formula(case, temperature, hpe):
     def ours(x, positive):
         return pad_loss(
             x, positive, memory, group_id, index,
-            temperature=temperature, hpe_weight=0.3, hpe=hpe, chunk_rows=13,
+            temperature=temperature, hpe_weight=0.3, hpe=hpe, chunk_rows=chunk_rows,
         )[0]  # fmt: skip
 
     for mine, theirs in zip(
@@ -145,7 +154,10 @@ def test_padding_rows_are_in_no_softmax(case):
 
 
 @pytest.mark.parametrize("hpe", DESIGNS)
-def test_samples_whose_rows_do_not_count_have_hard_positive_enhancement_alone(case, hpe):
+@pytest.mark.parametrize("chunk_rows", [9, N])
+def test_samples_whose_rows_do_not_count_have_hard_positive_enhancement_alone(
+    case, hpe, chunk_rows
+):
     x, positive, memory, group_id, index = case
     kept = np.ones(N, bool)
     kept[index[:4]] = kept[np.setdiff1d(np.arange(N), index)[::3]] = False
@@ -159,7 +171,7 @@ def test_samples_whose_rows_do_not_count_have_hard_positive_enhancement_alone(ca
 
     def ours(x, positive):
         ids = np.where(kept, group_id, -1)
-        return pad_loss(x, positive, memory, ids, index, hpe=hpe, chunk_rows=9)[0]
+        return pad_loss(x, positive, memory, ids, index, hpe=hpe, chunk_rows=chunk_rows)[0]
 
     np.testing.assert_allclose(ours(x, positive), naive(x, positive), rtol=1e-5)
     for mine, theirs in zip(
