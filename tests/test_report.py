@@ -132,7 +132,7 @@ def test_without_labels_nothing_is_right_or_wrong(render, snapshot):
 def test_runs_without_a_group(render, rng):
     rows, cluster = clustered(30, 3, rng)
     found = discover(rows, "singleton")
-    for kind, sentence in (("singleton", "instance discrimination"), ("scs", "No SCS was found")):
+    for kind, sentence in (("singleton", "a class of its own"), ("scs", "No SCS was found")):
         parsed, _ = render(Snapshot(make_images(cluster), found, rows), kind)
         assert sentence in parsed.text
         assert "There is no" in parsed.text

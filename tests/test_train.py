@@ -71,7 +71,8 @@ def test_digits_end_to_end(tmp_path):
     assert row["train/loss"] < rows[0]["train/loss"]
     assert row["scs/purity"] > 0.9
     assert row["eval/knn_accuracy"] > row["eval/knn_accuracy_pixels"] + 0.02
-    assert row["eval/kmeans_acc"] > row["eval/kmeans_acc_pixels"]
+    # Not ACC: which minimum k-means finds moves it by 0.05, with rounding alone.
+    assert row["eval/kmeans_nmi"] > row["eval/kmeans_nmi_pixels"] + 0.04
 
 
 def test_a_finished_run_started_again_trains_nothing(finished, monkeypatch):
