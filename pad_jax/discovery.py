@@ -25,8 +25,8 @@ class Discovery(NamedTuple):
       features: float32 [N, D], what they were found in, or None.
       neighbors: int32 [N, k], nearest first, or None.
       similarities: float32 [N, k], the cosines of these, or None.
-      edges: int32 [N, k], ``neighbors`` with a loop in place of each edge that was not searched, or
-        None where all were.
+      edges: int32 [N, k], the edges searched: ``neighbors`` with a loop in place of each left out,
+        or None.
     """
 
     epoch: int
@@ -51,7 +51,7 @@ def discover(
     row = {"time/features": time.perf_counter() - start}
     if features is None:
         return Discovery(epoch, subgraphs.singletons(len(images))), row
-    if epoch == 0 and memory_is_random(config):
+    if epoch == 0 and _memory_is_random(config):
         kind, k = config.grouping.kind, config.grouping.num_neighbors
         groups = subgraphs.before_training(kind, len(images), k)
         return Discovery(epoch, groups), row | _statistics("scs", groups, images.labels)
@@ -60,15 +60,6 @@ def discover(
     # One process decides for all: another's rounding may tip a tie the other way.
     groups = jax.tree.map(parallel.from_first_process, found.groups)
     return found._replace(groups=groups), row | statistics
-
-
-def memory_is_random(config: ConfigDict) -> bool:
-    """Whether the first groups would be searched in random rows."""
-    return (
-        config.objective == "pad"
-        and config.memory.init == "random"
-        and config.grouping.features == "memory"
-    )
 
 
 def groups_to_learn(config: ConfigDict, found: Discovery) -> Groups:
@@ -97,12 +88,20 @@ def current_features(
     return features
 
 
+def _memory_is_random(config):
+    return (
+        config.objective == "pad"
+        and config.memory.init == "random"
+        and config.grouping.features == "memory"
+    )
+
+
 def _find_subgraphs(config, features, labels, epoch):
     grouping = config.grouping
     start = time.perf_counter()
     nearest, similarities = neighbors.nearest_neighbors(features, grouping.num_neighbors)
     graph_done = time.perf_counter()
-    edges = None
+    edges = nearest
     if grouping.kind == "anchor_neighbors":
         entropy = entropies(features, config.loss.temperature)
         share = anchor_share(epoch, config.num_epochs, grouping.rounds)
@@ -112,7 +111,7 @@ def _find_subgraphs(config, features, labels, epoch):
             edges = subgraphs.strongest_edges(nearest, similarities, grouping.edge_share)
         groups = subgraphs.find_groups(
             grouping.kind,
-            nearest if edges is None else edges,
+            edges,
             features,
             max_size=size_limit(
                 epoch, config.num_epochs, grouping.max_size, grouping.final_max_size

@@ -72,9 +72,7 @@ def make_workdir(workdir: pathlib.Path) -> None:
     try:
         workdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(
-            f"--workdir={workdir} cannot be made ({error.strerror}); choose another folder"
-        ) from None
+        raise InputError(_no_writing(workdir, error)) from None
 
 
 @contextlib.contextmanager

@@ -69,7 +69,7 @@ def discover(rows, kind="scs", k=5, **options):
     neighbors = np.argsort(-similarity, axis=1, kind="stable")[:, :k].astype(np.int32)
     groups = subgraphs.find_groups(kind, neighbors, rows, **options)
     similarities = np.take_along_axis(similarity, neighbors, axis=1)
-    return Discovery(2, groups, rows, neighbors, similarities)
+    return Discovery(2, groups, rows, neighbors, similarities, neighbors)
 
 
 def metric_rows(num_epochs, labelled=True):

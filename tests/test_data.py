@@ -124,7 +124,11 @@ def test_what_a_folder_holds_is_said(folder, caplog):
 
 def test_training_images_are_not_those_of_another_split(folder):
     (folder / "train").rename(folder / "test")
-    for splits in ({"test_split": "val"}, {"train_split": "train+test", "test_split": ""}):
+    for splits in (
+        {"test_split": "val"},
+        {"test_split": "val", "max_images": 1},
+        {"train_split": "train+test", "test_split": ""},
+    ):
         config = dataset_config(
             name="folder", root=str(folder), image_size=16, channels=3, **splits
         )

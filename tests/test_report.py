@@ -198,8 +198,9 @@ def test_ten_thousand_images_are_under_five_megabytes(render, rng):
     rows, cluster = clustered(10_000, 40, rng)
     neighbors = np.arange(10_000)[:, None] // 8 * 8 + (np.arange(10_000)[:, None] + [1, 2, 3]) % 8
     similarities = np.einsum("nd,nkd->nk", rows, rows[neighbors])
-    groups = subgraphs.find_groups("scs", neighbors.astype(np.int32), rows)
-    found = Discovery(2, groups, rows, neighbors.astype(np.int32), similarities)
+    neighbors = neighbors.astype(np.int32)
+    groups = subgraphs.find_groups("scs", neighbors, rows)
+    found = Discovery(2, groups, rows, neighbors, similarities, neighbors)
     images = make_images(cluster, (32, 32, 3))  # noise: no file is smaller than its pixels
     queries = make_images(cluster[:12], (32, 32, 3))
     parsed, source = render(Snapshot(images, found, rows, queries, rows[:12]), num_epochs=200)

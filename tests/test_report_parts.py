@@ -179,7 +179,8 @@ def test_without_the_cyclic_constraint_a_graph_may_have_no_cycle(rng):
     neighbors = np.array([[1], [2], [3], [0]], np.int32)
     neighbors[3] = 3  # an edge to itself is none
     one = np.zeros(4, np.int32)
-    found = Discovery(0, subgraphs.Groups(one, one), rows, neighbors, np.ones((4, 1), np.float32))
+    similarities = np.ones((4, 1), np.float32)
+    found = Discovery(0, subgraphs.Groups(one, one), rows, neighbors, similarities, neighbors)
     snapshot = Snapshot(make_images([0] * 4), found, rows)
     (drawing,) = graphs.drawings(snapshot, GroupTable(found.groups, snapshot.images.labels))
     assert "No cycle closes" in drawing.description

@@ -9,16 +9,7 @@ from sklearn.datasets import load_digits
 
 import pad_jax
 from configs import digits as digits_config
-from pad_jax import (
-    checkpoints,
-    data,
-    discovery,
-    metrics,
-    models,
-    steps,
-    subgraphs,
-    train,
-)
+from pad_jax import checkpoints, data, discovery, metrics, models, steps, subgraphs, train
 from pad_jax.errors import InputError
 from tests.small_runs import (
     assert_same_state,

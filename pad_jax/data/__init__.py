@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
-from pad_jax.data.folder import FolderSource
+from pad_jax.data.folder import FolderSource, check_distinct
 from pad_jax.data.images import Images, prepare
 from pad_jax.data.sources import Selection, Source, digits, npz
 from pad_jax.data.tfds import TfdsSource
@@ -28,18 +28,16 @@ def load(config: ConfigDict) -> Dataset:
     Raises:
       InputError: where it cannot be opened as described.
     """
-    train = _load_split(config, config.train_split, config.max_images)
-    test = _load_split(config, config.test_split) if config.test_split else None
+    train_sources = _open_splits(config, config.train_split)
+    test_sources = _open_splits(config, config.test_split) if config.test_split else []
+    if config.name == "folder":
+        check_distinct([*train_sources, *test_sources], config.root)
+    train = _prepare(config, train_sources, config.max_images)
+    test = _prepare(config, test_sources) if test_sources else None
     if test is not None and test.shape != train.shape:
         raise InputError(
             f"dataset: training images are of shape {train.shape}, test images of {test.shape}; "
             "set dataset.image_size and dataset.channels"
-        )
-    names = [*train.names, *(test.names if test is not None else ())]
-    if config.name == "folder" and len(set(names)) < len(names):
-        raise InputError(
-            f"{config.root} has no folder 'train', so all its images are training images, those of "
-            "the other splits too; move the training images into a folder of that name"
         )
     if len(set(train.labels.tolist()) - {-1}) == 1:
         # A pile in a sub-folder: every figure would be perfect.
@@ -48,9 +46,13 @@ def load(config: ConfigDict) -> Dataset:
     return Dataset(train, test)
 
 
-def _load_split(config: ConfigDict, split: str, max_images: int | None = None) -> Images:
+def _open_splits(config: ConfigDict, splits: str) -> list[Source]:
+    return [_open(config.name, config.root, split) for split in splits.split("+")]
+
+
+def _prepare(config: ConfigDict, sources: list[Source], max_images: int | None = None) -> Images:
     return prepare(
-        Selection([_open(config.name, config.root, part) for part in split.split("+")], max_images),
+        Selection(sources, max_images),
         image_size=config.image_size,
         channels=config.channels,
         strict=config.strict,

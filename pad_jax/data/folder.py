@@ -4,6 +4,7 @@ import collections
 import logging
 import os
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -48,8 +49,8 @@ class FolderSource:
             found = ", ".join(sorted(p.name for p in folder.iterdir() if p.is_dir())) or "none"
             raise InputError(f"{root} has no folder {split!r} for that split; it has: {found}")
         files = sorted(_files(folder))
-        self._paths = [path for path in files if path.suffix.lower() in _SUFFIXES]
-        if not self._paths:
+        self.paths = [path for path in files if path.suffix.lower() in _SUFFIXES]
+        if not self.paths:
             raise InputError(
                 f"{folder} has no images; dataset.root must hold files of the kinds "
                 + " ".join(sorted(_SUFFIXES))
@@ -57,14 +58,14 @@ class FolderSource:
         names = sorted({p.name for parent in class_parents for p in parent.iterdir() if p.is_dir()})
         numbers = {name: i for i, name in enumerate(names)}
         # The first part of an image's path is its class, or the file itself.
-        parts = (path.relative_to(folder).parts for path in self._paths)
+        parts = (path.relative_to(folder).parts for path in self.paths)
         self._labels = [numbers[p[0]] if len(p) > 1 else None for p in parts]
         _log.info("%s: %s", folder, self._summary(files, beside))
 
     def _summary(self, files: list[pathlib.Path], beside: list[str]) -> str:
         """What was found, and what of the user's files is not among it."""
         classes, without = len(set(self._labels) - {None}), self._labels.count(None)
-        text = f"{len(self._paths)} images, {classes or 'no'} class{'es' * (classes != 1)}"
+        text = f"{len(self.paths)} images, {classes or 'no'} class{'es' * (classes != 1)}"
         if classes and without:
             text += f" ({without} in none)"
         kinds = collections.Counter(path.suffix.lower() or "without ending" for path in files)
@@ -76,19 +77,33 @@ class FolderSource:
         return text
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self.paths)
 
     def name(self, i: int) -> str:
-        return str(self._paths[i].relative_to(self._root))
+        return str(self.paths[i].relative_to(self._root))
 
     def __getitem__(self, i: int) -> Example:
         """Example i, its image uint8 [H, W, 1] if it is grey, else [H, W, 3]."""
-        path = self._paths[i]
+        path = self.paths[i]
         try:
             with Image.open(path) as file:
                 return Example(_to_array(ImageOps.exif_transpose(file)), self._labels[i])
         except Exception as error:  # whatever Pillow's decoders and its reader of EXIF raise
             raise UnreadableImage(f"{path}: {error}") from error
+
+
+def check_distinct(sources: Sequence[FolderSource], root: str) -> None:
+    """Sees to it that no image is in two splits.
+
+    Raises:
+      InputError: where one is, as below a ``root`` that stands for "train" itself.
+    """
+    paths = [path for source in sources for path in source.paths]
+    if len(set(paths)) < len(paths):
+        raise InputError(
+            f"{root} has no folder 'train', so all its images are training images, those of "
+            "the other splits too; move the training images into a folder of that name"
+        )
 
 
 def _some(names: list[str], most: int = 5) -> str:

@@ -69,11 +69,12 @@ def drawings(snapshot: Snapshot, table: GroupTable) -> list[Drawing]:
 
 def affinity_graph(found: Discovery, members: np.ndarray) -> nx.DiGraph:
     """The graph that was searched, of ``members``, int [m], alone; edges have a ``similarity``."""
-    edges = found.neighbors if found.edges is None else found.edges
     graph = nx.DiGraph()
     graph.add_nodes_from(members.tolist())
     for i in members.tolist():
-        for j, similarity in zip(edges[i].tolist(), found.similarities[i].tolist(), strict=True):
+        for j, similarity in zip(
+            found.edges[i].tolist(), found.similarities[i].tolist(), strict=True
+        ):
             if j in graph and j != i:
                 graph.add_edge(i, j, similarity=similarity)
     return graph
