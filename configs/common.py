@@ -68,6 +68,9 @@ def get_config() -> ConfigDict:
 
     config.loss = ConfigDict()
     config.loss.temperature = 0.1  # tau of Eq 2; from AND (Huang et al., ICML 2019)
+    # Ours: from a share of the run on, here its last quarter, another temperature; None: it stays.
+    config.loss.final_temperature = optional(None)
+    config.loss.final_temperature_from = 0.75
     config.loss.hpe = "kl"  # hard positive enhancement: kl (Eq 4), cosine (Table 5), none
     config.loss.hpe_weight = 0.8  # lambda of Eq 5
     config.loss.stop_gradient = False  # True: no gradient through the hard positive

@@ -18,6 +18,7 @@ def check_config(config: ConfigDict) -> None:
     Raises:
       InputError: naming the field and what to change.
     """
+    temperatures = f"use {losses.MIN_TEMPERATURE} or more, such as 0.1"
     for field, rule in {
         "seed": _at_least(0),
         "num_epochs": _at_least(1),
@@ -39,10 +40,12 @@ def check_config(config: ConfigDict) -> None:
         "memory.init": _one_of("embed", "random"),
         "memory.rate": (lambda v: 0 <= v <= 1, "use 0 to 1"),
         "loss.hpe": _one_of("kl", "cosine", "none"),
-        "loss.temperature": (
-            lambda v: v >= losses.MIN_TEMPERATURE,
-            f"use {losses.MIN_TEMPERATURE} or more, such as 0.1",
+        "loss.temperature": (lambda v: v >= losses.MIN_TEMPERATURE, temperatures),
+        "loss.final_temperature": (
+            lambda v: v is None or v >= losses.MIN_TEMPERATURE,
+            f"{temperatures}, or None",
         ),
+        "loss.final_temperature_from": (lambda v: 0 <= v <= 1, "use a share of the run"),
         "optimizer.learning_rate": (lambda v: v >= 0, "use 0 (nothing is learnt) or more"),
         "optimizer.decay_at": (
             lambda v: _are_numbers(v, len(v)) and list(v) == sorted(v),

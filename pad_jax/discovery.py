@@ -11,7 +11,7 @@ from pad_jax import diagnostics, metrics, neighbors, parallel, subgraphs
 from pad_jax.data.images import Images
 from pad_jax.embedding import Embedder
 from pad_jax.entropy import entropies
-from pad_jax.objectives import clusters
+from pad_jax.objectives import clusters, pad
 from pad_jax.subgraphs import Groups
 from pad_jax.train_state import TrainState
 
@@ -68,7 +68,7 @@ def groups_to_learn(config: ConfigDict, found: Discovery) -> Groups:
     To the end of the run in the paper, to ``grouping.singletons_until`` of it here, an image in no
     group is a class of its own. That pushes it and the images of its class apart.
     """
-    if found.epoch < config.grouping.singletons_until * config.num_epochs:
+    if found.epoch < round(config.grouping.singletons_until * config.num_epochs):
         return found.groups
     return subgraphs.without_singletons(found.groups)
 
@@ -103,7 +103,7 @@ def _find_subgraphs(config, features, labels, epoch):
     graph_done = time.perf_counter()
     edges = nearest
     if grouping.kind == "anchor_neighbors":
-        entropy = entropies(features, config.loss.temperature)
+        entropy = entropies(features, pad.temperature_at(config, epoch))
         share = anchor_share(epoch, config.num_epochs, grouping.rounds)
         groups = subgraphs.anchor_neighbors(nearest[:, 0], entropy, share)
     else:

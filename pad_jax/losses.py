@@ -40,7 +40,7 @@ def pad_loss(
     group_id: jax.Array,
     index: jax.Array,
     *,
-    temperature: float = 0.1,
+    temperature: float | jax.Array = 0.1,
     hpe_weight: float = 0.8,
     hpe: str = "kl",
     stop_gradient: bool = False,
@@ -62,7 +62,7 @@ def pad_loss(
       group_id: int32 [N], the group of each memory row; a row with -1, padding or one that does not
         count, is in no softmax, and L_scs of its own sample is 0.
       index: int32 [B], the memory row of each sample.
-      temperature: tau, at least MIN_TEMPERATURE.
+      temperature: tau, at least MIN_TEMPERATURE; float32 [] where it changes on the way.
       hpe_weight: lambda.
       hpe: the design of hard positive enhancement: "kl" (Eq 4), "cosine" (1 - x . x', the FCS of
         Table 5) or "none".
@@ -81,7 +81,7 @@ def pad_loss(
     """
     if hpe not in ("kl", "cosine", "none"):
         raise ValueError(f"hpe={hpe!r} is unknown; use kl, cosine or none")
-    if temperature < MIN_TEMPERATURE:
+    if not isinstance(temperature, jax.Array) and temperature < MIN_TEMPERATURE:
         raise ValueError(f"temperature={temperature} is too low; use {MIN_TEMPERATURE} or more")
     if stop_gradient:
         positive_embeddings = lax.stop_gradient(positive_embeddings)
@@ -93,8 +93,9 @@ def pad_loss(
         group_id=group_id,
         sample_group=parallel.lookup(group_id, index, axis_name),
         sample_members=None if members is None else parallel.lookup(members, index, axis_name),
+        scale=1 / temperature,
     )
-    settings = _Settings(float(temperature), axis_name, min(chunk_rows, memory.shape[0]))
+    settings = _Settings(axis_name, min(chunk_rows, memory.shape[0]))
     sums = _memory_sums(settings, embeddings, positive_embeddings if hpe == "kl" else None, rows)
     log_all = jnp.log(sums.all)
     counts = parallel.local_part(rows.sample_group >= 0, axis_name)
@@ -123,10 +124,10 @@ class _Rows(NamedTuple):
     group_id: jax.Array  # [N]
     sample_group: jax.Array  # [B]
     sample_members: jax.Array | None  # [B, m]
+    scale: float | jax.Array  # 1 / tau, the largest logit
 
 
 class _Settings(NamedTuple):
-    temperature: float
     axis_name: str | None
     chunk_rows: int
 
@@ -157,7 +158,7 @@ def _sums_forward(settings, x, positive, rows):
     x, positive = jax.tree.map(lambda v: parallel.gather(v, settings.axis_name), (x, positive))
 
     def sums_of(chunk):
-        terms = _chunk_terms(settings, x, positive, rows, chunk)
+        terms = _chunk_terms(x, positive, rows, chunk)
         return jax.tree.map(lambda v: jnp.sum(v, axis=-1), terms), terms
 
     def body(accumulated, chunk):
@@ -167,12 +168,12 @@ def _sums_forward(settings, x, positive, rows):
 
     if settings.chunk_rows == rows.memory.shape[0]:
         sums, terms = sums_of(_all_rows(settings, rows))
-        residuals = (terms, rows.memory)
+        residuals = (terms, rows.memory, rows.scale)
     else:
         zeros = [jnp.zeros(x.shape[:1], x.dtype), jnp.zeros_like(x)]
         zeros = tuple(_Sums(z, z, *((None, None) if positive is None else (z, z))) for z in zeros)
         sums, with_rows = _scan_chunks(settings, body, zeros, rows)
-        residuals = (with_rows, None)
+        residuals = (with_rows, None, rows.scale)
     if settings.axis_name is not None:
         sums = lax.psum(sums, settings.axis_name)
     local = jax.tree.map(lambda v: parallel.local_part(v, settings.axis_name), sums)
@@ -180,7 +181,7 @@ def _sums_forward(settings, x, positive, rows):
 
 
 def _sums_backward(settings, residuals, cotangents):
-    terms, memory = residuals  # already times the memory where that is None
+    terms, memory, scale = residuals  # already times the memory where that is None
     d = jax.tree.map(lambda c: parallel.gather(c, settings.axis_name)[:, None], cotangents)
     of_x = d.all * terms.all + d.group * terms.group
     of_positive = None
@@ -190,7 +191,7 @@ def _sums_backward(settings, residuals, cotangents):
     gradients = (of_x, of_positive)
     if memory is not None:
         gradients = jax.tree.map(lambda v: v @ memory, gradients)
-    gradients = jax.tree.map(lambda g: g / settings.temperature, gradients)
+    gradients = jax.tree.map(lambda g: g * scale, gradients)
     if settings.axis_name is not None:
         gradients = jax.tree.map(
             lambda g: lax.psum_scatter(g, settings.axis_name, tiled=True), gradients
@@ -230,15 +231,15 @@ def _scan_chunks(settings, body, init, rows):
     return lax.scan(step, init, jnp.arange(0, n, c))[0]
 
 
-def _chunk_terms(settings, x, positive, rows, chunk):
+def _chunk_terms(x, positive, rows, chunk):
     """The terms of the sums over one chunk, [B, c] each."""
     valid = chunk.group_id >= 0
 
     def logits(v):
-        return v @ chunk.memory.T / settings.temperature
+        return v @ chunk.memory.T * rows.scale
 
     def exponentials(logits):
-        return jnp.where(valid, jnp.exp(logits - 1 / settings.temperature), 0)
+        return jnp.where(valid, jnp.exp(logits - rows.scale), 0)
 
     if rows.sample_members is None:
         in_group = rows.sample_group[:, None] == chunk.group_id

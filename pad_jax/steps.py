@@ -77,7 +77,7 @@ def train_step(
             mutable=["batch_stats"],
         )
         features = features[objective.feature]
-        loss, metrics = objective.loss(params, features, state, index)
+        loss, metrics = objective.loss(params, features, state, index, epoch)
         return loss, (metrics, updates["batch_stats"], features)
 
     gradients, (metrics, batch_stats, features) = jax.grad(loss_fn, has_aux=True)(state.params)

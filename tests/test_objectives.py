@@ -143,7 +143,7 @@ class FirstPixel(nn.Module):
 def test_samples_that_repeat_are_augmented_anew(monkeypatch, objective, distinct):
     """Every draw of an epoch has a key of its own, and each epoch others."""
 
-    def loss(self, params, features, state, index):
+    def loss(self, params, features, state, index, epoch):
         return jnp.sum(features), {"seen": features[:, 0]}
 
     monkeypatch.setattr(type(objective), "loss", loss)

@@ -11,7 +11,7 @@ from pad_jax.objectives.rotation import Rotation
 def create(config: ConfigDict) -> Objective:
     """The objective that a run's config names."""
     return {
-        "pad": lambda: Pad(config.memory.rate, config.loss.to_dict()),
+        "pad": lambda: Pad(config),
         "rotation": Rotation,
         "clusters": lambda: Clusters(config.clusters.count),
     }[config.objective]()

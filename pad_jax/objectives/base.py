@@ -45,7 +45,12 @@ class Objective:
         return jnp.concatenate(views)
 
     def loss(
-        self, params: Any, features: jax.Array, state: TrainState, index: jax.Array
+        self,
+        params: Any,
+        features: jax.Array,
+        state: TrainState,
+        index: jax.Array,
+        epoch: jax.Array,
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """The mean loss, which gradients are taken of, and the step's metrics.
 
@@ -54,6 +59,7 @@ class Objective:
           features: [m B, F], ``feature`` of the inputs.
           state: the rest of the state.
           index: int32 [B], the samples.
+          epoch: int32 [], from 0.
         """
         raise NotImplementedError
 

@@ -42,7 +42,7 @@ class Clusters(Objective):
     metrics = ("loss", "cluster_accuracy")
     repeats = True
 
-    def loss(self, params, features, state, index):
+    def loss(self, params, features, state, index, epoch):
         cluster = parallel.lookup(state.groups.group_id, parallel.gather(index))
         loss, accuracy = heads.cross_entropy(params["head"], features, parallel.local_part(cluster))
         return loss, {"loss": loss, "cluster_accuracy": accuracy}

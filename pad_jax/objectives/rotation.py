@@ -22,7 +22,7 @@ class Rotation(Objective):
         # [4 B, H, W, C]: all samples upright, then all turned by 90 degrees counterclockwise, ...
         return jnp.concatenate([jnp.rot90(view, turns, (1, 2)) for turns in range(NUM_ROTATIONS)])
 
-    def loss(self, params, features, state, index):
+    def loss(self, params, features, state, index, epoch):
         turns = jnp.repeat(jnp.arange(NUM_ROTATIONS), len(index))
         loss, accuracy = heads.cross_entropy(params["head"], features, turns)
         return loss, {"loss": loss, "rotation_accuracy": accuracy}
