@@ -42,7 +42,7 @@ def check_config(config: ConfigDict) -> None:
         "loss.hpe": _one_of("kl", "cosine", "none"),
         "loss.temperature": (lambda v: v >= losses.MIN_TEMPERATURE, temperatures),
         "loss.final_temperature": (
-            lambda v: v is None or v >= losses.MIN_TEMPERATURE,
+            lambda v: v is None or (_are_numbers([v], 1) and v >= losses.MIN_TEMPERATURE),
             f"{temperatures}, or None",
         ),
         "loss.final_temperature_from": (lambda v: 0 <= v <= 1, "use a share of the run"),

@@ -60,7 +60,7 @@ def random_head(rng, num_features, num_classes):
 def test_the_rotation_loss_is_that_of_the_formula(rng):
     head, features = random_head(rng, 5, 4), rng.standard_normal((12, 5)).astype(np.float32)
     loss, figures = objectives.Rotation().loss(
-        {"head": head}, jnp.asarray(features), None, np.arange(3)
+        {"head": head}, jnp.asarray(features), None, np.arange(3), epoch=0
     )
     expected = oracle(head, features, np.repeat(np.arange(4), 3))
     assert (loss, figures["rotation_accuracy"]) == pytest.approx(expected, rel=1e-5)
@@ -73,7 +73,7 @@ def test_the_cluster_loss_is_that_of_the_formula(rng):
     state = host_state(head, groups=subgraphs.singletons(9)._replace(group_id=cluster))
     loss, figures = jax.pmap(
         lambda features, state, index: objectives.Clusters(6).loss(
-            state.params, features, state, index
+            state.params, features, state, index, epoch=0
         ),
         axis_name=parallel.AXIS,
         in_axes=(0, train_state.AXES, 0),

@@ -11,6 +11,7 @@ import pad_jax
 from configs import digits as digits_config
 from pad_jax import checkpoints, data, discovery, metrics, models, steps, subgraphs, train
 from pad_jax.errors import InputError
+from pad_jax.objectives.pad import temperature_at
 from tests.small_runs import (
     assert_same_state,
     count_compilations,
@@ -172,6 +173,7 @@ def test_nothing_is_compiled_after_the_first_epoch(tmp_path, monkeypatch, reside
         {"memory.init": "random", "eval.every_epochs": 1},
         {"grouping.edge_share": 0.05},
         {"grouping.singletons_until": 0.5},
+        {"loss.final_temperature": 0.2, "loss.final_temperature_from": 0.5},
     ],
     ids=lambda overrides: ",".join(f"{k}={v}" for k, v in overrides.items()),
 )
@@ -209,6 +211,9 @@ def test_every_kind_of_group_trains_its_own_way(finished, tmp_path, overrides):
         (group_id,) = [v for k, v in groups.items() if "group_id" in k]
         assert 0 < row["scs/coverage"] < 1
         assert np.mean(group_id >= 0) == pytest.approx(row["scs/coverage"])
+    if "loss.final_temperature" in overrides:  # in the second epoch of two
+        assert metrics.read(tmp_path)[0]["train/loss"] == metrics.read(finished)[0]["train/loss"]
+        assert row["train/loss"] < metrics.read(finished)[1]["train/loss"] - 0.1
     if overrides.get("loss.hpe") == "none":
         assert row["train/loss_hpe"] == 0
 
@@ -239,6 +244,24 @@ def test_singletons_are_classes_up_to_a_share_of_the_run(epoch, until, are_class
     learnt = discovery.groups_to_learn(config, found).group_id
     assert learnt.dtype == np.int32
     assert learnt.tolist() == ([0, 1, 0, 3] if are_classes else [0, -1, 0, -1])
+
+
+@pytest.mark.parametrize(
+    ("epoch", "num_epochs", "final", "temperature"),
+    [
+        (8, 12, 0.2, 0.4),
+        (9, 12, 0.2, 0.2),
+        (12, 12, 0.2, 0.2),  # the groups after the last epoch
+        (10, 20, 0.2, 0.4),  # 0.55 of 20 is a little more than 11 in floating point
+        (11, 20, 0.2, 0.2),
+        (11, 12, None, 0.4),
+    ],
+)
+def test_the_temperature_changes_at_a_share_of_the_run(epoch, num_epochs, final, temperature):
+    fields = {"loss.temperature": 0.4, "loss.final_temperature": final}
+    fields["loss.final_temperature_from"] = 0.75 if num_epochs == 12 else 0.55
+    config = small_config(num_epochs=num_epochs, **fields)
+    assert float(temperature_at(config, epoch)) == pytest.approx(temperature)
 
 
 @pytest.mark.parametrize(("epoch", "share"), [(0, 0.2), (39, 0.2), (40, 0.4), (199, 1), (200, 1)])

@@ -46,7 +46,7 @@ class Pad(Objective):
 
 
 def temperature_at(config: ConfigDict, epoch: int | jax.Array) -> float | jax.Array:
-    """tau of Eq 2 in an epoch, counted from 0; an array only where a run has two.
+    """The temperature of an epoch, counted from 0 (tau of Eq 2); an array where a run has two.
 
     From ``loss.final_temperature_from`` of the run on it is ``loss.final_temperature``, if any. Not
     in the paper: a high one joins what is spread out, a low one tells apart what is near.
