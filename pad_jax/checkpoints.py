@@ -46,10 +46,11 @@ class Checkpoints:
         try:
             return self._manager.restore(epoch, args=ocp.args.StandardRestore(like))
         except Exception as error:  # Orbax and TensorStore raise all kinds
+            reason = (str(error).strip() or "no reason given").splitlines()[0]
             raise InputError(
                 f"{self._manager.directory / str(epoch)} cannot be restored "
-                f"({type(error).__name__}); if a run is saving there just now try again, otherwise "
-                "remove it to go on from the one before"
+                f"({type(error).__name__}: {reason[:200]}); if a run is saving there just now try "
+                "again; if it is damaged move it away to go on from the one before"
             ) from error
 
     def close(self) -> None:

@@ -48,7 +48,7 @@ def check_config(config: ConfigDict) -> None:
         "loss.final_temperature_from": (lambda v: 0 <= v <= 1, "use a share of the run"),
         "optimizer.learning_rate": (lambda v: v >= 0, "use 0 (nothing is learnt) or more"),
         "optimizer.decay_at": (
-            lambda v: _are_numbers(v, len(v)) and list(v) == sorted(v),
+            lambda v: _are_numbers(v, len(v)) and [0, *v, 1] == sorted([0, *v, 1]),
             "use shares of the run in order, such as (0.4, 0.6, 0.8)",
         ),
         "checkpoint.every_epochs": _at_least(1),
@@ -75,7 +75,7 @@ def check_config(config: ConfigDict) -> None:
         _require(config, field, rule)
     trained_on = config.dataset.train_split.split("+")
     held_out = (
-        lambda v: not set(v.split("+")) & set(trained_on),
+        lambda v: not any(_share_images(a, b) for a in v.split("+") for b in trained_on),
         "its images are in dataset.train_split, kNN would find them; use another, or '' for none",
     )
     _require(config, "dataset.test_split", held_out)
@@ -119,6 +119,12 @@ def _require(config: ConfigDict, field: str, rule: _Rule) -> None:
     can_be_used, hint = rule
     if not can_be_used(value):
         raise InputError(f"{field}={value!r} cannot be used; {hint}")
+
+
+def _share_images(one: str, other: str) -> bool:
+    """Whether two splits must overlap; slices of one split, such as train[:80%], need not."""
+    (name, _, part), (other_name, _, other_part) = one.partition("["), other.partition("[")
+    return name == other_name and (one == other or not part or not other_part)
 
 
 def _are_numbers(values: Sequence, count: int) -> bool:

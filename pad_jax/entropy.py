@@ -1,7 +1,5 @@
 """How sure the encoder is of each sample: the entropy of Eq 2 over the memory."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,7 +28,7 @@ def entropies(features: np.ndarray, temperature: float = 0.1) -> np.ndarray:
     return np.concatenate(found)[:n]
 
 
-@functools.partial(jax.jit, static_argnums=2)
+@jax.jit
 def _entropies(rows, features, temperature):
     logits = jnp.matmul(rows, features.T, precision=lax.Precision.HIGHEST) / temperature
     log_p = jax.nn.log_softmax(logits)

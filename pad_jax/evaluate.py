@@ -49,8 +49,6 @@ class Evaluation:
         if test is not None and not (test.labels >= 0).any():
             _log.warning("The test images have no labels: kNN leaves one training image out.")
         evaluators = self._evaluators(final)
-        if not evaluators:
-            return {}
         names = tuple(name for name in evaluators if name != "pixels")
         if names not in self._embedders:
             self._embedders[names] = Embedder(self._encoder, names, self._config.batch_size)
@@ -75,9 +73,9 @@ class Evaluation:
         config = self._config
         knn = Knn(config.knn_neighbors, config.knn_temperature)
         evaluators = {name: [knn] for name in config.features if name in self._held}
-        if "embedding" in evaluators:
-            runs = config.kmeans_runs if final else 1
-            evaluators["embedding"].append(Clustering(runs, config.kmeans_inits))
+        runs = config.kmeans_runs if final else 1
+        clustering = Clustering(runs, config.kmeans_inits)
+        evaluators.setdefault("embedding", []).append(clustering)
         test = self._dataset.test
         if final and test is not None and (test.labels >= 0).any():
             for name in (n for n in config.probe if n in self._held):

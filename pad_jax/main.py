@@ -58,7 +58,7 @@ def main(argv: list[str]) -> None:
         jax.distributed.initialize()
     is_first = jax.process_index() == 0
     logger.setLevel(logging.INFO if is_first else logging.WARNING)
-    workdir = pathlib.Path(_WORKDIR.value or f"runs/{name}").expanduser()
+    workdir = _workdir(f"runs/{name}")
     run = train.train if _MODE.value == "train" else train.evaluate
     results = run(_CONFIG.value, workdir)
     if is_first:
@@ -72,7 +72,6 @@ def _sweep(name: str) -> str:
     if _DISTRIBUTED.value:
         raise InputError("--mode=sweep is for one process; leave --distributed out")
     config, flag = _CONFIG.value, flags.FLAGS["config"]
-    workdir = pathlib.Path(_WORKDIR.value or f"runs/{name}_tables").expanduser()
     return sweep.run_table(
         tables.get_table(_TABLE.value, config, name),
         _TABLE.value,
@@ -80,9 +79,17 @@ def _sweep(name: str) -> str:
         config_file=config_flags.get_config_filename(flag),
         overrides=config_flags.get_override_values(flag),
         seeds=range(_SEEDS.value),
-        workdir=workdir,
+        workdir=_workdir(f"runs/{name}_tables"),
         jobs=_JOBS.value,
     )
+
+
+def _workdir(default: str) -> pathlib.Path:
+    if "://" in (_WORKDIR.value or ""):
+        raise InputError(
+            f"--workdir={_WORKDIR.value} is no folder; mount the bucket and give its path"
+        )
+    return pathlib.Path(_WORKDIR.value or default).expanduser()
 
 
 def _parse_flags(argv: list[str]) -> list[str]:
@@ -92,9 +99,10 @@ def _parse_flags(argv: list[str]) -> list[str]:
             raise InputError("--config is missing; give one, such as --config=configs/digits.py")
         _CONFIG.value["seed"]  # a file that could not be loaded says so only when it is used
         return rest
-    except (ImportError, OSError):
+    except (ImportError, OSError) as error:
         given = next((a for a in argv if a.startswith("--config=")), "--config")
-        raise InputError(f"{given} cannot be loaded; the configs are in configs/") from None
+        reason = f" ({error})" if isinstance(error, ImportError) else ""
+        raise InputError(f"{given} cannot be loaded{reason}; the configs are in configs/") from None
     except (AttributeError, KeyError) as error:
         field = re.search(r"\w+", str(error).replace("\\n", "\n"))
         meant = re.search(r'Did you mean "(\w+)"', str(error))

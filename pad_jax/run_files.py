@@ -14,8 +14,9 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from pad_jax import metrics
+from pad_jax import metrics, parallel
 from pad_jax.data import Dataset
+from pad_jax.data.images import ResidentImages
 from pad_jax.errors import InputError
 from pad_jax.subgraphs import Groups
 
@@ -27,6 +28,12 @@ except ImportError:  # not on Windows
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "numba", "scikit-learn")
 # Fields that may change between two starts of a run: they do not reach the trained parameters.
 _MAY_CHANGE = ("eval.", "checkpoint.", "dataset.root", "dataset.strict", "dataset.test_split")
+# Fields that configs did not always have, and what runs did before.
+_BEFORE = {
+    "grouping.edge_share": 1.0,
+    "grouping.singletons_until": 1.0,
+    "loss.final_temperature_from": 0.75,
+}
 
 
 def check_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
@@ -44,11 +51,8 @@ def check_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
             "written to); choose another folder"
         )
     if (workdir / "config.json").exists():
-        changed = [
-            f"{name} was {old!r} and is now {new!r}"
-            for name, old, new in _differences(_read(workdir, "config.json"), _to_dict(config))
-            if not name.startswith(_MAY_CHANGE)
-        ]
+        changes = _changes(workdir, config)
+        changed = [text for name, text in changes.items() if not name.startswith(_MAY_CHANGE)]
         if changed and _has_epochs(workdir):
             raise InputError(
                 f"{workdir} holds a run with another config ({'; '.join(changed)}); "
@@ -61,6 +65,21 @@ def check_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
 def is_finished(workdir: pathlib.Path, num_epochs: int) -> bool:
     """Whether the run in the folder has the checkpoint of its last epoch."""
     return (workdir / "checkpoints" / str(num_epochs)).is_dir()
+
+
+def check_results(workdir: pathlib.Path, config: ConfigDict) -> None:
+    """Sees to it that the results of a finished run are those that the config asks for.
+
+    Raises:
+      InputError: if they are of other images, or of another evaluation.
+    """
+    changes = _changes(workdir, config)
+    changed = [text for name, text in changes.items() if not name.startswith("checkpoint.")]
+    if changed:
+        raise InputError(
+            f"{workdir} holds a finished run, with other results ({'; '.join(changed)}); evaluate "
+            "it anew with --mode=evaluate, or choose another --workdir"
+        )
 
 
 def make_workdir(workdir: pathlib.Path) -> None:
@@ -108,13 +127,21 @@ def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
     """Writes config.json and run.json.
 
     Raises:
-      InputError: if the run in the folder was begun on other images, or it cannot be written.
+      InputError: if the run in the folder was begun on other images, another process has others, or
+        it cannot be written.
     """
+    digest = hashlib.sha256("\n".join(dataset.train.names).encode(errors="surrogateescape"))
+    if config.dataset.name == "npz" and isinstance(dataset.train, ResidentImages):
+        digest.update(np.ascontiguousarray(dataset.train.array))  # names are mere numbers
+    own = np.frombuffer(digest.digest(), np.uint8)
+    if not np.array_equal(own, parallel.from_first_process(own)):
+        raise InputError(
+            f"process {jax.process_index()} has other images than the first one; all have to read "
+            "the same files, and to decode each of them (dataset.strict=True)"
+        )
     run = {
         "num_images": len(dataset.train),
-        "images_sha256": hashlib.sha256(
-            "\n".join(dataset.train.names).encode(errors="surrogateescape")
-        ).hexdigest(),
+        "images_sha256": digest.hexdigest(),
         "image_shape": list(dataset.train.shape),
         "python": platform.python_version(),
         "platform": jax.default_backend(),
@@ -127,7 +154,7 @@ def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
         if before["images_sha256"] != run["images_sha256"] and _has_epochs(workdir):
             raise InputError(
                 f"the data set had {before['num_images']} images when {workdir} was begun and has "
-                f"now {run['num_images']}, of other names; choose another --workdir, or undo that"
+                f"now {run['num_images']}, and others; choose another --workdir, or undo that"
             )
     try:
         metrics.write_json(workdir / "run.json", run)
@@ -194,10 +221,17 @@ def _to_dict(config: ConfigDict) -> dict:
     return json.loads(config.to_json_best_effort())
 
 
+def _changes(workdir: pathlib.Path, config: ConfigDict) -> dict[str, str]:
+    """The fields in which a config differs from that of the run in the folder, and how."""
+    differences = _differences(_read(workdir, "config.json"), _to_dict(config))
+    return {name: f"{name} was {old!r} and is now {new!r}" for name, old, new in differences}
+
+
 def _differences(old: dict, new: dict, prefix: str = ""):
     for key in sorted(old.keys() | new.keys()):
-        a, b = old.get(key), new.get(key)
+        name = f"{prefix}{key}"
+        a, b = old.get(key, _BEFORE.get(name)), new.get(key)
         if isinstance(a, dict) and isinstance(b, dict):
-            yield from _differences(a, b, f"{prefix}{key}.")
+            yield from _differences(a, b, f"{name}.")
         elif a != b:
-            yield f"{prefix}{key}", a, b
+            yield name, a, b

@@ -59,6 +59,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> metrics.Row:
     encoder = models.create(**config.model)
     run_files.check_workdir(workdir, config)
     if run_files.is_finished(workdir, config.num_epochs):
+        run_files.check_results(workdir, config)
         _log.info("This run is finished.")
         return metrics.last_row(workdir)
     dataset = data.load(config.dataset)
@@ -71,6 +72,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> metrics.Row:
         contextlib.closing(Checkpoints(workdir, config.checkpoint.keep)) as checkpoints,
     ):
         run_files.write(workdir, config, dataset)
+        _log.info("Training on %d x %s.", jax.device_count(), jax.devices()[0].device_kind)
         train_epochs(config, workdir, encoder, dataset, checkpoints)
     return metrics.last_row(workdir)
 
@@ -158,8 +160,7 @@ def evaluate(config: ConfigDict, workdir: pathlib.Path) -> metrics.Row:
     figures = Evaluation(config.eval, model.encoder, dataset)(variables, final=True)
     if not figures:
         raise InputError(
-            "nothing can be evaluated: the training images have no labels (dataset), or all of "
-            "eval.features are longer than eval.max_feature_gib"
+            "nothing can be evaluated: the training images have no labels; give a data set that has"
         )
     return {"epoch": model.epoch} | figures
 

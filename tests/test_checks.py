@@ -40,6 +40,8 @@ from tests.small_runs import small_config
             {"dataset.train_split": "train+test"},
             "dataset.test_split='test' .* in dataset.train_split",
         ),
+        ({"dataset.test_split": "train[80%:]"}, "dataset.test_split='train.80%:.' .* kNN"),
+        ({"optimizer.decay_at": (80, 120, 160)}, "optimizer.decay_at.* shares of the run in order"),
         ({"eval.max_feature_gib": 0.0}, "eval.max_feature_gib=0.0"),
         ({"checkpoint.keep": 0}, "checkpoint.keep=0"),
         ({"memory.rate": 1.5}, "memory.rate=1.5"),
@@ -49,6 +51,12 @@ def test_values_that_cannot_work(tmp_path, overrides, message):
     with pytest.raises(InputError, match=message):
         train.train(small_config(**overrides), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_slices_of_one_split_may_be_held_out():
+    checks.check_config(
+        small_config(**{"dataset.train_split": "train[:80%]", "dataset.test_split": "train[80%:]"})
+    )
 
 
 def test_batches_must_divide_over_the_devices():

@@ -71,7 +71,8 @@ def test_interrupted_by_the_user(tmp_path):
     ("arguments", "message"),
     [
         ([], "--config is missing"),
-        (["--config=configs/nope.py"], "--config=configs/nope.py cannot be loaded"),
+        (["--config=configs/nope.py"], "--config=configs/nope.py cannot be loaded; the"),
+        ([DIGITS, "--workdir=gs://bucket/run"], "--workdir=gs://bucket/run is no folder; mount"),
         ([DIGITS, "--config.batchsize=3"], "no field batchsize; did you mean batch_size?"),
         ([DIGITS, "--config.batch_size=abc"], "--config.batch_size=abc: use an integer"),
         ([DIGITS, "--config.dataset=mnist"], "--config.dataset=mnist: use a flag for each field"),

@@ -1,5 +1,6 @@
 """A run's folder: what it takes, and what it refuses."""
 
+import json
 import os
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from PIL import Image
 
 import pad_jax
-from pad_jax import metrics, run_files, subgraphs, train
+from pad_jax import metrics, parallel, run_files, subgraphs, train
 from pad_jax.data import Dataset
 from pad_jax.data.images import ResidentImages
 from pad_jax.errors import InputError
@@ -33,8 +34,60 @@ def test_other_images_of_the_same_number_are_refused(tmp_path, rng):
     train.train(config, tmp_path / "run")
     (tmp_path / "a.png").rename(tmp_path / "z.png")
     (tmp_path / "run/checkpoints/1").rename(tmp_path / "moved")
-    with pytest.raises(InputError, match="had 8 images .* has now 8, of other names"):
+    with pytest.raises(InputError, match="had 8 images .* has now 8, and others"):
         train.train(config, tmp_path / "run")
+
+
+def test_other_pixels_in_an_array_are_refused(tmp_path, rng):
+    images = rng.integers(0, 256, (40, 16, 16), np.uint8)
+    fields = {"name": "npz", "root": str(tmp_path / "images.npz"), "test_split": ""}
+    config = small_config(
+        batch_size=8, num_epochs=1, **{f"dataset.{k}": v for k, v in fields.items()}
+    )
+    np.savez(tmp_path / "images.npz", x_train=images)
+    train.train(config, tmp_path / "run")
+    (tmp_path / "run/checkpoints/1").rename(tmp_path / "moved")
+    np.savez(tmp_path / "images.npz", x_train=images[::-1])
+    with pytest.raises(InputError, match="had 40 images .* has now 40, and others"):
+        train.train(config, tmp_path / "run")
+
+
+def test_a_process_with_other_images_than_the_first_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(parallel, "from_first_process", lambda x: x + 1)
+    images = ResidentImages(np.zeros((2, 8, 8, 1), np.uint8), np.full(2, -1), ["a.png", "b.png"])
+    with pytest.raises(InputError, match="process 0 has other images than the first"):
+        run_files.write(tmp_path, small_config(), Dataset(images, None))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"dataset.root": "elsewhere"}, "dataset.root was '' and is now 'elsewhere'"),
+        ({"eval.kmeans_runs": 3}, "eval.kmeans_runs was 2 and is now 3"),
+        ({"checkpoint.keep": 3}, None),
+    ],
+)
+def test_results_of_a_finished_run_are_those_asked_for(tmp_path, overrides, message):
+    run_files.make_workdir(tmp_path / "checkpoints/2")
+    metrics.write_json(tmp_path / "config.json", json.loads(small_config().to_json()))
+    (tmp_path / "metrics.jsonl").write_text('{"epoch": 2}\n')
+    if message is None:
+        assert train.train(small_config(**overrides), tmp_path) == {"epoch": 2}
+        return
+    with pytest.raises(InputError, match=f"other results .*{message}.*--mode=evaluate"):
+        train.train(small_config(**overrides), tmp_path)
+
+
+def test_a_run_of_before_a_field_was_added_goes_on(tmp_path):
+    run_files.make_workdir(tmp_path / "checkpoints/2")
+    before = json.loads(small_config().to_json())
+    del before["grouping"]["singletons_until"], before["loss"]["final_temperature"]
+    metrics.write_json(tmp_path / "config.json", before)
+    (tmp_path / "metrics.jsonl").write_text('{"epoch": 2}\n')
+    assert train.train(small_config(), tmp_path) == {"epoch": 2}
+    for name, value in (("grouping.singletons_until", 0.5), ("loss.final_temperature", 0.2)):
+        with pytest.raises(InputError, match=f"{name} was .* and is now {value}"):
+            train.train(small_config(**{name: value}), tmp_path)
 
 
 def test_a_run_stopped_in_its_first_epoch_may_begin_anew_with_another_config(tmp_path, monkeypatch):
@@ -85,7 +138,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
     for path in (tmp_path / "checkpoints/1").rglob("*"):
         if path.is_file():
             path.write_bytes(path.read_bytes()[:10])
-    with pytest.raises(InputError, match=r"checkpoints/1 cannot be restored.*remove it"):
+    with pytest.raises(InputError, match=r"checkpoints/1 cannot be restored.*move it away"):
         pad_jax.load(tmp_path)
 
 

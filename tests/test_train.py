@@ -166,7 +166,12 @@ def test_nothing_is_compiled_after_the_first_epoch(tmp_path, monkeypatch, reside
     [
         {"grouping.kind": "neighbors", "grouping.num_neighbors": 10},
         {"grouping.kind": "singleton", "loss.hpe": "none"},
-        {"grouping.kind": "anchor_neighbors", "grouping.rounds": 2, "loss.hpe": "none"},
+        {
+            "grouping.kind": "anchor_neighbors",
+            "grouping.rounds": 2,
+            "loss.hpe": "none",
+            "loss.final_temperature": 0.2,
+        },
         {"grouping.features": "embed", "loss.hpe": "cosine"},
         {"grouping.cyclic": False, "grouping.max_size": 2, "grouping.final_max_size": 40},
         {"grouping.max_size": None, "loss.stop_gradient": True},
@@ -211,7 +216,7 @@ def test_every_kind_of_group_trains_its_own_way(finished, tmp_path, overrides):
         (group_id,) = [v for k, v in groups.items() if "group_id" in k]
         assert 0 < row["scs/coverage"] < 1
         assert np.mean(group_id >= 0) == pytest.approx(row["scs/coverage"])
-    if "loss.final_temperature" in overrides:  # in the second epoch of two
+    if "loss.final_temperature_from" in overrides:  # in the second epoch of two
         assert metrics.read(tmp_path)[0]["train/loss"] == metrics.read(finished)[0]["train/loss"]
         assert row["train/loss"] < metrics.read(finished)[1]["train/loss"] - 0.1
     if overrides.get("loss.hpe") == "none":
@@ -244,6 +249,19 @@ def test_singletons_are_classes_up_to_a_share_of_the_run(epoch, until, are_class
     learnt = discovery.groups_to_learn(config, found).group_id
     assert learnt.dtype == np.int32
     assert learnt.tolist() == ([0, 1, 0, 3] if are_classes else [0, -1, 0, -1])
+
+
+def test_singletons_stay_classes_where_there_is_no_group():
+    found = discovery.Discovery(1, subgraphs.singletons(4))
+    learnt = discovery.groups_to_learn(small_config(**{"grouping.singletons_until": 0.0}), found)
+    assert learnt.group_id.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("hpe", ["kl", "cosine", "none"])
+def test_hard_positives_are_encoded_where_they_are_learnt(hpe):
+    config = small_config(**{"loss.hpe": hpe})
+    settings = train.step_settings(config, models.create("tiny"), lambda step: 0.1, 300)
+    assert settings.num_views == (1 if hpe == "none" else 2)
 
 
 @pytest.mark.parametrize(
@@ -312,10 +330,13 @@ def test_results_do_not_depend_on_the_evaluation_batch(finished):
     assert one == pytest.approx(two, abs=1e-6)
 
 
-def test_features_that_are_all_too_long_are_named(finished):
-    none = {"eval.features": ("fc",), "eval.pixels": False, "eval.probe": ()}
-    with pytest.raises(InputError, match=r"eval.features are longer than eval.max_feature_gib"):
-        train.evaluate(small_config(**none, **{"eval.max_feature_gib": 1e-4}), finished)
+def test_k_means_takes_the_embedding_whatever_knn_looks_at(finished):
+    only_fc = {"eval.features": ("fc",), "eval.pixels": False, "eval.probe": ()}
+    figures = train.evaluate(small_config(num_epochs=3, **only_fc), finished)
+    last = metrics.read(finished)[-1]
+    names = {"epoch", "eval/knn_accuracy_fc", *(k for k in last if k.startswith("eval/kmeans_"))}
+    names = {name for name in names if not name.endswith("_pixels")}
+    assert figures == {name: last[name] for name in names}
 
 
 @pytest.mark.parametrize(

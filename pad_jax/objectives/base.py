@@ -29,7 +29,7 @@ class Objective:
 
     metrics: ClassVar[tuple[str, ...]]
     feature: ClassVar[str] = "fc"
-    hard_positives: ClassVar[bool] = False
+    hard_positives: bool = False
     repeats: ClassVar[bool] = False
 
     def inputs(self, views: Sequence[jax.Array]) -> jax.Array:

@@ -18,10 +18,13 @@ class Pad(Objective):
 
     metrics = ("loss", "loss_scs", "loss_hpe")
     feature = "embedding"
-    hard_positives = True
+
+    @property
+    def hard_positives(self):
+        return self.config.loss.hpe != "none"
 
     def loss(self, params, features, state, index, epoch):
-        embeddings, positive_embeddings = jnp.split(features, 2)
+        embeddings, positive_embeddings = self._views(features)
         settings = self.config.loss
         loss, parts = losses.pad_loss(
             embeddings,
@@ -39,10 +42,14 @@ class Pad(Objective):
         return loss, {"loss": loss, "loss_scs": parts["scs"], "loss_hpe": parts["hpe"]}
 
     def refresh(self, state, index, features):
-        embeddings, _ = jnp.split(features, 2)
+        embeddings, _ = self._views(features)
         rate = self.config.memory.rate  # eta
         rows = memory.refresh(state.memory, index, embeddings, rate, parallel.AXIS)
         return state.replace(memory=rows)
+
+    def _views(self, features):
+        """Embeddings of the samples and of their hard positives; without these, twice the same."""
+        return jnp.split(features, 2) if self.hard_positives else (features, features)
 
 
 def temperature_at(config: ConfigDict, epoch: int | jax.Array) -> float | jax.Array:
