@@ -71,6 +71,11 @@ def from_first_process(x: np.ndarray) -> np.ndarray:
     return multihost_utils.broadcast_one_to_all(x) if jax.process_count() > 1 else x
 
 
+def is_same_everywhere(x: np.ndarray) -> bool:
+    """Whether all processes hold the same host array; all of them learn it."""
+    return jax.process_count() == 1 or bool(np.all(multihost_utils.process_allgather(x) == x))
+
+
 def _sharding(*spec: str) -> NamedSharding:
     # The layout pmap itself gives its results: arguments placed so cost no second compilation.
     return NamedSharding(Mesh(np.asarray(jax.devices()), (AXIS,)), PartitionSpec(*spec))

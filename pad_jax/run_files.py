@@ -33,7 +33,11 @@ _BEFORE = {
     "grouping.edge_share": 1.0,
     "grouping.singletons_until": 1.0,
     "loss.final_temperature_from": 0.75,
+    "eval.kmeans_inits": 3,
+    "eval.max_feature_gib": 4.0,
 }
+# Fields that the results of a run do not depend on either.
+_NO_RESULT = ("checkpoint.", "dataset.strict", "eval.batch_size", "eval.every_epochs")
 
 
 def check_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
@@ -74,7 +78,7 @@ def check_results(workdir: pathlib.Path, config: ConfigDict) -> None:
       InputError: if they are of other images, or of another evaluation.
     """
     changes = _changes(workdir, config)
-    changed = [text for name, text in changes.items() if not name.startswith("checkpoint.")]
+    changed = [text for name, text in changes.items() if not name.startswith(_NO_RESULT)]
     if changed:
         raise InputError(
             f"{workdir} holds a finished run, with other results ({'; '.join(changed)}); evaluate "
@@ -130,18 +134,15 @@ def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
       InputError: if the run in the folder was begun on other images, another process has others, or
         it cannot be written.
     """
-    digest = hashlib.sha256("\n".join(dataset.train.names).encode(errors="surrogateescape"))
-    if config.dataset.name == "npz" and isinstance(dataset.train, ResidentImages):
-        digest.update(np.ascontiguousarray(dataset.train.array))  # names are mere numbers
-    own = np.frombuffer(digest.digest(), np.uint8)
-    if not np.array_equal(own, parallel.from_first_process(own)):
+    names = hashlib.sha256("\n".join(dataset.train.names).encode(errors="surrogateescape"))
+    if not parallel.is_same_everywhere(np.frombuffer(names.digest(), np.uint8)):
         raise InputError(
-            f"process {jax.process_index()} has other images than the first one; all have to read "
-            "the same files, and to decode each of them (dataset.strict=True)"
+            "the processes have different images; all have to read the same files, and to decode "
+            "each of them (dataset.strict=True says which cannot be)"
         )
     run = {
         "num_images": len(dataset.train),
-        "images_sha256": digest.hexdigest(),
+        "images_sha256": names.hexdigest(),
         "image_shape": list(dataset.train.shape),
         "python": platform.python_version(),
         "platform": jax.default_backend(),
@@ -149,9 +150,13 @@ def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
         "device_count": jax.device_count(),
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
     }
+    if config.dataset.name == "npz" and isinstance(dataset.train, ResidentImages):
+        pixels = np.ascontiguousarray(dataset.train.array)  # names are mere numbers
+        run["pixels_sha256"] = hashlib.sha256(pixels).hexdigest()
     if (workdir / "run.json").exists():
         before = read_run(workdir)
-        if before["images_sha256"] != run["images_sha256"] and _has_epochs(workdir):
+        same = all(before.get(key, run[key]) == run[key] for key in run if "sha256" in key)
+        if not same and _has_epochs(workdir):
             raise InputError(
                 f"the data set had {before['num_images']} images when {workdir} was begun and has "
                 f"now {run['num_images']}, and others; choose another --workdir, or undo that"

@@ -91,7 +91,8 @@ def run_table(
       The table in Markdown.
 
     Raises:
-      InputError: where a folder holds a run with another config, and at the end if runs failed.
+      InputError: where a folder holds a run with another config or, if finished, other results, and
+        at the end if runs failed.
     """
     runs = [
         _describe(row, seed, config, overrides, workdir) for seed in seeds for row in table.rows
@@ -105,6 +106,7 @@ def run_table(
         if not _is_finished(run):
             missing.setdefault(run.workdir, run)
             continue
+        run_files.check_results(run.workdir, run.config)
         last_row = metrics.last_row(run.workdir)
         absent = [metric for metric in table.columns.values() if metric not in last_row]
         _log.info("%s: finished%s", _title(run), f", without {' '.join(absent)}" if absent else "")

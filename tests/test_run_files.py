@@ -3,6 +3,7 @@
 import json
 import os
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -52,10 +53,13 @@ def test_other_pixels_in_an_array_are_refused(tmp_path, rng):
         train.train(config, tmp_path / "run")
 
 
-def test_a_process_with_other_images_than_the_first_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(parallel, "from_first_process", lambda x: x + 1)
+def test_processes_with_different_images_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(
+        parallel.multihost_utils, "process_allgather", lambda x: np.stack([x, x + 1])
+    )
     images = ResidentImages(np.zeros((2, 8, 8, 1), np.uint8), np.full(2, -1), ["a.png", "b.png"])
-    with pytest.raises(InputError, match="process 0 has other images than the first"):
+    with pytest.raises(InputError, match="the processes have different images"):
         run_files.write(tmp_path, small_config(), Dataset(images, None))
 
 
@@ -64,7 +68,7 @@ def test_a_process_with_other_images_than_the_first_is_refused(tmp_path, monkeyp
     [
         ({"dataset.root": "elsewhere"}, "dataset.root was '' and is now 'elsewhere'"),
         ({"eval.kmeans_runs": 3}, "eval.kmeans_runs was 2 and is now 3"),
-        ({"checkpoint.keep": 3}, None),
+        ({"checkpoint.keep": 3, "eval.batch_size": 100, "dataset.strict": True}, None),
     ],
 )
 def test_results_of_a_finished_run_are_those_asked_for(tmp_path, overrides, message):

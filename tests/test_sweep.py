@@ -58,6 +58,10 @@ def test_runs_what_is_missing_and_passes_over_what_fails(tmp_path, monkeypatch):
     assert "Shortened: 256 of the training images" in markdown
     assert "With --config.num_epochs=1" in markdown
     assert f"| ours | {ours['kNN']} | 50.0 |" in markdown
+    more = small_config()
+    more.eval.kmeans_runs = 2  # the figures there are of one
+    with pytest.raises(InputError, match="eval.kmeans_runs was 1 and is now 2.*another --workdir"):
+        sweep.run_table(**arguments, config=more, jobs=2)
 
     started = []
     monkeypatch.setattr(sweep, "_train", lambda run, *_: started.append(run.row.name) or 1)
