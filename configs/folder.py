@@ -3,8 +3,8 @@
 Huang, Dong, Gong, Zhu: Unsupervised Deep Learning via Affinity Diffusion. AAAI 2020.
 
 Command:   python -m pad_jax.main --config=configs/folder.py --config.dataset.root=DIR
-Cost:      4,317 photographs at 32 px with model.name=tiny: 10 s an epoch on 2 CPU cores. AlexNet,
-           the default, is meant for an accelerator.
+Cost:      4,317 photographs at 32 px with model.name=tiny: 5 to 10 s an epoch on 2 CPU cores.
+           AlexNet, the default, is meant for an accelerator.
 Expected:  no figure holds for every folder; see neighbors/precision_at_1 and eval/ where sub-
            folders give classes.
 """
