@@ -5,8 +5,8 @@
 #     bash launch/tpu_pod.sh configs/imagenet.py --config.dataset.root=/mnt/shared/tfds
 #
 # Every host runs the same command; --distributed makes one run of them. The work folder must be
-# a path that all hosts see (a mounted disk, or a bucket mounted as a folder). The batch must be a multiple of the number of
-# TPU cores.
+# a path that all hosts see (a mounted disk, or a bucket mounted as a folder). The batch must be a
+# multiple of the number of TPU cores.
 set -euo pipefail
 : "${TPU:?}" "${ZONE:?}" "${WORKDIR:?}" "${REPOSITORY:?}"
 config=${1:?usage: bash launch/tpu_pod.sh CONFIG [--config.field=value ...]}

@@ -5,7 +5,7 @@ from typing import Any
 
 import orbax.checkpoint as ocp
 
-from pad_jax.errors import InputError
+from pad_jax.errors import InputError, first_line
 from pad_jax.train_state import TrainState
 
 
@@ -46,7 +46,7 @@ class Checkpoints:
         try:
             return self._manager.restore(epoch, args=ocp.args.StandardRestore(like))
         except Exception as error:  # Orbax and TensorStore raise all kinds
-            reason = (str(error).strip() or "no reason given").splitlines()[0]
+            reason = first_line(error) or "no reason given"
             raise InputError(
                 f"{self._manager.directory / str(epoch)} cannot be restored "
                 f"({type(error).__name__}: {reason[:200]}); if a run is saving there just now try "

@@ -19,6 +19,7 @@ def check_config(config: ConfigDict) -> None:
       InputError: naming the field and what to change.
     """
     temperatures = f"use {losses.MIN_TEMPERATURE} or more, such as 0.1"
+    share_of_run = (lambda v: 0 <= v <= 1, "use a share of the run")
     for field, rule in {
         "seed": _at_least(0),
         "num_epochs": _at_least(1),
@@ -33,7 +34,7 @@ def check_config(config: ConfigDict) -> None:
         "grouping.max_size": _none_or_at_least(2),
         "grouping.final_max_size": _none_or_at_least(2),
         "grouping.edge_share": (lambda v: 0 < v <= 1, "use a share of the edges, such as 0.1"),
-        "grouping.singletons_until": (lambda v: 0 <= v <= 1, "use a share of the run"),
+        "grouping.singletons_until": share_of_run,
         "grouping.rounds": _at_least(1),
         "clusters.count": _at_least(2),
         "clusters.components": _at_least(1),
@@ -45,7 +46,7 @@ def check_config(config: ConfigDict) -> None:
             lambda v: v is None or (_are_numbers([v], 1) and v >= losses.MIN_TEMPERATURE),
             f"{temperatures}, or None",
         ),
-        "loss.final_temperature_from": (lambda v: 0 <= v <= 1, "use a share of the run"),
+        "loss.final_temperature_from": share_of_run,
         "optimizer.learning_rate": (lambda v: v >= 0, "use 0 (nothing is learnt) or more"),
         "optimizer.decay_at": (
             lambda v: _are_numbers(v, len(v)) and [0, *v, 1] == sorted([0, *v, 1]),

@@ -69,9 +69,10 @@ def groups_to_learn(config: ConfigDict, found: Discovery) -> Groups:
     group is a class of its own. That pushes it and the images of its class apart. Where there is no
     group at all they stay classes.
     """
+    if found.epoch < round(config.grouping.singletons_until * config.num_epochs):
+        return found.groups
     learnt = subgraphs.without_singletons(found.groups)
-    late = found.epoch >= round(config.grouping.singletons_until * config.num_epochs)
-    return learnt if late and (learnt.group_id >= 0).any() else found.groups
+    return learnt if (learnt.group_id >= 0).any() else found.groups
 
 
 def current_features(

@@ -10,7 +10,7 @@ from pad_jax.rows import padded_blocks
 _BLOCK = 2**24  # logits held at a time: 64 MB
 
 
-def entropies(features: np.ndarray, temperature: float = 0.1) -> np.ndarray:
+def entropies(features: np.ndarray, temperature: float | jax.Array = 0.1) -> np.ndarray:
     """H_i = - sum_j p_ij log p_ij with p_ij = softmax_j(x_i . x_j / tau), the own row included.
 
     Args:

@@ -43,7 +43,8 @@ _NO_RESULT = ("checkpoint.", "dataset.strict", "eval.batch_size", "eval.every_ep
 def check_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
     """Sees to it that the folder is new, or that of a run with this config, and can be written to.
 
-    A run stopped in its first epoch has nothing to lose: its folder counts as new.
+    A run stopped in its first epoch has nothing to lose: its folder counts as new. The results of a
+    finished run have to be those that the config asks for.
 
     Raises:
       InputError: if it is neither, or cannot.
@@ -55,12 +56,17 @@ def check_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
             "written to); choose another folder"
         )
     if (workdir / "config.json").exists():
-        changes = _changes(workdir, config)
-        changed = [text for name, text in changes.items() if not name.startswith(_MAY_CHANGE)]
+        changed = _changes(workdir, config, besides=_MAY_CHANGE)
         if changed and _has_epochs(workdir):
             raise InputError(
-                f"{workdir} holds a run with another config ({'; '.join(changed)}); "
+                f"{workdir} holds a run with another config ({changed}); "
                 "choose another --workdir, or undo the change"
+            )
+        other_results = _changes(workdir, config, besides=_NO_RESULT)
+        if other_results and is_finished(workdir, config.num_epochs):
+            raise InputError(
+                f"{workdir} holds a finished run, with other results ({other_results}); evaluate "
+                "it anew with --mode=evaluate, or choose another --workdir"
             )
     elif (workdir / "metrics.jsonl").exists():
         raise InputError(f"{workdir} is in use (but has no config.json); choose another --workdir")
@@ -69,21 +75,6 @@ def check_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
 def is_finished(workdir: pathlib.Path, num_epochs: int) -> bool:
     """Whether the run in the folder has the checkpoint of its last epoch."""
     return (workdir / "checkpoints" / str(num_epochs)).is_dir()
-
-
-def check_results(workdir: pathlib.Path, config: ConfigDict) -> None:
-    """Sees to it that the results of a finished run are those that the config asks for.
-
-    Raises:
-      InputError: if they are of other images, or of another evaluation.
-    """
-    changes = _changes(workdir, config)
-    changed = [text for name, text in changes.items() if not name.startswith(_NO_RESULT)]
-    if changed:
-        raise InputError(
-            f"{workdir} holds a finished run, with other results ({'; '.join(changed)}); evaluate "
-            "it anew with --mode=evaluate, or choose another --workdir"
-        )
 
 
 def make_workdir(workdir: pathlib.Path) -> None:
@@ -155,8 +146,8 @@ def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
         run["pixels_sha256"] = hashlib.sha256(pixels).hexdigest()
     if (workdir / "run.json").exists():
         before = read_run(workdir)
-        same = all(before.get(key, run[key]) == run[key] for key in run if "sha256" in key)
-        if not same and _has_epochs(workdir):
+        hashes = [key for key in ("images_sha256", "pixels_sha256") if key in before and key in run]
+        if any(before[key] != run[key] for key in hashes) and _has_epochs(workdir):
             raise InputError(
                 f"the data set had {before['num_images']} images when {workdir} was begun and has "
                 f"now {run['num_images']}, and others; choose another --workdir, or undo that"
@@ -226,10 +217,13 @@ def _to_dict(config: ConfigDict) -> dict:
     return json.loads(config.to_json_best_effort())
 
 
-def _changes(workdir: pathlib.Path, config: ConfigDict) -> dict[str, str]:
-    """The fields in which a config differs from that of the run in the folder, and how."""
-    differences = _differences(_read(workdir, "config.json"), _to_dict(config))
-    return {name: f"{name} was {old!r} and is now {new!r}" for name, old, new in differences}
+def _changes(workdir: pathlib.Path, config: ConfigDict, besides: tuple[str, ...]) -> str:
+    """In which fields, and how, a config differs from the run's in the folder; "" if in none."""
+    return "; ".join(
+        f"{name} was {old!r} and is now {new!r}"
+        for name, old, new in _differences(_read(workdir, "config.json"), _to_dict(config))
+        if not name.startswith(besides)
+    )
 
 
 def _differences(old: dict, new: dict, prefix: str = ""):

@@ -106,7 +106,6 @@ def run_table(
         if not _is_finished(run):
             missing.setdefault(run.workdir, run)
             continue
-        run_files.check_results(run.workdir, run.config)
         last_row = metrics.last_row(run.workdir)
         absent = [metric for metric in table.columns.values() if metric not in last_row]
         _log.info("%s: finished%s", _title(run), f", without {' '.join(absent)}" if absent else "")

@@ -59,7 +59,6 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> metrics.Row:
     encoder = models.create(**config.model)
     run_files.check_workdir(workdir, config)
     if run_files.is_finished(workdir, config.num_epochs):
-        run_files.check_results(workdir, config)
         _log.info("This run is finished.")
         return metrics.last_row(workdir)
     dataset = data.load(config.dataset)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from pad_jax.data.sources import Example, UnreadableImage
-from pad_jax.errors import InputError
+from pad_jax.errors import InputError, first_line
 
 
 class TfdsSource:
@@ -39,7 +39,7 @@ class TfdsSource:
                 "TensorFlow Datasets lists"
             ) from None
         except Exception as error:  # TFDS raises all kinds, some of many lines
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+            reason = first_line(error) or repr(error)
             raise InputError(
                 f"dataset.name={name!r}, split {split!r}: TensorFlow Datasets cannot open it "
                 f"({reason}); prepare it as array_record and set dataset.root to its data_dir"
