@@ -9,10 +9,10 @@ Expected:  the paper reports weighted kNN 81.5, a linear classifier 84.7 (Table 
            62.6 (Table 2); not reproduced yet.
 """
 
-from configs import common
+from pad_jax.config import default
 
 
 def get_config():
-    config = common.get_config()
+    config = default()
     config.dataset.name = "cifar10"
     return config

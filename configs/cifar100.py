@@ -9,10 +9,10 @@ Expected:  the paper reports weighted kNN 48.7, a linear classifier 58.6 (Table 
            28.8 (Table 2); not reproduced yet.
 """
 
-from configs import common
+from pad_jax.config import default
 
 
 def get_config():
-    config = common.get_config()
+    config = default()
     config.dataset.name = "cifar100"
     return config

@@ -8,11 +8,11 @@ Expected:  weighted kNN 0.989 on held-out digits, k-means ACC 0.938 (0.934 to 0.
            seeds 0, 1, 2; raw pixels 0.917 and 0.778.
 """
 
-from configs import common
+from pad_jax.config import default
 
 
 def get_config():
-    config = common.get_config()
+    config = default()
     config.num_epochs = 50
     config.dataset.image_size = 28
     config.augmentation.flip = False

@@ -9,11 +9,11 @@ Expected:  no figure holds for every folder; see neighbors/precision_at_1 and ev
            folders give classes.
 """
 
-from configs import common
+from pad_jax.config import default
 
 
 def get_config():
-    config = common.get_config()
+    config = default()
     config.dataset.name = "folder"
     config.dataset.test_split = ""
     config.dataset.image_size = 32

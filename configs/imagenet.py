@@ -10,11 +10,11 @@ Expected:  the paper reports weighted kNN on fc 35.1 and a linear classifier on 
            as much again, and one device a copy of the longer one.
 """
 
-from configs import common
+from pad_jax.config import default
 
 
 def get_config():
-    config = common.get_config()
+    config = default()
     config.batch_size = 256
     config.dataset.name = "imagenet2012"
     config.dataset.test_split = "validation"

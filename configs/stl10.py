@@ -9,11 +9,11 @@ Expected:  the paper reports k-means ACC 46.5 (Table 2); not reproduced yet. It 
            which size of image; 32 px is our choice.
 """
 
-from configs import common
+from pad_jax.config import default
 
 
 def get_config():
-    config = common.get_config()
+    config = default()
     config.dataset.name = "stl10"
     config.dataset.train_split = "train+test+unlabelled"
     config.dataset.test_split = ""

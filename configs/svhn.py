@@ -9,11 +9,11 @@ Expected:  the paper reports weighted kNN 91.2 and a linear classifier 93.2 (Tab
            reproduced yet.
 """
 
-from configs import common
+from pad_jax.config import default
 
 
 def get_config():
-    config = common.get_config()
+    config = default()
     config.dataset.name = "svhn_cropped"
     config.augmentation.flip = False
     return config

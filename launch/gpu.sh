@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ -d .venv-gpu ] || python3 -m venv .venv-gpu
-.venv-gpu/bin/pip install --quiet --requirement requirements.txt "jax[cuda12]"
+.venv-gpu/bin/pip install --quiet --editable ".[cuda]"
 [ $# -gt 0 ] || exit 0
 config=$1
 shift

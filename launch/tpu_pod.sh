@@ -12,7 +12,7 @@ set -euo pipefail
 config=${1:?usage: bash launch/tpu_pod.sh CONFIG [--config.field=value ...]}
 shift
 run="[ -d pad_jax_run ] || git clone -q $REPOSITORY pad_jax_run; cd pad_jax_run && git pull -q"
-run+=" && python3 -m venv .venv && .venv/bin/pip install -q -r requirements.txt 'jax[tpu]'"
+run+=" && python3 -m venv .venv && .venv/bin/pip install -q -e '.[tpu]'"
 run+=" && .venv/bin/python -m pad_jax.main --distributed --config=$config --workdir=$WORKDIR"
 for argument in "$@"; do
   run+=" $(printf '%q' "$argument")"

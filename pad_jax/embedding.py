@@ -1,6 +1,6 @@
 """Features of whole sets of images, without augmentation and with batch norm in inference mode."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import flax.linen as nn
@@ -19,12 +19,15 @@ class Embedder:
       encoder: images to named features.
       names: the features wanted.
       batch_size: images at a time, over all devices together; does not change the result.
+      plain: images as the encoder takes them (see ``Augmentation``).
     """
 
-    def __init__(self, encoder: nn.Module, names: tuple[str, ...], batch_size: int):
+    def __init__(
+        self, encoder: nn.Module, names: tuple[str, ...], batch_size: int, plain: Callable
+    ):
         devices = jax.device_count()
         self._batch_size = -(-batch_size // devices) * devices
-        self._step = steps.pmap_embed_step(encoder, names)
+        self._step = steps.pmap_embed_step(encoder, names, plain)
 
     def __call__(self, variables: Any, images: Images) -> dict[str, np.ndarray]:
         """Features by name, float32 [N, ...] each, in the order of the rows."""

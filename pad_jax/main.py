@@ -1,6 +1,11 @@
-"""Command line: ``python -m pad_jax.main --config=configs/digits.py [--config.batch_size=256]``."""
+"""Command line: ``pad-jax --config=digits [--config.batch_size=256] [--workdir=runs/mine]``.
+
+``python -m pad_jax.main --config=configs/digits.py`` is the same. ``python -m pad_jax.config``
+prints what ``--config.<field>`` can be.
+"""
 
 import logging
+import os
 import pathlib
 import re
 import sys
@@ -10,28 +15,24 @@ from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import config_flags
 
-from pad_jax import metrics, runtime, sweep, train
+from pad_jax import config as configs
+from pad_jax import registry, runtime
 from pad_jax.errors import InputError
+from pad_jax.modes import MODES
+from pad_jax.modes.base import Call, Mode
+from pad_jax.run import folder, recorded
 
 _CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "The run's config, such as configs/digits.py.", lock_config=True
+    "config",
+    None,
+    "The run's config: the name of one that comes with the package, such as digits, or a file.",
+    lock_config=True,
 )
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the run; by default runs/<name of the config>."
 )
-_MODE = flags.DEFINE_enum(
-    "mode",
-    "train",
-    ("train", "evaluate", "sweep"),
-    "Train, evaluate the newest checkpoint, or train a whole table of the paper.",
-)
-_TABLE = flags.DEFINE_string("table", "table3", "Which table of configs/tables.py to sweep.")
-_SEEDS = flags.DEFINE_integer("seeds", 3, "With how many seeds, 0 and up.", lower_bound=1)
-_JOBS = flags.DEFINE_integer(
-    "jobs",
-    1,
-    "How many runs of a sweep train at once, on a share of the CPU's cores each; 1 on a GPU.",
-    lower_bound=1,
+_MODE = flags.DEFINE_string(
+    "mode", "train", f"What to do: {', '.join(MODES)}, or package.module:MODE."
 )
 _DISTRIBUTED = flags.DEFINE_bool(
     "distributed", False, "One of several processes, as on a TPU pod or under Slurm."
@@ -47,71 +48,138 @@ _VALUES = {
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise InputError(f"{argv[1]!r} is no flag; flags are written --name=value")
+    mode = _find_mode(_MODE.value)
     logger = _log_to_stderr()
     runtime.configure()
-    name = pathlib.Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
-    if _MODE.value == "sweep":
-        logger.setLevel(logging.INFO)
-        print(_sweep(name))
-        return
-    if _DISTRIBUTED.value:
-        jax.distributed.initialize()
-    is_first = jax.process_index() == 0
-    logger.setLevel(logging.INFO if is_first else logging.WARNING)
-    workdir = _workdir(f"runs/{name}")
-    run = train.train if _MODE.value == "train" else train.evaluate
-    results = run(_CONFIG.value, workdir)
-    if is_first:
-        print(metrics.results_table(results))
-
-
-def _sweep(name: str) -> str:
-    """Trains a table; in processes of their own, so that no device is used in this one."""
-    from configs import tables  # not at the top: the other modes need no folder of that name
-
-    if _DISTRIBUTED.value:
-        raise InputError("--mode=sweep is for one process; leave --distributed out")
-    config, flag = _CONFIG.value, flags.FLAGS["config"]
-    return sweep.run_table(
-        tables.get_table(_TABLE.value, config, name),
-        _TABLE.value,
-        config,
-        config_file=config_flags.get_config_filename(flag),
-        overrides=config_flags.get_override_values(flag),
-        seeds=range(_SEEDS.value),
-        workdir=_workdir(f"runs/{name}_tables"),
-        jobs=_JOBS.value,
+    flag = flags.FLAGS["config"]
+    call = Call(
+        _CONFIG.value,
+        config_flags.get_config_filename(flag),
+        config_flags.get_override_values(flag),
+        _workdir(),
     )
+    is_first = True
+    if mode.one_process and _DISTRIBUTED.value:
+        raise InputError(f"--mode={_MODE.value} is for one process; leave --distributed out")
+    if not mode.one_process:
+        if _DISTRIBUTED.value:
+            jax.distributed.initialize()
+        is_first = jax.process_index() == 0
+    logger.setLevel(logging.INFO if is_first else logging.WARNING)
+    said = mode.run(call)
+    if is_first:
+        print(said)
 
 
-def _workdir(default: str) -> pathlib.Path:
-    if "://" in (_WORKDIR.value or ""):
-        raise InputError(
-            f"--workdir={_WORKDIR.value} is no folder; mount the bucket and give its path"
-        )
-    return pathlib.Path(_WORKDIR.value or default).expanduser()
+def _find_mode(name: str) -> Mode:
+    return registry.find(MODES, name, "--mode")
+
+
+def _workdir() -> pathlib.Path | None:
+    return None if _WORKDIR.value is None else _as_folder(_WORKDIR.value)
+
+
+def _as_folder(workdir: str) -> pathlib.Path:
+    if "://" in workdir:
+        raise InputError(f"--workdir={workdir} is no folder; mount the bucket and give its path")
+    return pathlib.Path(workdir).expanduser()
 
 
 def _parse_flags(argv: list[str]) -> list[str]:
+    """Reads the flags; a mode's module is loaded first, since it may define some."""
+    if any(re.fullmatch("--?(help|helpfull|helpshort)", argument) for argument in argv):
+        print(_help())
+        sys.exit(0)
+    argv = flags.FLAGS.read_flags_from_files(argv, force_gnu=False)  # of --flagfile
+    argv = _with_config_file(argv, _find_mode(_given(argv, "mode") or "train"))
     try:
         rest = flags.FLAGS(argv)
-        if _CONFIG.value is None:
-            raise InputError("--config is missing; give one, such as --config=configs/digits.py")
         _CONFIG.value["seed"]  # a file that could not be loaded says so only when it is used
         return rest
     except (ImportError, OSError) as error:
         given = next((a for a in argv if a.startswith("--config=")), "--config")
         reason = f" ({error})" if isinstance(error, ImportError) else ""
-        raise InputError(f"{given} cannot be loaded{reason}; the configs are in configs/") from None
+        raise InputError(
+            f"{given} cannot be loaded{reason}; the package's own have names, such as digits, "
+            "others are files"
+        ) from None
     except (AttributeError, KeyError) as error:
-        field = re.search(r"\w+", str(error).replace("\\n", "\n"))
+        said = str(error).replace("\\n", "\n")
+        field = re.search(r'(?<=Key ")\w+', said) or re.search(r"\w+", said)
         meant = re.search(r'Did you mean "(\w+)"', str(error))
         hint = f"; did you mean {meant[1]}?" if meant else ""
         raise InputError(f"the config has no field {field[0] if field else error}{hint}") from None
     except flags.IllegalFlagValueError as error:
-        raise InputError(_illegal_value(str(error))) from None
+        raise _innermost(error, _illegal_value(str(error))) from None
     except (flags.Error, SyntaxError, TypeError, ValueError) as error:
-        raise InputError(" ".join(str(error).split())) from None
+        raise _innermost(error, str(error)) from None
+
+
+def _innermost(error: BaseException | None, message: str) -> InputError:
+    """The InputError of a config file, which others wrap on its way; else one with a message."""
+    said = InputError(" ".join(message.split()))
+    while error is not None:
+        if isinstance(error, InputError):
+            said = error
+        error = error.__cause__ or error.__context__
+    return said
+
+
+def _help() -> str:
+    """What the flags are, those of the modes included."""
+    for name in MODES:
+        _find_mode(name)
+    modules = [flags.FLAGS.find_module_defining_flag(flag) for flag in flags.FLAGS]
+    own = sorted({m for m in modules if m and (m.startswith("pad_jax") or m == sys.argv[0])})
+    return "\n\n".join([__doc__, *map(flags.FLAGS.module_help, own)])
+
+
+def _with_config_file(argv: list[str], mode: Mode) -> list[str]:
+    """The arguments with --config as a file: of a name, or where a run's own is to be taken."""
+    config = _given(argv, "config")
+    if config is not None:
+        if "/" in config or "\\" in config or config.partition(":")[0].endswith(".py"):
+            return argv
+        file = _without_drive(configs.shipped(config))
+        return [argv[0], f"--config={file}", *_without(argv[1:], "config")]
+    if not mode.works_on_run:
+        raise InputError("--config is missing; give one, such as --config=digits")
+    workdir = _given(argv, "workdir")
+    if workdir is None:
+        raise InputError("--workdir is missing; give the folder of a run, or a --config")
+    run_folder = _as_folder(workdir)
+    folder.read_config(run_folder)  # what is wrong with it is said here
+    file = _without_drive(pathlib.Path(recorded.__file__))
+    return [argv[0], f"--config={file}:{run_folder}", *argv[1:]]
+
+
+def _without_drive(path: pathlib.Path) -> str:
+    """A path for --config, which ends at the first colon: on Windows seen from here."""
+    return os.path.relpath(path) if ":" in str(path) else str(path)
+
+
+def _given(argv: list[str], name: str) -> str | None:
+    """The last value of a flag, before flags are parsed."""
+    values = [None]
+    for i, argument in enumerate(argv):
+        if match := re.fullmatch(rf"--?{name}=(.*)", argument, re.DOTALL):
+            values.append(match[1])
+        elif re.fullmatch(rf"--?{name}", argument) and i + 1 < len(argv):
+            values.append(argv[i + 1])
+    return values[-1]
+
+
+def _without(argv: list[str], name: str) -> list[str]:
+    """The arguments without a flag."""
+    kept, skip = [], False
+    for argument in argv:
+        if skip:
+            skip = False
+        elif re.fullmatch(rf"--?{name}", argument):
+            skip = True
+        elif not re.match(rf"--?{name}=", argument):
+            kept.append(argument)
+    return kept
 
 
 def _illegal_value(message: str) -> str:
@@ -137,6 +205,7 @@ def _log_to_stderr() -> logging.Logger:
 
 def run() -> None:
     """Runs ``main``; bad input ends in one line on standard error and exit status 2."""
+    sys.path.append(os.getcwd())  # last: where a user's own parts may be, as with python -m
     try:
         app.run(main, flags_parser=_parse_flags)
     except InputError as error:

@@ -18,6 +18,15 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 AXIS = "batch"
 
 
+def platform() -> str:
+    """What the devices at hand are: "cpu", "gpu" or "tpu". Asked for here alone.
+
+    What is built for a platform takes it as an argument, so that a program can be built for devices
+    that are not at hand.
+    """
+    return jax.default_backend()
+
+
 def replicate(tree: Any) -> Any:
     """Puts every leaf of a host tree on all devices."""
     return jax.tree.map(lambda x: _place(x, _sharding()), tree)
@@ -84,6 +93,15 @@ def _sharding(*spec: str) -> NamedSharding:
 def _place(x: Any, sharding: NamedSharding) -> jax.Array:
     x = np.asarray(x)
     return jax.make_array_from_callback(x.shape, sharding, lambda index: x[index])
+
+
+def is_pmapped() -> bool:
+    """Whether this is traced inside a function that is pmapped over ``AXIS``."""
+    try:
+        lax.axis_index(AXIS)
+    except NameError:
+        return False
+    return True
 
 
 # Inside a pmapped function. ``axis_name`` None stands for a single device.

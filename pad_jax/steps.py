@@ -1,7 +1,7 @@
 """The per-device functions of training and embedding, and the one place that pmaps them."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 import jax
@@ -10,13 +10,13 @@ import optax
 from jax import lax
 
 from pad_jax import parallel
-from pad_jax.data.augmentation import Augmentation, normalize, view_keys
-from pad_jax.objectives import Objective
-from pad_jax.train_state import AXES, TrainState
+from pad_jax.data.augmentation import Augmentation, view_keys
+from pad_jax.objectives.base import Objective
+from pad_jax.state import AXES, TrainState
 
 
 @dataclasses.dataclass(frozen=True)
-class StepSettings:
+class StepParts:
     """What a training step is made of besides its state and its batch.
 
     Attributes:
@@ -42,7 +42,7 @@ class StepSettings:
 
 
 def train_step(
-    settings: StepSettings,
+    parts: StepParts,
     state: TrainState,
     index: jax.Array,
     *images: jax.Array,
@@ -50,7 +50,7 @@ def train_step(
     """One step of Algorithm 1 on one device.
 
     Args:
-      settings: see ``StepSettings``.
+      parts: see ``StepParts``.
       state: with this device's shard of the memory and the groups.
       index: int32 [B / devices], the samples of this device.
       *images: uint8 [B / devices, H, W, C], their images; where the objective takes them, likewise
@@ -59,18 +59,18 @@ def train_step(
     Returns:
       The new state, and the means over the whole batch of the objective's metrics.
     """
-    objective = settings.objective
-    epoch = state.step // settings.steps_per_epoch
-    drawn = _place_in_epoch(settings, state.step, index) if objective.repeats else index
-    augment = jax.vmap(settings.augmentation)
+    objective = parts.objective
+    epoch = state.step // parts.steps_per_epoch
+    drawn = _place_in_epoch(parts, state.step, index) if objective.repeats else index
+    augment = jax.vmap(parts.augmentation)
     views = [
-        augment(view_keys(settings.seed, epoch, drawn, view), pixels)
+        augment(view_keys(parts.seed, epoch, drawn, view), pixels)
         for view, pixels in enumerate(images)
     ]
 
     def loss_fn(params):
         # All views in one batch: one set of batch-norm statistics.
-        features, updates = settings.encoder.apply(
+        features, updates = parts.encoder.apply(
             state.variables | {"params": params},
             objective.inputs(views),
             train=True,
@@ -82,7 +82,7 @@ def train_step(
 
     gradients, (metrics, batch_stats, features) = jax.grad(loss_fn, has_aux=True)(state.params)
     gradients, metrics = lax.pmean((gradients, metrics), parallel.AXIS)
-    updates, opt_state = settings.optimizer.update(gradients, state.opt_state, state.params)
+    updates, opt_state = parts.optimizer.update(gradients, state.opt_state, state.params)
     new_state = state.replace(
         step=state.step + 1,
         params=optax.apply_updates(state.params, updates),
@@ -92,14 +92,18 @@ def train_step(
     return objective.refresh(new_state, index, features), metrics
 
 
-def _place_in_epoch(settings: StepSettings, step: jax.Array, index: jax.Array) -> jax.Array:
+def _place_in_epoch(parts: StepParts, step: jax.Array, index: jax.Array) -> jax.Array:
     """Numbers the draws of an epoch, whatever samples they are: int32 [B / devices]."""
-    batch = step % settings.steps_per_epoch * lax.axis_size(parallel.AXIS)
+    batch = step % parts.steps_per_epoch * lax.axis_size(parallel.AXIS)
     return (batch + lax.axis_index(parallel.AXIS)) * len(index) + jnp.arange(len(index))
 
 
-def pmap_train_step(settings: StepSettings) -> Callable:
+def pmap_train_step(parts: StepParts, devices: Sequence[jax.Device] | None = None) -> Callable:
     """The training step over all devices, for images that come from the host.
+
+    Args:
+      parts: see ``StepParts``.
+      devices: to build it for; None for all that are at hand.
 
     Returns:
       f(state, sums, index [devices, b], *images [devices, b, H, W, C] each, see ``train_step``)
@@ -108,19 +112,22 @@ def pmap_train_step(settings: StepSettings) -> Callable:
     """
 
     def step(state, sums, index, *images):
-        state, metrics = train_step(settings, state, index, *images)
+        state, metrics = train_step(parts, state, index, *images)
         return state, jax.tree.map(jnp.add, sums, metrics)
 
-    return _pmap_step(step, in_axes=(AXES, None, 0, *(0,) * settings.num_views))
+    return _pmap_step(step, (AXES, None, 0, *(0,) * parts.num_views), devices)
 
 
-def pmap_resident_train_steps(settings: StepSettings, num_steps: int = 1) -> Callable:
+def pmap_resident_train_steps(
+    parts: StepParts, num_steps: int = 1, devices: Sequence[jax.Device] | None = None
+) -> Callable:
     """Training steps over all devices, for a data set that lies on each of them.
 
     Args:
-      settings: see ``StepSettings``.
+      parts: see ``StepParts``.
       num_steps: steps of a dispatch, between which the devices do not wait for the host. More than
         one are a loop, in which XLA's CPU convolutions are many times slower.
+      devices: to build them for; None for all that are at hand.
 
     Returns:
       f(state, sums, images, plan, first) -> (state, sums), where ``images`` is uint8 [N, H, W, C]
@@ -133,12 +140,12 @@ def pmap_resident_train_steps(settings: StepSettings, num_steps: int = 1) -> Cal
             state, sums = carry
             index = plan[i]
             views = [images[index]]
-            if settings.objective.hard_positives:
+            if parts.objective.hard_positives:
                 hard_positive = parallel.local_part(
                     parallel.lookup(state.groups.hard_positive, parallel.gather(index))
                 )
                 views.append(images[hard_positive])
-            state, metrics = train_step(settings, state, index, *views)
+            state, metrics = train_step(parts, state, index, *views)
             return state, jax.tree.map(jnp.add, sums, metrics)
 
         if num_steps == 1:
@@ -146,28 +153,40 @@ def pmap_resident_train_steps(settings: StepSettings, num_steps: int = 1) -> Cal
         last = jnp.minimum(first + num_steps, plan.shape[0])
         return lax.fori_loop(first, last, body, (state, sums))
 
-    return _pmap_step(train, in_axes=(AXES, None, None, 0, None))
+    return _pmap_step(train, (AXES, None, None, 0, None), devices)
 
 
-def _pmap_step(step: Callable, in_axes: tuple) -> Callable:
+def _pmap_step(step: Callable, in_axes: tuple, devices: Sequence[jax.Device] | None) -> Callable:
     return jax.pmap(
         step,
         axis_name=parallel.AXIS,
         in_axes=in_axes,
         out_axes=(AXES, None),
         donate_argnums=(0, 1),
+        devices=devices,
     )
 
 
-def pmap_embed_step(encoder: nn.Module, names: tuple[str, ...]) -> Callable:
+def pmap_embed_step(
+    encoder: nn.Module,
+    names: tuple[str, ...],
+    plain: Callable,
+    devices: Sequence[jax.Device] | None = None,
+) -> Callable:
     """Features of images as they are, batch norm in inference mode.
+
+    Args:
+      encoder: images to named features.
+      names: those wanted.
+      plain: images as the encoder takes them (see ``Augmentation``).
+      devices: to build it for; None for all that are at hand.
 
     Returns:
       f(variables, images uint8 [devices, b, H, W, C]) -> {name: float32 [devices, b, ...]}.
     """
 
     def embed(variables, images):
-        features = encoder.apply(variables, normalize(images))
+        features = encoder.apply(variables, plain(images))
         return {name: features[name].astype(jnp.float32) for name in names}
 
-    return jax.pmap(embed, axis_name=parallel.AXIS, in_axes=(None, 0))
+    return jax.pmap(embed, axis_name=parallel.AXIS, in_axes=(None, 0), devices=devices)

@@ -1,4 +1,10 @@
-"""Every test runs with strict dtype promotion; pyproject.toml turns warnings into errors."""
+"""Every test runs with strict dtype promotion; pyproject.toml turns warnings into errors.
+
+Nothing is read from or left in the folder the tests are started in, or in HOME.
+"""
+
+import os
+import pathlib
 
 import jax
 import numpy as np
@@ -6,12 +12,26 @@ import pytest
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
+_ROOT = pathlib.Path(__file__).parents[1]
+_MIN_COMPILE_SECONDS = 0.3
+
 
 @pytest.fixture(autouse=True, scope="session")
-def _compilation_cache(tmp_path_factory):
-    """What one test compiled the next ones need not."""
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("cache")))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+def _surroundings(tmp_path_factory):
+    """An empty working directory, and what one test compiled the next ones need not.
+
+    Processes that tests start inherit both, and find the package, be it installed or not.
+    """
+    cache = str(tmp_path_factory.mktemp("cache"))
+    jax.config.update("jax_compilation_cache_dir", cache)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", _MIN_COMPILE_SECONDS)
+    paths = [str(_ROOT), os.environ.get("PYTHONPATH")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("here"))
+        patch.setenv("JAX_COMPILATION_CACHE_DIR", cache)
+        patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", str(_MIN_COMPILE_SECONDS))
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+        yield
 
 
 @pytest.fixture

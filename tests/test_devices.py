@@ -1,7 +1,6 @@
 """One device and eight give the same results, in processes of their own."""
 
 import os
-import pathlib
 import socket
 import subprocess
 import sys
@@ -9,16 +8,14 @@ import sys
 import numpy as np
 import pytest
 
-from pad_jax import metrics, run_files
-
-WORKER = pathlib.Path(__file__).with_name("device_worker.py")
+from pad_jax.run import folder, metrics
 
 
 def start(function, out, devices, *process):
     """A worker with so many devices; ``process``: where two meet, and which of them it is."""
     flags = f"--xla_force_host_platform_device_count={devices}"
     return subprocess.Popen(
-        [sys.executable, str(WORKER), function, str(out), *process],
+        [sys.executable, "-m", "tests.support.device_worker", function, str(out), *process],
         env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -90,14 +87,14 @@ def test_a_baselines_step_agrees(on_one_and_eight):
 def test_whole_epochs_agree_and_checkpoints_cross_device_counts(tmp_path):
     folders = {}
     for first, second in ((1, 1), (1, 8), (8, 1), (8, 8)):
-        folder = folders[first, second] = tmp_path / f"{first}-{second}"
-        run("run_training", folder, first)
-        assert len(metrics.read(folder)) == 1
-        run("run_training", folder, second)
-        assert run_files.read_run(folder)["device_count"] == second
+        workdir = folders[first, second] = tmp_path / f"{first}-{second}"
+        run("run_training", workdir, first)
+        assert len(metrics.read(workdir)) == 1
+        run("run_training", workdir, second)
+        assert folder.read_run(workdir)["device_count"] == second
     reference = metrics.read(folders[1, 1])
-    for folder in folders.values():
-        rows = metrics.read(folder)
+    for workdir in folders.values():
+        rows = metrics.read(workdir)
         assert [row["epoch"] for row in rows] == [1, 2]
         for row, expected in zip(rows, reference, strict=True):
             # Rounding may flip a neighbour, and with it a group: a few per cent.

@@ -1,5 +1,7 @@
-"""The command line, in processes of its own."""
+"""The command line, in processes of its own, each in a folder of its own."""
 
+import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -8,9 +10,11 @@ import time
 import numpy as np
 import pytest
 
-from pad_jax import metrics
+from pad_jax.modes import MODES
+from pad_jax.run import folder, metrics
 
-DIGITS = "--config=configs/digits.py"
+DIGITS = "--config=digits"
+DIGITS_FILE = f"--config={pathlib.Path(__file__).parents[1] / 'configs' / 'digits.py'}"
 SMALL = [
     "--config.num_epochs=1",
     "--config.dataset.max_images=300",
@@ -19,31 +23,105 @@ SMALL = [
 ]
 
 
-def run(*arguments):
+def start(cwd, *arguments, module="pad_jax.main"):
     return subprocess.run(
-        [sys.executable, "-m", "pad_jax.main", *map(str, arguments)],
+        [sys.executable, "-m", module, *map(str, arguments)],
+        cwd=cwd,
         capture_output=True,
         text=True,
         timeout=300,
     )
 
 
-def test_train_again_and_evaluate(tmp_path):
-    arguments = [DIGITS, f"--workdir={tmp_path / 'run'}", *SMALL, "--config.grouping.max_size=None"]
-    first = run(*arguments)
+@pytest.fixture
+def run(tmp_path):
+    """A function that runs a command line in an empty folder."""
+
+    def in_folder(*arguments, **options):
+        return start(tmp_path, *arguments, **options)
+
+    return in_folder
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder of a finished run, its arguments, and what its process said."""
+    cwd = tmp_path_factory.mktemp("trained")
+    arguments = [DIGITS_FILE, *SMALL, "--config.grouping.max_size=None"]
+    return cwd / "runs/digits", arguments, start(cwd, *arguments)
+
+
+def figures(done):
+    assert done.returncode == 0, done.stderr
+    return [line for line in done.stdout.splitlines() if "eval/" in line]
+
+
+def test_train_again_and_evaluate(trained, run):
+    workdir, arguments, first = trained
     assert first.returncode == 0, first.stderr
     assert "epoch 1/1" in first.stderr  # plain log lines, since this is no terminal
     assert "\r" not in first.stderr
     assert "Results after epoch 1:" in first.stdout
     assert "eval/knn_accuracy " in first.stdout
-    again = run(*arguments)
+    again = run(*arguments, f"--workdir={workdir}")
     assert again.returncode == 0
     assert "finished" in again.stderr
     assert again.stdout == first.stdout
-    assert len(metrics.read(tmp_path / "run")) == 1
-    alone = run(*arguments, "--mode=evaluate")
-    figures = [line for line in first.stdout.splitlines() if "eval/" in line]
-    assert figures == [line for line in alone.stdout.splitlines() if "eval/" in line]
+    assert len(metrics.read(workdir)) == 1
+    alone = run(*arguments, f"--workdir={workdir}", "--mode=evaluate")
+    assert figures(alone) == figures(first)
+
+
+def test_a_run_is_evaluated_without_its_config(trained, run):
+    workdir, _, first = trained
+    alone = run("--mode=evaluate", f"--workdir={workdir}", "--config.eval.kmeans_runs=1")
+    assert len(figures(first)) > 5
+    assert figures(alone) == figures(first)
+    fewer = run("--mode=evaluate", "--workdir", workdir, "--config.eval.pixels=False")
+    assert figures(fewer) == [line for line in figures(first) if "_pixels " not in line]
+
+
+def test_a_report_is_written_anew(trained, run):
+    workdir, _, _ = trained
+    path = workdir / "report.html"
+    before = path.read_text(encoding="utf-8")
+    path.unlink()
+    done = run("--mode=report", f"--workdir={workdir}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"Written: {path}\n"
+    assert path.read_text(encoding="utf-8") == before
+
+
+def test_the_package_is_a_command_too(trained, run):
+    workdir, _, first = trained
+    for options in ({"module": "pad_jax"}, {"module": "pad_jax.main"}):
+        done = run("--mode=evaluate", f"--workdir={workdir}", **options)
+        assert figures(done) == figures(first)
+        done = run(DIGITS, "--config.batch_size=0", **options)
+        assert done.returncode == 2
+        assert done.stderr == "pad_jax: batch_size=0 cannot be used; use 1 or more\n"
+
+
+def test_a_folder_with_configs_of_its_own(tmp_path, run):
+    own = tmp_path / "configs"
+    own.mkdir()
+    (own / "__init__.py").touch()
+    (own / "digits.py").write_text(
+        "from pad_jax.config import default\n\n\n"
+        "def get_config():\n"
+        "    config = default()\n"
+        "    config.batch_size = 0\n"
+        "    return config\n"
+    )
+    for config, message in (
+        (DIGITS, "loss.hpe='mse' cannot be used"),  # all else can
+        ("--config=configs/digits.py", "batch_size=0 cannot be used"),
+        ("--config=./configs/digits.py", "batch_size=0 cannot be used"),
+    ):
+        done = run(config, "--config.loss.hpe=mse")
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert len(done.stderr.splitlines()) == 1
 
 
 def test_interrupted_by_the_user(tmp_path):
@@ -54,6 +132,7 @@ def test_interrupted_by_the_user(tmp_path):
     )
     worker = subprocess.Popen(
         [sys.executable, "-c", program, DIGITS, f"--workdir={tmp_path}", *SMALL[1:]],
+        cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -72,20 +151,26 @@ def test_interrupted_by_the_user(tmp_path):
     [
         ([], "--config is missing"),
         (["--config=configs/nope.py"], "--config=configs/nope.py cannot be loaded; the"),
+        (["--config=nope"], "use one of: cifar10, cifar100, digits, folder, imagenet, mnist, "),
+        (["--mode=report", "--workdir=gs://bucket/run"], "is no folder; mount the bucket"),
         ([DIGITS, "--workdir=gs://bucket/run"], "--workdir=gs://bucket/run is no folder; mount"),
         ([DIGITS, "--config.batchsize=3"], "no field batchsize; did you mean batch_size?"),
         ([DIGITS, "--config.batch_size=abc"], "--config.batch_size=abc: use an integer"),
         ([DIGITS, "--config.dataset=mnist"], "--config.dataset=mnist: use a flag for each field"),
         ([DIGITS, "--config.grouping.max_size=1"], "grouping.max_size=1 cannot be used"),
-        ([DIGITS, "--mode=test"], "train|evaluate"),
+        ([DIGITS_FILE, "--config.grouping.max_size=1"], "grouping.max_size=1 cannot be used"),
+        ([DIGITS, "--mode=test"], f"--mode='test' is unknown; use one of: {', '.join(MODES)};"),
         ([DIGITS, "--mode=sweep", "--table=table7"], "use one of: table1, table2"),
         ([DIGITS, "digits"], "'digits' is no flag"),
         ([DIGITS, "--config.dataset.name=npz", "--config.dataset.root=no.npz"], "does not exist"),
-        (["--config=configs/folder.py"], "dataset.root is not set"),
+        (["--config=folder"], "dataset.root is not set"),
         ([DIGITS, "--mode=evaluate", "--workdir=nowhere"], "nowhere holds no run"),
+        (["--mode=evaluate", "--workdir=nowhere"], "nowhere holds no run"),
+        (["--mode=evaluate"], "--workdir is missing; give the folder of a run, or a --config"),
+        (["--mode=report"], "--workdir is missing; give the folder of a run, or a --config"),
     ],
 )
-def test_bad_input_is_one_line_and_status_2(arguments, message):
+def test_bad_input_is_one_line_and_status_2(run, arguments, message):
     done = run(*arguments)
     assert done.returncode == 2
     assert message in done.stderr
@@ -93,10 +178,58 @@ def test_bad_input_is_one_line_and_status_2(arguments, message):
     assert done.stdout == ""
 
 
-def test_too_few_images(tmp_path):
+def test_what_is_wrong_in_a_config_file_is_one_line(tmp_path, run):
+    for line, message in (
+        ("default(objective='typo:X')", "objective='typo:X' cannot be imported (No module named"),
+        ("default().update(num_epoch=3)", "the config has no field num_epoch; did you mean"),
+    ):
+        text = f"from pad_jax.config import default\ndef get_config():\n    return {line}\n"
+        (tmp_path / "mine.py").write_text(text)
+        done = run("--config=./mine.py")
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_parts_in_the_folder_it_is_started_in(tmp_path, run):
+    (tmp_path / "my_modes.py").write_text(
+        "from pad_jax.modes.base import Mode\n"
+        "MODE = Mode(lambda call: f'{call.config_name}: {call.config.num_epochs}')\n"
+    )
+    done = run("--config", "digits", "--config.num_epochs=7", "--mode=my_modes:MODE")
+    assert (done.returncode, done.stdout) == (0, "digits: 7\n"), done.stderr
+
+
+def test_help_says_what_every_mode_takes(run):
+    done = run("--help")
+    assert done.returncode == 0
+    for flag in ("--config", "--mode", "--workdir", "--table", "--seeds"):
+        assert f"  {flag}:" in done.stdout
+
+
+def test_flags_in_a_file(tmp_path, run):
+    (tmp_path / "flags.txt").write_text("--config=digits\n--config.optimizer.momentum=2.0\n")
+    done = run("--flagfile=flags.txt")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "optimizer.momentum=2.0 cannot be used" in done.stderr
+
+
+def test_modes():
+    assert {"train", "evaluate", "report", "sweep"} <= set(MODES)
+
+
+def test_too_few_images(tmp_path, run):
     np.savez(tmp_path / "few.npz", x_train=np.zeros((4, 8, 8), np.uint8))
     done = run(DIGITS, "--config.dataset.name=npz", f"--config.dataset.root={tmp_path / 'few.npz'}",
                "--config.dataset.test_split=")  # fmt: skip
     assert done.returncode == 2
     assert "grouping.num_neighbors=5 cannot be used; the data set has 4 images" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_run_says_what_it_was(trained):
+    workdir, _, _ = trained
+    recorded = folder.read_config(workdir)
+    assert recorded["num_epochs"] == 1
+    assert recorded["grouping"]["max_size"] is None
+    assert re.fullmatch("[0-9a-f]{64}", folder.read_run(workdir)["fingerprint"])

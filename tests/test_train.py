@@ -9,10 +9,20 @@ from sklearn.datasets import load_digits
 
 import pad_jax
 from configs import digits as digits_config
-from pad_jax import checkpoints, data, discovery, metrics, models, steps, subgraphs, train
+from pad_jax import config as configs
+from pad_jax import data, models, objectives, steps, train
+from pad_jax import state as state_module
+from pad_jax.data.augmentation import Crops
+from pad_jax.epoch import _STEPS_PER_DISPATCH, EpochRunner
 from pad_jax.errors import InputError
-from pad_jax.objectives.pad import temperature_at
-from tests.small_runs import (
+from pad_jax.graph.probability import TemperatureSettings
+from pad_jax.modes.evaluate import evaluate
+from pad_jax.modes.report import write_report
+from pad_jax.report import page
+from pad_jax.run import checkpoints, metrics
+from pad_jax.settings import RunSettings
+from pad_jax.train import train_and_evaluate
+from tests.support.small_runs import (
     assert_same_state,
     count_compilations,
     restored,
@@ -26,7 +36,7 @@ from tests.small_runs import (
 def finished(tmp_path_factory):
     """An uninterrupted run of three epochs."""
     workdir = tmp_path_factory.mktemp("runs") / "whole"
-    train.train(small_config(num_epochs=3), workdir)
+    train_and_evaluate(small_config(num_epochs=3), workdir)
     return workdir
 
 
@@ -58,7 +68,7 @@ def test_digits_end_to_end(tmp_path):
     config = digits_config.get_config()
     config.num_epochs, config.batch_size = 10, 64
     config.eval.every_epochs, config.eval.kmeans_runs = 0, 3
-    row = train.train(config, tmp_path)
+    row = train_and_evaluate(config, tmp_path)
     rows = metrics.read(tmp_path)
     assert row["train/loss"] < rows[0]["train/loss"]
     assert row["scs/purity"] > 0.9
@@ -71,7 +81,7 @@ def test_a_finished_run_started_again_trains_nothing(finished, monkeypatch):
     before = restored(finished)
     monkeypatch.setattr(steps, "train_step", None)
     monkeypatch.setattr(data, "load", None)  # the images may be gone, too
-    result = train.train(small_config(num_epochs=3), finished)
+    result = train_and_evaluate(small_config(num_epochs=3), finished)
     assert result == metrics.read(finished)[-1]
     assert len(metrics.read(finished)) == 3
     assert_same_state(restored(finished), before)
@@ -86,7 +96,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     class Interrupted(Exception):
         pass
 
-    run_epoch = train.EpochRunner.__call__
+    run_epoch = EpochRunner.__call__
 
     def interrupted(self, state, groups, epoch):
         result = run_epoch(self, state, groups, epoch)
@@ -95,11 +105,11 @@ def test_interrupted_and_resumed_equals_uninterrupted(
         return result
 
     with monkeypatch.context() as patch:
-        patch.setattr(train.EpochRunner, "__call__", interrupted)
+        patch.setattr(EpochRunner, "__call__", interrupted)
         with pytest.raises(Interrupted):
-            train.train(config, tmp_path)
+            train_and_evaluate(config, tmp_path)
     assert [row["epoch"] for row in metrics.read(tmp_path)] == [1, 2]
-    train.train(config, tmp_path)
+    train_and_evaluate(config, tmp_path)
     assert_same_state(restored(tmp_path), restored(finished))
     assert without_clock(metrics.read(tmp_path)) == without_clock(metrics.read(finished))
 
@@ -118,23 +128,23 @@ def test_resuming_goes_back_to_the_checkpoint_where_later_rows_have_none(
     with monkeypatch.context() as patch:
         patch.setattr(train, "discover", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            train.train(config, tmp_path)
+            train_and_evaluate(config, tmp_path)
     assert [row["epoch"] for row in metrics.read(tmp_path)] == [1]
-    train.train(config, tmp_path)
+    train_and_evaluate(config, tmp_path)
     assert [row["epoch"] for row in metrics.read(tmp_path)] == [1, 2, 3]
     assert_same_state(restored(tmp_path), restored(finished))
 
 
 def test_labels_never_reach_training(finished, tmp_path, monkeypatch):
     scramble_labels(monkeypatch)
-    train.train(small_config(num_epochs=3), tmp_path)
+    train_and_evaluate(small_config(num_epochs=3), tmp_path)
     assert_same_state(restored(tmp_path), restored(finished))
     knn = [metrics.read(w)[-1]["eval/knn_accuracy"] for w in (finished, tmp_path)]
     assert knn[1] < 0.25 < 0.4 < knn[0]  # they did reach the evaluation
 
 
 def test_streamed_images_train_the_same_encoder(finished, tmp_path):
-    train.train(small_config(num_epochs=3, **{"dataset.max_resident_gib": 0.0}), tmp_path)
+    train_and_evaluate(small_config(num_epochs=3, **{"dataset.max_resident_gib": 0.0}), tmp_path)
     streamed, resident = restored(tmp_path), restored(finished)
     for name in resident:
         np.testing.assert_allclose(streamed[name], resident[name], atol=1e-5, err_msg=name)
@@ -143,9 +153,9 @@ def test_streamed_images_train_the_same_encoder(finished, tmp_path):
 def test_several_steps_per_dispatch_train_the_same(tmp_path, monkeypatch):
     # A learning rate that does not magnify rounding.
     config = small_config(num_epochs=1, **{"optimizer.learning_rate": 1e-4})
-    train.train(config, tmp_path / "single")
-    monkeypatch.setitem(train._STEPS_PER_DISPATCH, "cpu", 3)  # of the epoch's four
-    train.train(config, tmp_path / "looped")
+    train_and_evaluate(config, tmp_path / "single")
+    monkeypatch.setitem(_STEPS_PER_DISPATCH, "cpu", 3)  # of the epoch's four
+    train_and_evaluate(config, tmp_path / "looped")
     looped, single = restored(tmp_path / "looped"), restored(tmp_path / "single")
     assert looped.keys() == single.keys()
     for name in single:
@@ -156,9 +166,14 @@ def test_several_steps_per_dispatch_train_the_same(tmp_path, monkeypatch):
 def test_nothing_is_compiled_after_the_first_epoch(tmp_path, monkeypatch, resident):
     at_epoch = count_compilations(monkeypatch)
     limit = {"dataset.max_resident_gib": 4.0 if resident else 0.0}
-    train.train(small_config(num_epochs=4, **limit, **{"eval.every_epochs": 1}), tmp_path)
+    train_and_evaluate(small_config(num_epochs=4, **limit, **{"eval.every_epochs": 1}), tmp_path)
     assert at_epoch[0] > 0
     assert at_epoch[0] == at_epoch[1] == at_epoch[2]
+
+
+def small_parts(settings):
+    objective, encoder = objectives.create(settings), models.create(settings)
+    return train.step_parts(settings, encoder, objective, num_images=300)
 
 
 @pytest.mark.parametrize(
@@ -183,23 +198,26 @@ def test_nothing_is_compiled_after_the_first_epoch(tmp_path, monkeypatch, reside
     ids=lambda overrides: ",".join(f"{k}={v}" for k, v in overrides.items()),
 )
 def test_every_kind_of_group_trains_its_own_way(finished, tmp_path, overrides):
-    row = train.train(small_config(**overrides), tmp_path)
+    row = train_and_evaluate(small_config(**overrides), tmp_path)
     assert np.isfinite(row["train/loss"])
     assert row["train/loss"] != metrics.read(finished)[1]["train/loss"]
     assert (tmp_path / "report.html").exists()
     groups = {k: v for k, v in restored(tmp_path).items() if "groups" in k}
-    expected = {"singleton": 0.0, "neighbors": 1.0}.get(overrides.get("grouping.kind"))
+    kind = overrides.get("grouping.kind", "scs")
+    prefixes = {key.split("/")[0] for key in row if key.endswith("/coverage")}
+    assert prefixes == {"scs" if kind == "scs" else "groups"}
+    expected = {"singleton": 0.0, "neighbors": 1.0}.get(kind)
     if expected is not None:
-        assert row["scs/coverage"] == expected
-    if overrides.get("grouping.kind") == "anchor_neighbors":
-        assert [r["scs/count"] for r in metrics.read(tmp_path)] == [150, 300]
-        assert row["scs/mean_size"] == 2
-    if overrides.get("grouping.kind") == "neighbors":
-        assert row["scs/mean_size"] == 11
+        assert row["groups/coverage"] == expected
+    if kind == "anchor_neighbors":
+        assert [r["groups/count"] for r in metrics.read(tmp_path)] == [150, 300]
+        assert row["groups/mean_size"] == 2
+    if kind == "neighbors":
+        assert row["groups/mean_size"] == 11
         assert any(v.shape == (300, 11) for v in groups.values())
-        again = small_config(**overrides)
-        settings = train.step_settings(again, models.create("tiny"), lambda step: 0.1, 300)
-        state = train.init_state(again, settings, 300, (16, 16, 1))
+        settings = configs.read(small_config(**overrides))
+        parts, images = small_parts(settings), data.load(settings).train
+        state = train.init_state(settings[RunSettings], parts, images)
         manager = checkpoints.Checkpoints(tmp_path)
         members = manager.restore(2, state).groups.members  # what a resumed run restores
         manager.close()
@@ -223,45 +241,10 @@ def test_every_kind_of_group_trains_its_own_way(finished, tmp_path, overrides):
         assert row["train/loss_hpe"] == 0
 
 
-@pytest.mark.parametrize(
-    ("epoch", "sizes", "limit"),
-    [
-        (0, (50, 800), 50),
-        (1, (50, 800), 100),
-        (4, (50, 800), 800),
-        (5, (50, 800), 800),  # the groups after the last epoch
-        (2, (50, None), 50),
-        (2, (None, None), None),
-    ],
-)
-def test_the_scale_threshold_grows(epoch, sizes, limit):
-    assert discovery.size_limit(epoch, 5, *sizes) == limit
-
-
-@pytest.mark.parametrize(
-    ("epoch", "until", "are_classes"),
-    [(0, 1.0, True), (199, 1.0, True), (149, 0.75, True), (150, 0.75, False), (0, 0.0, False)],
-)
-def test_singletons_are_classes_up_to_a_share_of_the_run(epoch, until, are_classes):
-    group_id, hard_positive = np.array([0, 1, 0, 3], np.int32), np.array([2, 1, 0, 3], np.int32)
-    found = discovery.Discovery(epoch, subgraphs.Groups(group_id, hard_positive))
-    config = small_config(num_epochs=200, **{"grouping.singletons_until": until})
-    learnt = discovery.groups_to_learn(config, found).group_id
-    assert learnt.dtype == np.int32
-    assert learnt.tolist() == ([0, 1, 0, 3] if are_classes else [0, -1, 0, -1])
-
-
-def test_singletons_stay_classes_where_there_is_no_group():
-    found = discovery.Discovery(1, subgraphs.singletons(4))
-    learnt = discovery.groups_to_learn(small_config(**{"grouping.singletons_until": 0.0}), found)
-    assert learnt.group_id.tolist() == [0, 1, 2, 3]
-
-
 @pytest.mark.parametrize("hpe", ["kl", "cosine", "none"])
 def test_hard_positives_are_encoded_where_they_are_learnt(hpe):
-    config = small_config(**{"loss.hpe": hpe})
-    settings = train.step_settings(config, models.create("tiny"), lambda step: 0.1, 300)
-    assert settings.num_views == (1 if hpe == "none" else 2)
+    parts = small_parts(configs.read(small_config(**{"loss.hpe": hpe})))
+    assert parts.num_views == (1 if hpe == "none" else 2)
 
 
 @pytest.mark.parametrize(
@@ -278,13 +261,9 @@ def test_hard_positives_are_encoded_where_they_are_learnt(hpe):
 def test_the_temperature_changes_at_a_share_of_the_run(epoch, num_epochs, final, temperature):
     fields = {"loss.temperature": 0.4, "loss.final_temperature": final}
     fields["loss.final_temperature_from"] = 0.75 if num_epochs == 12 else 0.55
-    config = small_config(num_epochs=num_epochs, **fields)
-    assert float(temperature_at(config, epoch)) == pytest.approx(temperature)
-
-
-@pytest.mark.parametrize(("epoch", "share"), [(0, 0.2), (39, 0.2), (40, 0.4), (199, 1), (200, 1)])
-def test_rounds_of_anchors(epoch, share):
-    assert discovery.anchor_share(epoch, 200, 5) == share
+    settings = configs.read(small_config(num_epochs=num_epochs, **fields))
+    at_epoch = settings[TemperatureSettings].at(epoch, settings[RunSettings])
+    assert float(at_epoch) == pytest.approx(temperature)
 
 
 def test_a_trained_model_embeds_images_of_any_size(finished, rng):
@@ -319,20 +298,20 @@ def test_groups_are_written_with_the_images_names(finished):
 
 
 def test_evaluating_alone_gives_the_figures_of_the_run(finished):
-    figures = train.evaluate(small_config(num_epochs=3), finished)
+    figures = evaluate(small_config(num_epochs=3), finished)
     last = metrics.read(finished)[-1]
     assert figures == {k: v for k, v in last.items() if k.startswith("eval/") or k == "epoch"}
 
 
 def test_results_do_not_depend_on_the_evaluation_batch(finished):
-    one = train.evaluate(small_config(**{"eval.batch_size": 7}), finished)
-    two = train.evaluate(small_config(**{"eval.batch_size": 1000}), finished)
+    one = evaluate(small_config(**{"eval.batch_size": 7}), finished)
+    two = evaluate(small_config(**{"eval.batch_size": 1000}), finished)
     assert one == pytest.approx(two, abs=1e-6)
 
 
 def test_k_means_takes_the_embedding_whatever_knn_looks_at(finished):
     only_fc = {"eval.features": ("fc",), "eval.pixels": False, "eval.probe": ()}
-    figures = train.evaluate(small_config(num_epochs=3, **only_fc), finished)
+    figures = evaluate(small_config(num_epochs=3, **only_fc), finished)
     last = metrics.read(finished)[-1]
     names = {"epoch", "eval/knn_accuracy_fc", *(k for k in last if k.startswith("eval/kmeans_"))}
     names = {name for name in names if not name.endswith("_pixels")}
@@ -345,17 +324,49 @@ def test_k_means_takes_the_embedding_whatever_knn_looks_at(finished):
 )
 def test_long_features_are_left_out(finished, gib, evaluated):
     """Of the 660 images fc and pixels take 6.3e-4 GiB, conv5 1.3e-3, the embedding 3.1e-4."""
-    figures = train.evaluate(small_config(**{"eval.max_feature_gib": gib}), finished)
+    figures = evaluate(small_config(**{"eval.max_feature_gib": gib}), finished)
     accuracies = [key for key in figures if "_accuracy" in key]
     assert {key.split("_accuracy")[1] for key in accuracies} == evaluated
 
 
 def test_another_config_in_the_same_folder_is_refused(finished):
     with pytest.raises(InputError, match=r"loss.temperature was 0.1 and is now 0.2.*--workdir"):
-        train.train(small_config(num_epochs=3, **{"loss.temperature": 0.2}), finished)
+        train_and_evaluate(small_config(num_epochs=3, **{"loss.temperature": 0.2}), finished)
     assert len(metrics.read(finished)) == 3
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
     with pytest.raises(InputError, match="the loss of epoch 1 is nan; lower optimizer"):
-        train.train(small_config(**{"optimizer.learning_rate": 1e30}), tmp_path)
+        train_and_evaluate(small_config(**{"optimizer.learning_rate": 1e30}), tmp_path)
+
+
+def test_a_report_is_that_of_the_run(finished, monkeypatch):
+    config = small_config(num_epochs=3)
+    before = (finished / "report.html").read_text(encoding="utf-8")
+    write_report(config, finished)
+    assert (finished / "report.html").read_text(encoding="utf-8") == before
+    with pytest.raises(InputError, match="another config .*embedding_dim was 128 and is now 64"):
+        write_report(small_config(num_epochs=3, **{"model.embedding_dim": 64}), finished)
+
+    def broken(*args):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(page, "render", broken)
+    with pytest.raises(ZeroDivisionError):
+        write_report(config, finished)
+
+
+def test_the_first_memory_is_the_random_encoders(tmp_path, monkeypatch):
+    seen = []
+
+    def interrupted(self, state, groups, epoch):
+        seen.append(state_module.to_host(state, 300))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(EpochRunner, "__call__", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train.train_and_evaluate(small_config(), tmp_path)
+    settings = configs.read(small_config())
+    encoder, images = models.create(settings), data.load(settings).train.array
+    features = encoder.apply(seen[0].variables, Crops(settings).plain(images))
+    np.testing.assert_allclose(seen[0].memory, features["embedding"], atol=1e-5)

@@ -1,18 +1,27 @@
 """Data: sources of images, their preparation, batches and augmentation."""
 
+import importlib.util
+import itertools
 import logging
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
-from ml_collections import ConfigDict
 
-from pad_jax.data.folder import FolderSource, check_distinct
+from pad_jax import registry
 from pad_jax.data.images import Images, prepare
-from pad_jax.data.sources import Selection, Source, digits, npz
-from pad_jax.data.tfds import TfdsSource
-from pad_jax.errors import InputError
+from pad_jax.data.source import DatasetSettings, Selection, Source, refuse_overlap
+from pad_jax.settings import Settings, refuse
 
 _log = logging.getLogger(__name__)
+
+# What opens a data set, by dataset.name: f(settings, split) -> Source.
+SOURCES = {
+    "digits": "pad_jax.data.arrays:digits",
+    "npz": "pad_jax.data.arrays:npz",
+    "folder": "pad_jax.data.folder:folder",
+}
+_OTHERS = "pad_jax.data.tfds:tfds"  # opens every other name
 
 
 class Dataset(NamedTuple):
@@ -22,22 +31,26 @@ class Dataset(NamedTuple):
     test: Images | None
 
 
-def load(config: ConfigDict) -> Dataset:
-    """Opens the data set that ``config``, the field ``dataset`` of a run's config, describes.
+def load(settings: Settings) -> Dataset:
+    """Opens the data set that ``dataset`` of a run's settings describes.
 
     Raises:
       InputError: where it cannot be opened as described.
     """
-    train_sources = _open_splits(config, config.train_split)
-    test_sources = _open_splits(config, config.test_split) if config.test_split else []
-    if config.name == "folder":
-        check_distinct([*train_sources, *test_sources], config.root)
-    train = _prepare(config, train_sources, config.max_images)
-    test = _prepare(config, test_sources) if test_sources else None
+    dataset_settings = settings[DatasetSettings]
+    train_sources, test_sources = (
+        [_open(settings, split) for split in splits]
+        for splits in (dataset_settings.train_splits, dataset_settings.test_splits)
+    )
+    _check_apart(dataset_settings, train_sources, test_sources)
+    train = _prepare(dataset_settings, train_sources, dataset_settings.max_images)
+    test = _prepare(dataset_settings, test_sources) if test_sources else None
     if test is not None and test.shape != train.shape:
-        raise InputError(
-            f"dataset: training images are of shape {train.shape}, test images of {test.shape}; "
-            "set dataset.image_size and dataset.channels"
+        refuse(
+            "dataset.image_size",
+            dataset_settings.image_size,
+            f"training images are of shape {train.shape}, test images of {test.shape}; "
+            "set dataset.image_size and dataset.channels",
         )
     if len(set(train.labels.tolist()) - {-1}) == 1:
         # A pile in a sub-folder: every figure would be perfect.
@@ -46,25 +59,37 @@ def load(config: ConfigDict) -> Dataset:
     return Dataset(train, test)
 
 
-def _open_splits(config: ConfigDict, splits: str) -> list[Source]:
-    return [_open(config.name, config.root, split) for split in splits.split("+")]
+def find(table: Mapping[str, str], name: str, field: str) -> Callable[[Settings, str], Source]:
+    """What opens the data set of that name; names of no table are TensorFlow Datasets'.
+
+    Its community names look like locations of code, ``huggingface:mnist``.
+    """
+    package = name.partition(":")[0].partition(".")[0]
+    is_code = registry.is_location(name) and importlib.util.find_spec(package) is not None
+    return registry.find(table, name if name in table or is_code else _OTHERS, field)
 
 
-def _prepare(config: ConfigDict, sources: list[Source], max_images: int | None = None) -> Images:
+def _open(settings: Settings, split: str) -> Source:
+    return find(SOURCES, settings[DatasetSettings].name, "dataset.name")(settings, split)
+
+
+def _check_apart(
+    settings: DatasetSettings, train_sources: list[Source], test_sources: list[Source]
+) -> None:
+    """Sees to it, before any image is decoded, that no image is in two splits."""
+    if any(a.shares_images_with(b) for a, b in itertools.product(train_sources, test_sources)):
+        refuse_overlap(settings)
+    if any(a.shares_images_with(b) for a, b in itertools.combinations(train_sources, 2)):
+        refuse("dataset.train_split", settings.train_split, "an image is in two of its splits")
+
+
+def _prepare(
+    settings: DatasetSettings, sources: list[Source], max_images: int | None = None
+) -> Images:
     return prepare(
         Selection(sources, max_images),
-        image_size=config.image_size,
-        channels=config.channels,
-        strict=config.strict,
-        max_resident_bytes=config.max_resident_gib * 2**30,
+        image_size=settings.image_size,
+        channels=settings.channels,
+        strict=settings.strict,
+        max_resident_bytes=settings.max_resident_gib * 2**30,
     )
-
-
-def _open(name: str, root: str, split: str) -> Source:
-    if name == "digits":
-        return digits(split)
-    if name == "npz":
-        return npz(root, split)
-    if name == "folder":
-        return FolderSource(root, split)
-    return TfdsSource(name, split, root)

@@ -1,45 +1,103 @@
 """Augmentation on the device: crop, flip, colour. Pure functions of a key and an image."""
 
 import dataclasses
+from typing import ClassVar, Protocol
 
 import jax
 import jax.numpy as jnp
 
+from pad_jax import registry
+from pad_jax.settings import Settings, named, numbers, setting, share, yes_or_no
+
+# What augments images, by augmentation.name: f(settings) -> Augmentation.
+AUGMENTATIONS = {"crops": "pad_jax.data.augmentation:Crops"}
 _GREY = (0.299, 0.587, 0.114)  # luma weights of ITU-R BT.601
 
 
-@dataclasses.dataclass(frozen=True)
-class Augmentation:
-    """What happens to a training image; one setting serves all data sets (the flip aside).
+class Augmentation(Protocol):
+    """What the encoder sees of an image: random views in training, the image itself elsewhere.
 
-    Attributes:
-      crop_scale: smallest and largest share of the area that a random resized crop keeps.
-      jitter: strengths of brightness, contrast, saturation (factors from 1 - s to 1 + s) and hue
-        (a shift of up to s turns), applied in this order.
-      grayscale: probability that a colour image turns grey.
-      flip: whether images are mirrored left to right with probability 1/2; not for digits.
+    An entry of AUGMENTATIONS makes one of a run's settings. Its methods are pure, and run on the
+    device.
     """
 
-    crop_scale: tuple[float, float] = (0.2, 1.0)
-    jitter: tuple[float, float, float, float] = (0.4, 0.4, 0.4, 0.4)
-    grayscale: float = 0.2
-    flip: bool = True
+    def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
+        """One augmented view: key, uint8 [H, W, C] -> float32 [H, W, C], as ``plain`` has it."""
+        ...
+
+    def plain(self, images: jax.Array) -> jax.Array:
+        """Images as they are, for the encoder: uint8 [B, H, W, C] -> float32 [B, H, W, C]."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class AugmentationSettings:
+    """Which augmentation."""
+
+    SECTION: ClassVar[str] = "augmentation"
+
+    name: str = setting("crops", "crops, or package.module:Augmentation", named(AUGMENTATIONS))
+
+
+@dataclasses.dataclass(frozen=True)
+class CropSettings:
+    """What happens to a training image; one setting serves all data sets (the flip aside)."""
+
+    SECTION: ClassVar[str] = "augmentation"
+
+    crop_scale: tuple[float, ...] = setting(
+        (0.2, 1.0),
+        "smallest and largest share of the area that a crop keeps",
+        numbers(
+            2, lambda v: 0 < v[0] <= v[1] <= 1, "use two shares of the area, such as (0.2, 1.0)"
+        ),
+    )
+    jitter: tuple[float, ...] = setting(
+        (0.4, 0.4, 0.4, 0.4),
+        "strengths of brightness, contrast, saturation (factors from 1 - s to 1 + s) and hue (a "
+        "shift of up to s turns), applied in this order",
+        numbers(
+            4,
+            lambda v: min(v) >= 0,
+            "use four strengths of 0 or more, such as (0.4, 0.4, 0.4, 0.4)",
+        ),
+    )
+    grayscale: float = setting(
+        0.2, "probability that a colour image turns grey", share("use a probability")
+    )
+    flip: bool = setting(
+        True, "mirror left to right with probability 1/2; not for digits", yes_or_no()
+    )
+
+
+def create(settings: Settings) -> Augmentation:
+    """The augmentation that a run's settings name."""
+    name = settings[AugmentationSettings].name
+    return registry.find(AUGMENTATIONS, name, "augmentation.name")(settings)
+
+
+class Crops:
+    """Random resized crops, flips, and jitter of colour."""
+
+    SETTINGS = (CropSettings,)
+
+    def __init__(self, settings: Settings):
+        self._settings = settings[CropSettings]
 
     def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
-        """One augmented view: key, uint8 [H, W, C] -> float32 [H, W, C] as ``normalize`` has it."""
+        settings = self._settings
         keys = jax.random.split(key, 4)
         x = image.astype(jnp.float32) / 255
-        x = _random_resized_crop(keys[0], x, self.crop_scale, self.flip)
-        x = _color_jitter(keys[1], x, self.jitter)
-        if self.grayscale and x.shape[-1] == 3:
-            gray = jax.random.bernoulli(keys[2], self.grayscale)
+        x = _random_resized_crop(keys[0], x, settings.crop_scale, settings.flip)
+        x = _color_jitter(keys[1], x, settings.jitter)
+        if settings.grayscale and x.shape[-1] == 3:
+            gray = jax.random.bernoulli(keys[2], settings.grayscale)
             x = jnp.where(gray, _luma(x), x)
         return 2 * x - 1
 
-
-def normalize(images: jax.Array) -> jax.Array:
-    """Images as the encoder wants them: uint8 [...] -> float32 [...] in [-1, 1]."""
-    return images.astype(jnp.float32) / 127.5 - 1
+    def plain(self, images: jax.Array) -> jax.Array:
+        """uint8 [...] -> float32 [...] in [-1, 1]."""
+        return images.astype(jnp.float32) / 127.5 - 1
 
 
 def view_keys(seed: int, epoch: jax.Array, index: jax.Array, view: int) -> jax.Array:

@@ -4,13 +4,13 @@ import collections
 import logging
 import os
 import pathlib
-from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from pad_jax.data.sources import Example, UnreadableImage
+from pad_jax.data.source import DatasetSettings, Example, UnreadableImage
 from pad_jax.errors import InputError
+from pad_jax.settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -18,6 +18,11 @@ _SUFFIXES = {
     ".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif",
     ".tiff", ".webp",
 }  # fmt: skip
+
+
+def folder(settings: Settings, split: str) -> "FolderSource":
+    """A split of the folder that ``dataset.root`` names."""
+    return FolderSource(settings[DatasetSettings].root, split)
 
 
 class FolderSource:
@@ -82,6 +87,18 @@ class FolderSource:
     def name(self, i: int) -> str:
         return str(self.paths[i].relative_to(self._root))
 
+    def identity(self, i: int) -> bytes:
+        return os.fsencode(self.name(i))
+
+    def shares_images_with(self, other: "FolderSource") -> bool:
+        """Raises InputError where ``root`` itself stands for one of the two."""
+        if set(self.paths).isdisjoint(other.paths):
+            return False
+        raise InputError(
+            f"{self._root} has no folder 'train', so all its images are training images, those of "
+            "the other splits too; move the training images into a folder of that name"
+        )
+
     def __getitem__(self, i: int) -> Example:
         """Example i, its image uint8 [H, W, 1] if it is grey, else [H, W, 3]."""
         path = self.paths[i]
@@ -90,20 +107,6 @@ class FolderSource:
                 return Example(_to_array(ImageOps.exif_transpose(file)), self._labels[i])
         except Exception as error:  # whatever Pillow's decoders and its reader of EXIF raise
             raise UnreadableImage(f"{path}: {error}") from error
-
-
-def check_distinct(sources: Sequence[FolderSource], root: str) -> None:
-    """Sees to it that no image is in two splits.
-
-    Raises:
-      InputError: where one is, as below a ``root`` that stands for "train" itself.
-    """
-    paths = [path for source in sources for path in source.paths]
-    if len(set(paths)) < len(paths):
-        raise InputError(
-            f"{root} has no folder 'train', so all its images are training images, those of "
-            "the other splits too; move the training images into a folder of that name"
-        )
 
 
 def _some(names: list[str], most: int = 5) -> str:

@@ -1,6 +1,7 @@
 """Images of one shape, ready for batches: held as one array, or streamed where they do not fit."""
 
 import concurrent.futures
+import hashlib
 import logging
 import os
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image, ImageOps
 
-from pad_jax.data.sources import Source, UnreadableImage
+from pad_jax.data.source import Selection, Source, UnreadableImage
 from pad_jax.errors import InputError
 
 _log = logging.getLogger(__name__)
@@ -22,11 +23,13 @@ class Images(Protocol):
       shape: (H, W, C) of every image.
       labels: int64 [N], -1 where the class is not known. For evaluators and diagnostics only.
       names: what a user finds each image by.
+      fingerprint: tells these images from others, in hexadecimal; "" where nobody has to.
     """
 
     shape: tuple[int, int, int]
     labels: np.ndarray
     names: list[str]
+    fingerprint: str
 
     def __len__(self) -> int: ...
 
@@ -38,8 +41,11 @@ class Images(Protocol):
 class ResidentImages:
     """Images held as one array, uint8 [N, H, W, C], small enough for each device's memory."""
 
-    def __init__(self, array: np.ndarray, labels: np.ndarray, names: list[str]):
+    def __init__(
+        self, array: np.ndarray, labels: np.ndarray, names: list[str], fingerprint: str = ""
+    ):
         self.array, self.shape, self.labels, self.names = array, array.shape[1:], labels, names
+        self.fingerprint = fingerprint
 
     def __len__(self) -> int:
         return len(self.array)
@@ -52,10 +58,16 @@ class StreamedImages:
     """Images decoded when they are needed, by threads that read ahead."""
 
     def __init__(
-        self, source: Source, rows: np.ndarray, shape: tuple, labels: np.ndarray, names: list[str]
+        self,
+        source: Source | Selection,
+        rows: np.ndarray,
+        shape: tuple,
+        labels: np.ndarray,
+        names: list[str],
+        fingerprint: str,
     ):
         self._source, self._rows = source, rows
-        self.shape, self.labels, self.names = shape, labels, names
+        self.shape, self.labels, self.names, self.fingerprint = shape, labels, names, fingerprint
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -86,7 +98,7 @@ class _Wanted:
 
 
 def prepare(
-    source: Source,
+    source: Source | Selection,
     *,
     image_size: int | None,
     channels: int | None,
@@ -147,11 +159,15 @@ def prepare(
     if not len(rows):
         raise InputError("dataset: not one of the images can be decoded; see the warnings above")
     names = [source.name(i) for i in rows.tolist()]
+    digest = hashlib.sha256()
+    for i in rows.tolist():
+        identity = source.identity(i)
+        digest.update(len(identity).to_bytes(8, "big") + identity)
     if not resident:
-        return StreamedImages(source, rows, shape, labels[rows], names)
+        return StreamedImages(source, rows, shape, labels[rows], names, digest.hexdigest())
     if len(rows) < len(source):
         array = array[rows]
-    return ResidentImages(array, labels[rows], names)
+    return ResidentImages(array, labels[rows], names, digest.hexdigest())
 
 
 def _common_shape(source, image_size, channels):

@@ -2,8 +2,14 @@
 
 import numpy as np
 
-from pad_jax.data.sources import Example, UnreadableImage
+from pad_jax.data.source import DatasetSettings, Example, UnreadableImage
 from pad_jax.errors import InputError, first_line
+from pad_jax.settings import Settings
+
+
+def tfds(settings: Settings, split: str) -> "TfdsSource":
+    """A split of the data set that ``dataset.name`` names."""
+    return TfdsSource(settings[DatasetSettings].name, split, settings[DatasetSettings].root)
 
 
 class TfdsSource:
@@ -31,6 +37,7 @@ class TfdsSource:
             if not root and not builder.data_path.exists():
                 builder.download_and_prepare(file_format="array_record")
             self._examples = builder.as_data_source(split)
+            self._files = builder.info.splits[split].file_instructions
         except InputError:
             raise
         except tfds.core.DatasetNotFoundError:
@@ -50,6 +57,16 @@ class TfdsSource:
 
     def name(self, i: int) -> str:
         return f"{self._split}/{i}"
+
+    def identity(self, i: int) -> bytes:
+        return self.name(i).encode()
+
+    def shares_images_with(self, other: "TfdsSource") -> bool:
+        return any(
+            a.filename == b.filename and a.skip < b.skip + b.take and b.skip < a.skip + a.take
+            for a in self._files
+            for b in other._files
+        )
 
     def __getitem__(self, i: int) -> Example:
         try:

@@ -1,15 +1,34 @@
 """k-means into the true number of classes: the paper's evaluation protocol (2)."""
 
+import dataclasses
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import numpy as np
-import scipy.optimize
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-from pad_jax.evaluators import Features
+from pad_jax.evaluators.base import EvaluationSettings, Features, Occasion
+from pad_jax.settings import RESULTS, Settings, at_least, setting
+
+# Of larger sets a random sample of so many rows is clustered; pixels are long, and slow to cluster.
+_MAX_ROWS, _MAX_PIXEL_ROWS = 200_000, 10_000
+
+
+@dataclasses.dataclass(frozen=True)
+class ClusteringSettings:
+    """k-means on the embedding."""
+
+    SECTION: ClassVar[str] = "eval"
+
+    kmeans_runs: int = setting(
+        10, "runs at the end; 1 while training", at_least(1), affects=RESULTS
+    )
+    kmeans_inits: int = setting(
+        3,
+        "starts of a run, of which the tightest partition counts",
+        at_least(1),
+        affects=RESULTS,
+    )
 
 
 class Clustering:
@@ -17,25 +36,39 @@ class Clustering:
 
     A run is scikit-learn's KMeans with a seed of its own. With more than one run, "kmeans_acc_std"
     is ACC's standard deviation over them.
-
-    Args:
-      runs: number of runs.
-      inits: starts of each, of which the partition of the smallest inertia counts.
-      max_rows: of larger sets a random sample of this many rows is clustered.
     """
 
-    def __init__(self, runs: int = 1, inits: int = 3, max_rows: int = 200_000):
-        self._runs, self._inits, self._max_rows = runs, inits, max_rows
+    SETTINGS = (ClusteringSettings,)
+    needs_labels = True
+    field = "eval.evaluators"
+
+    def __init__(self, settings: Settings, max_rows: int = _MAX_ROWS):
+        self._settings = settings[ClusteringSettings]
+        self._eval_settings = settings[EvaluationSettings]
+        self._max_rows = max_rows
+
+    def features(self, occasion: Occasion) -> Sequence[str]:
+        if not self._eval_settings.is_due(occasion.epoch, occasion.final):
+            return ()
+        pixels = ("pixels",) if occasion.final and self._eval_settings.pixels else ()
+        return ("embedding", *pixels)
 
     def run(self, features: Features) -> Iterator[tuple[str, float]]:
+        from sklearn.cluster import KMeans  # here, not at the top: most programs do without
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+        settings = self._settings
         rows, labels = features.train, features.train_labels
-        if len(rows) > self._max_rows:
-            sample = np.random.default_rng(0).choice(len(rows), self._max_rows, replace=False)
+        max_rows = _MAX_PIXEL_ROWS if features.name == "pixels" else self._max_rows
+        if len(rows) > max_rows:
+            sample = np.random.default_rng(0).choice(len(rows), max_rows, replace=False)
             rows, labels = rows[sample], labels[sample]
         classes = len(np.unique(labels))
+        runs = settings.kmeans_runs if features.final else 1
         scores = []
-        for seed in range(self._runs):
-            kmeans = KMeans(classes, n_init=self._inits, random_state=seed)
+        for seed in range(runs):
+            kmeans = KMeans(classes, n_init=settings.kmeans_inits, random_state=seed)
             with warnings.catch_warnings():
                 # Fewer distinct rows than classes: the score says it, a warning adds nothing.
                 warnings.simplefilter("ignore", ConvergenceWarning)
@@ -50,7 +83,7 @@ class Clustering:
         mean, spread = np.mean(scores, axis=0), np.std(scores, axis=0)
         for name, value in zip(("acc", "nmi", "ari"), mean, strict=True):
             yield f"kmeans_{name}{features.suffix}", float(value)
-        if self._runs > 1:
+        if runs > 1:
             yield f"kmeans_acc_std{features.suffix}", float(spread[0])
 
 
@@ -61,6 +94,8 @@ def clustering_accuracy(labels: np.ndarray, clusters: np.ndarray) -> float:
       labels: integers [N] >= 0, the classes.
       clusters: integers [N] >= 0; their number may differ from that of the classes.
     """
+    import scipy.optimize
+
     counts = np.zeros((clusters.max() + 1, labels.max() + 1), np.int64)
     np.add.at(counts, (clusters, labels), 1)
     matched = scipy.optimize.linear_sum_assignment(counts, maximize=True)

@@ -1,38 +1,68 @@
 """The weighted k-nearest-neighbour classifier of the paper's evaluation protocol (1)."""
 
-import functools
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from pad_jax.evaluators import Features
-from pad_jax.rows import padded_blocks, unit_rows
+from pad_jax.evaluators.base import EvaluationSettings, Features, Occasion
+from pad_jax.graph.rows import unit_rows
+from pad_jax.graph.search import over_similarities
+from pad_jax.settings import RESULTS, Settings, at_least, more_than, names, setting
 
-_BLOCK = 2**24  # similarities held at a time: 64 MB
+
+@dataclasses.dataclass(frozen=True)
+class KnnSettings:
+    """The weighted kNN classifier."""
+
+    SECTION: ClassVar[str] = "eval"
+
+    features: tuple[str, ...] = setting(
+        ("embedding", "fc"),
+        "what kNN looks at",
+        names("use some of the encoder's features, such as embedding and fc"),
+        "paper",
+        affects=RESULTS,
+    )
+    knn_neighbors: int = setting(
+        200, "how many vote", at_least(1), "Wu et al. 2018", affects=RESULTS
+    )
+    knn_temperature: float = setting(
+        0.1,
+        "tau of the weights exp(similarity / tau)",
+        more_than(0, 0.1),
+        "Wu et al. 2018",
+        affects=RESULTS,
+    )
 
 
 class Knn:
-    """Weighted kNN accuracy on the test images; without any, each training image by all others.
+    """Weighted kNN accuracy on the test images; without any, each training image by all others."""
 
-    Args:
-      num_neighbors: how many neighbours vote, at most as many as there are.
-      temperature: tau of the weights exp(similarity / tau).
-    """
+    SETTINGS = (KnnSettings,)
+    needs_labels = True
+    field = "eval.features"
 
-    def __init__(self, num_neighbors: int = 200, temperature: float = 0.1):
-        self._num_neighbors, self._temperature = num_neighbors, temperature
+    def __init__(self, settings: Settings):
+        self._settings, self._eval_settings = settings[KnnSettings], settings[EvaluationSettings]
+
+    def features(self, occasion: Occasion) -> Sequence[str]:
+        if not self._eval_settings.is_due(occasion.epoch, occasion.final):
+            return ()
+        pixels = ("pixels",) if occasion.final and self._eval_settings.pixels else ()
+        return (*self._settings.features, *pixels)
 
     def run(self, features: Features) -> Iterator[tuple[str, float]]:
-        leave_one_out = features.test is None
+        settings, leave_one_out = self._settings, features.test is None
         predicted = predict(
             features.train,
             features.train_labels,
             features.train if leave_one_out else features.test,
-            self._num_neighbors,
-            self._temperature,
+            settings.knn_neighbors,
+            settings.knn_temperature,
             leave_one_out=leave_one_out,
         )
         true = features.train_labels if leave_one_out else features.test_labels
@@ -62,26 +92,24 @@ def predict(
       int32 [M]; ties go to the lower class.
     """
     k = min(num_neighbors, len(train) - leave_one_out)
-    block = max(1, min(len(queries), _BLOCK // len(train)))
     train, queries = (unit_rows(np.asarray(x, np.float32)) for x in (train, queries))
-    classes = int(labels.max()) + 1
-    train, labels = jnp.asarray(train), jnp.asarray(labels, jnp.int32)
-    predicted = []
-    for i, rows in enumerate(padded_blocks(queries, block)):
-        own = i * block + np.arange(block) if leave_one_out else np.full(block, len(train))
-        predicted.append(_vote(train, labels, rows, own, k, classes, temperature))
-    return np.concatenate(predicted)[: len(queries)]
+    return over_similarities(
+        _vote,
+        queries,
+        train,
+        jnp.asarray(labels, jnp.int32),
+        temperature,
+        static=(k, int(labels.max()) + 1),
+        leave_one_out=leave_one_out,
+    )
 
 
-@functools.partial(jax.jit, static_argnums=(4, 5))
-def _vote(train, labels, queries, own, k, classes, temperature):
-    similarity = jnp.matmul(queries, train.T, precision=lax.Precision.HIGHEST)
-    similarity = jnp.where(own[:, None] == jnp.arange(len(train)), -jnp.inf, similarity)
-    similarity, neighbors = lax.top_k(similarity, k)
+def _vote(similarities, labels, temperature, k, classes):
+    similarity, neighbors = lax.top_k(similarities, k)
     # Weights relative to the nearest neighbour's: the same winner, and no overflow. (A maximum: XLA
     # turns top_k into a sort of everything where its first column is sliced.)
     nearest = jnp.max(similarity, axis=1, keepdims=True)
     weights = jnp.exp((similarity - nearest) / temperature)
-    scores = jnp.zeros((len(queries), classes))
-    query = jnp.arange(len(queries))[:, None]
+    scores = jnp.zeros((len(similarities), classes))
+    query = jnp.arange(len(similarities))[:, None]
     return scores.at[query, labels[neighbors]].add(weights).argmax(1).astype(jnp.int32)

@@ -1,22 +1,39 @@
 """A fully connected layer on frozen features: the linear classifier of Table 1."""
 
+import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import scipy.special
 from jax import lax
 
-from pad_jax.evaluators import Features
+from pad_jax.evaluators.base import Features, Occasion
+from pad_jax.settings import RESULTS, Settings, names, setting
 
 # For rows that are standardised and scaled to about unit length: one grid serves all features.
 _LEARNING_RATES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 _HELD_OUT = 0.1
 _MIN_STEPS = 1000
 _BLOCK = 2**24  # numbers looked at at a time
+
+
+@dataclasses.dataclass(frozen=True)
+class LinearSettings:
+    """The linear classifiers."""
+
+    SECTION: ClassVar[str] = "eval"
+
+    probe: tuple[str, ...] = setting(
+        ("conv5",),
+        "what linear classifiers look at, at the end; () for none",
+        names("use some of the encoder's features, such as conv5"),
+        "paper",
+        affects=RESULTS,
+    )
 
 
 class LinearProbe:
@@ -26,13 +43,22 @@ class LinearProbe:
     lowest; the layer is then trained anew on all of them. Without test images there is no figure.
 
     Args:
+      settings: of the run.
       epochs: passes over the training rows; more where these are fewer than 1,000 steps.
       batch_size: rows at a time.
       seed: of the rows held out and of the batches.
     """
 
-    def __init__(self, epochs: int = 30, batch_size: int = 256, seed: int = 0):
+    SETTINGS = (LinearSettings,)
+    needs_labels = True
+    field = "eval.probe"
+
+    def __init__(self, settings: Settings, epochs: int = 30, batch_size: int = 256, seed: int = 0):
+        self._settings = settings[LinearSettings]
         self._epochs, self._batch_size, self._seed = epochs, batch_size, seed
+
+    def features(self, occasion: Occasion) -> Sequence[str]:
+        return self._settings.probe if occasion.final and occasion.has_test else ()
 
     def run(self, features: Features) -> Iterator[tuple[str, float]]:
         if features.test is None or len(features.train) < 2:
@@ -99,6 +125,8 @@ def _logits(layers, x):
 
 def _cross_entropy(logits, labels):
     """Of each layer, [L]."""
+    import scipy.special  # here, not at the top: most programs do without
+
     own = np.take_along_axis(logits, labels[None, :, None], axis=2)[..., 0]
     return np.mean(scipy.special.logsumexp(logits, axis=2) - own, axis=1)
 

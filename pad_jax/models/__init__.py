@@ -1,60 +1,71 @@
-"""Encoders: images in, named features out."""
+"""Encoders: images in, named features out.
+
+An encoder is a Flax module with ``__call__(images, *, train=False)`` that returns features by name,
+"embedding" among them: float32 [B, embedding_dim], unit rows. Which others it has, and of what
+shapes, is its own to say. Its variables are "params" and "batch_stats".
+"""
+
+import dataclasses
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from pad_jax.errors import InputError
-from pad_jax.models.alexnet import AlexNet
-from pad_jax.models.resnet import BasicBlock, Bottleneck, ResNet
+from pad_jax import parallel, registry
+from pad_jax.settings import Settings, at_least, named, one_of, refuse, setting
 
-# What every encoder returns.
-FEATURES = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc", "embedding")
-
-_ENCODERS = {
-    "alexnet": (AlexNet, {}),
-    "resnet18": (ResNet, {"block": BasicBlock, "stage_sizes": (2, 2, 2, 2)}),
-    "resnet50": (ResNet, {"block": Bottleneck, "stage_sizes": (3, 4, 6, 3)}),
-    "tiny": (AlexNet, {"widths": (32, 64, 64, 64, 128), "kernels": (3,) * 5, "fc_widths": (256,)}),
+# Encoders by model.name: f(settings, platform) -> a Flax module.
+ENCODERS = {
+    "alexnet": "pad_jax.models.alexnet:alexnet",
+    "resnet18": "pad_jax.models.resnet:resnet18",
+    "resnet50": "pad_jax.models.resnet:resnet50",
+    "tiny": "pad_jax.models.alexnet:tiny",
 }
-_STEMS = ("small", "standard")
-_DTYPES = ("float32", "bfloat16")
 
 
-def create(
-    name: str, *, stem: str = "small", embedding_dim: int = 128, dtype: str = "float32"
-) -> nn.Module:
-    """Builds an encoder: ``alexnet``, ``resnet18``, ``resnet50`` or ``tiny``.
+@dataclasses.dataclass(frozen=True)
+class ModelSettings:
+    """The encoder."""
+
+    SECTION: ClassVar[str] = "model"
+
+    name: str = setting(
+        "alexnet",
+        "alexnet, resnet18, resnet50, tiny, or package.module:encoder",
+        named(ENCODERS),
+        "paper",
+    )
+    stem: str = setting(
+        "small", "small for 28 to 32 px, standard for 224 px", one_of("small", "standard")
+    )
+    embedding_dim: int = setting(128, "size of the embedding", at_least(2), "paper")
+    dtype: str = setting(
+        "float32",
+        "of the activations; bfloat16 on an accelerator",
+        one_of("float32", "bfloat16"),
+    )
+
+
+def create(settings: Settings, platform: str | None = None) -> nn.Module:
+    """The encoder that a run's settings name.
 
     Args:
-      name: which encoder.
-      stem: "small" for images of 28 to 32 px, "standard" for 224 px; ``tiny`` has the small one.
-      embedding_dim: size of the embedding.
-      dtype: "float32" or "bfloat16", the type of the activations.
+      settings: of the run.
+      platform: "cpu", "gpu" or "tpu", what it will run on; None for the devices at hand.
 
     Raises:
-      InputError: for an unknown name, stem or dtype.
+      InputError: for an unknown name, or a stem that the encoder does not have.
     """
-    if name not in _ENCODERS:
-        raise InputError(f"model.name={name!r} is unknown; use one of: {', '.join(_ENCODERS)}")
-    for field, value, known in (
-        ("stem", stem, ("small",) if name == "tiny" else _STEMS),
-        ("dtype", dtype, _DTYPES),
-    ):
-        if value not in known:
-            use = f"use one of: {', '.join(known)}"
-            raise InputError(f"model.{field}={value!r} is unknown to {name}; {use}")
-    if embedding_dim < 2:
-        raise InputError(f"model.embedding_dim={embedding_dim} is too small; use 2 or more")
-    encoder, settings = _ENCODERS[name]
-    return encoder(embedding_dim=embedding_dim, stem=stem, dtype=jnp.dtype(dtype), **settings)
+    build = registry.find(ENCODERS, settings[ModelSettings].name, "model.name")
+    return build(settings, platform or parallel.platform())
 
 
-def check_images(encoder: nn.Module, image_shape: tuple[int, int, int]) -> None:
-    """Sees to it that an encoder can take images of a shape, (H, W, C).
+def features(encoder: nn.Module, image_shape: tuple[int, ...]) -> dict[str, Any]:
+    """Shape and dtype of each feature of one image, (1, ...), without computing anything.
 
     Raises:
-      InputError: where they are too small for the encoder's stem.
+      InputError: where images are too small for the encoder.
     """
     images = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
     try:
@@ -63,7 +74,10 @@ def check_images(encoder: nn.Module, image_shape: tuple[int, int, int]) -> None:
     except ZeroDivisionError:  # of an initialiser, for a feature map without a pixel
         fits = False
     if not fits:
-        raise InputError(
-            f"model.stem={encoder.stem!r} cannot take images of {image_shape[0]}x{image_shape[1]}; "
-            "use model.stem=small, or a larger dataset.image_size"
+        refuse(
+            "model.stem",
+            getattr(encoder, "stem", None),
+            f"it cannot take images of {image_shape[0]}x{image_shape[1]}; use model.stem=small, or "
+            "a larger dataset.image_size",
         )
+    return jax.eval_shape(encoder.apply, variables, images)

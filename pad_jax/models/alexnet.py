@@ -10,10 +10,36 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from pad_jax.models import layers
+from pad_jax.models import ModelSettings, layers
+from pad_jax.settings import Settings, refuse
 
 # Pooling follows these convolutions.
 _POOLED = (1, 2, 5)
+
+
+def alexnet(settings: Settings, platform: str) -> nn.Module:
+    """The paper's encoder."""
+    return _build(settings[ModelSettings], platform)
+
+
+def tiny(settings: Settings, platform: str) -> nn.Module:
+    """The thin one, for images of 28 to 64 px: it has the small stem alone."""
+    model_settings = settings[ModelSettings]
+    if model_settings.stem != "small":
+        refuse("model.stem", model_settings.stem, "tiny has another; use one of: small")
+    return _build(
+        model_settings, platform, widths=(32, 64, 64, 64, 128), kernels=(3,) * 5, fc_widths=(256,)
+    )
+
+
+def _build(settings: ModelSettings, platform: str, **sizes: Any) -> nn.Module:
+    return AlexNet(
+        embedding_dim=settings.embedding_dim,
+        stem=settings.stem,
+        dtype=jnp.dtype(settings.dtype),
+        platform=platform,
+        **sizes,
+    )
 
 
 class AlexNet(nn.Module):
@@ -27,6 +53,7 @@ class AlexNet(nn.Module):
       kernels: kernel sizes of conv1 to conv5; None takes the stem's own.
       fc_widths: widths of the fully connected layers; the last one is the feature "fc".
       dtype: type of the activations; parameters and the embedding are float32.
+      platform: what it runs on; on a "cpu" convolutions are done another way.
     """
 
     embedding_dim: int = 128
@@ -35,6 +62,7 @@ class AlexNet(nn.Module):
     kernels: Sequence[int] | None = None
     fc_widths: Sequence[int] = (4096, 4096)
     dtype: Any = jnp.float32
+    platform: str = ""
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
@@ -52,7 +80,13 @@ class AlexNet(nn.Module):
         for i, (width, kernel) in enumerate(zip(self.widths, kernels, strict=True), start=1):
             strides, padding = ((4, 4), 2) if i == 1 and not small else ((1, 1), kernel // 2)
             x = layers.conv(
-                width, (kernel, kernel), strides, padding, dtype=self.dtype, name=f"conv{i}"
+                width,
+                (kernel, kernel),
+                strides,
+                padding,
+                dtype=self.dtype,
+                platform=self.platform,
+                name=f"conv{i}",
             )(x)
             x = nn.relu(layers.batch_norm(train, self.dtype, name=f"conv{i}_bn")(x))
             if i in _POOLED:

@@ -8,18 +8,18 @@ import jax
 import jax.numpy as jnp
 
 from pad_jax.models import winograd
-from pad_jax.parallel import AXIS
+from pad_jax.parallel import AXIS, is_pmapped
 
 # PyTorch's 0.1 in Flax's convention: short runs need statistics that follow quickly.
 BATCH_NORM_MOMENTUM = 0.9
 
 
 def batch_norm(train: bool, dtype: Any, **kwargs) -> nn.BatchNorm:
-    """Batch norm, synchronised over the devices in training so that their count changes nothing."""
+    """Batch norm, in training over all devices of a pmap, so that their count changes nothing."""
     return nn.BatchNorm(
         use_running_average=not train,
         momentum=BATCH_NORM_MOMENTUM,
-        axis_name=AXIS if train else None,
+        axis_name=AXIS if train and is_pmapped() else None,
         use_fast_variance=False,  # E[x^2] - E[x]^2 would magnify rounding
         dtype=dtype,
         **kwargs,
@@ -52,7 +52,7 @@ def embedding_head(x: jax.Array, embedding_dim: int, dtype: Any) -> jax.Array:
     return l2_normalize(x.astype(jnp.float32))
 
 
-# Without a bias, since every convolution is followed by batch norm.
-conv = functools.partial(
-    nn.Conv, use_bias=False, conv_general_dilated_cls=lambda: winograd.conv_general_dilated
-)
+def conv(*args: Any, platform: str, **kwargs: Any) -> nn.Conv:
+    """A convolution without a bias, since every one is followed by batch norm."""
+    convolve = functools.partial(winograd.conv_general_dilated, platform=platform)
+    return nn.Conv(*args, use_bias=False, conv_general_dilated_cls=lambda: convolve, **kwargs)

@@ -1,5 +1,6 @@
 """ResNet-18 and ResNet-50 (He et al. 2016)."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,7 +8,31 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from pad_jax.models import layers
+from pad_jax.models import ModelSettings, layers
+from pad_jax.settings import Settings
+
+
+def resnet18(settings: Settings, platform: str) -> nn.Module:
+    """ResNet-18."""
+    return _build(settings[ModelSettings], platform, BasicBlock, (2, 2, 2, 2))
+
+
+def resnet50(settings: Settings, platform: str) -> nn.Module:
+    """ResNet-50."""
+    return _build(settings[ModelSettings], platform, Bottleneck, (3, 4, 6, 3))
+
+
+def _build(
+    settings: ModelSettings, platform: str, block: type[nn.Module], stage_sizes: Sequence[int]
+) -> nn.Module:
+    return ResNet(
+        block=block,
+        stage_sizes=stage_sizes,
+        embedding_dim=settings.embedding_dim,
+        stem=settings.stem,
+        dtype=jnp.dtype(settings.dtype),
+        platform=platform,
+    )
 
 
 class BasicBlock(nn.Module):
@@ -16,14 +41,16 @@ class BasicBlock(nn.Module):
     width: int
     stride: int
     dtype: Any
+    platform: str
     expansion = 1
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        y = layers.conv(self.width, (3, 3), self.stride, 1, dtype=self.dtype)(x)
+        conv = functools.partial(layers.conv, dtype=self.dtype, platform=self.platform)
+        y = conv(self.width, (3, 3), self.stride, 1)(x)
         y = nn.relu(layers.batch_norm(train, self.dtype)(y))
-        y = layers.conv(self.width, (3, 3), 1, 1, dtype=self.dtype)(y)
-        return _add_shortcut(x, y, self.stride, train, self.dtype)
+        y = conv(self.width, (3, 3), 1, 1)(y)
+        return _add_shortcut(x, y, self.stride, train, self.dtype, self.platform)
 
 
 class Bottleneck(nn.Module):
@@ -32,23 +59,29 @@ class Bottleneck(nn.Module):
     width: int
     stride: int
     dtype: Any
+    platform: str
     expansion = 4
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        y = layers.conv(self.width, (1, 1), dtype=self.dtype)(x)
+        conv = functools.partial(layers.conv, dtype=self.dtype, platform=self.platform)
+        y = conv(self.width, (1, 1))(x)
         y = nn.relu(layers.batch_norm(train, self.dtype)(y))
-        y = layers.conv(self.width, (3, 3), self.stride, 1, dtype=self.dtype)(y)
+        y = conv(self.width, (3, 3), self.stride, 1)(y)
         y = nn.relu(layers.batch_norm(train, self.dtype)(y))
-        y = layers.conv(self.width * self.expansion, (1, 1), dtype=self.dtype)(y)
-        return _add_shortcut(x, y, self.stride, train, self.dtype)
+        y = conv(self.width * self.expansion, (1, 1))(y)
+        return _add_shortcut(x, y, self.stride, train, self.dtype, self.platform)
 
 
-def _add_shortcut(x: jax.Array, y: jax.Array, stride: int, train: bool, dtype: Any) -> jax.Array:
+def _add_shortcut(
+    x: jax.Array, y: jax.Array, stride: int, train: bool, dtype: Any, platform: str
+) -> jax.Array:
     # The last scale starts at zero: every block begins as the identity (Goyal et al. 2017).
     y = layers.batch_norm(train, dtype, scale_init=nn.initializers.zeros)(y)
     if x.shape != y.shape:
-        x = layers.conv(y.shape[-1], (1, 1), stride, dtype=dtype, name="shortcut")(x)
+        x = layers.conv(
+            y.shape[-1], (1, 1), stride, dtype=dtype, platform=platform, name="shortcut"
+        )(x)
         x = layers.batch_norm(train, dtype, name="shortcut_bn")(x)
     return nn.relu(x + y)
 
@@ -63,6 +96,7 @@ class ResNet(nn.Module):
       stem: "small" (a 3x3 convolution, for images of 28 to 32 px) or "standard" (7x7 of stride 2
         and a max-pool, for 224 px).
       dtype: type of the activations; parameters and the embedding are float32.
+      platform: what it runs on; on a "cpu" convolutions are done another way.
     """
 
     block: type[nn.Module]
@@ -70,6 +104,7 @@ class ResNet(nn.Module):
     embedding_dim: int = 128
     stem: str = "small"
     dtype: Any = jnp.float32
+    platform: str = ""
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
@@ -80,11 +115,12 @@ class ResNet(nn.Module):
           "fc": [B, c], conv5 averaged over its map; "embedding": float32 [B, embedding_dim], unit
           rows.
         """
+        conv = functools.partial(layers.conv, dtype=self.dtype, platform=self.platform)
         x = images.astype(self.dtype)
         if self.stem == "small":
-            x = layers.conv(64, (3, 3), 1, 1, dtype=self.dtype, name="conv1")(x)
+            x = conv(64, (3, 3), 1, 1, name="conv1")(x)
         else:
-            x = layers.conv(64, (7, 7), 2, 3, dtype=self.dtype, name="conv1")(x)
+            x = conv(64, (7, 7), 2, 3, name="conv1")(x)
         x = nn.relu(layers.batch_norm(train, self.dtype, name="conv1_bn")(x))
         if self.stem != "small":
             x = layers.max_pool_3x3(x, ((1, 1), (1, 1)))
@@ -93,7 +129,8 @@ class ResNet(nn.Module):
             for i in range(blocks):
                 stride = 2 if stage > 0 and i == 0 else 1
                 name = f"conv{stage + 2}_{i + 1}"
-                x = self.block(64 * 2**stage, stride, self.dtype, name=name)(x, train=train)
+                block = self.block(64 * 2**stage, stride, self.dtype, self.platform, name=name)
+                x = block(x, train=train)
             features[f"conv{stage + 2}"] = x
         x = x.mean((1, 2))
         features["fc"] = x

@@ -1,21 +1,21 @@
 """DeepCluster: k-means pseudo-labels, assigned anew every epoch (Caron et al., ECCV 2018)."""
 
 import dataclasses
+import time
 import warnings
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
-import threadpoolctl
-from sklearn.cluster import KMeans
-from sklearn.decomposition import PCA
-from sklearn.exceptions import ConvergenceWarning
 
 from pad_jax import parallel
 from pad_jax.data.batches import uniform_plan
+from pad_jax.graph.discovery import Discovery
+from pad_jax.graph.groups import Groups
+from pad_jax.graph.rows import unit_rows
 from pad_jax.objectives import heads
-from pad_jax.objectives.base import Objective
-from pad_jax.rows import unit_rows
-from pad_jax.subgraphs import Groups
+from pad_jax.objectives.base import Objective, Panel
+from pad_jax.settings import Settings, at_least, refuse, setting
 
 # Of larger sets a random sample of this many rows is fitted; every row is then assigned.
 _MAX_PCA_ROWS, _MAX_KMEANS_ROWS = 50_000, 200_000
@@ -26,36 +26,89 @@ _LEAST_VARIANCE = 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
+class ClusterSettings:
+    """The clusters of DeepCluster."""
+
+    SECTION: ClassVar[str] = "clusters"
+
+    count: int = setting(
+        100, "clusters: ten for each of ten classes; 10,000 for ImageNet", at_least(2)
+    )
+    components: int = setting(
+        256,
+        "principal components, at most, that k-means sees; tiny: 32",
+        at_least(1),
+        "DeepCluster",
+    )
+
+
 class Clusters(Objective):
     """Tells the cluster of an image, ``state.groups.group_id``, with a linear head on "fc".
 
     Cluster numbers mean nothing from one epoch to the next, so each begins with a new head. Every
     cluster comes equally often in an epoch: otherwise a few large ones would be all there is to
     learn ("trivial parametrization", section 3.3).
-
-    Attributes:
-      num_clusters: of k-means, and classes of the head.
     """
 
-    num_clusters: int
-
+    SETTINGS = (ClusterSettings,)
     metrics = ("loss", "cluster_accuracy")
     repeats = True
+    prefix = "clusters"
+    noun = "cluster"
+    panels = (
+        Panel("Loss", {"train/loss": "total"}, note="Means over an epoch's steps."),
+        Panel(
+            "Accuracy in training",
+            {"train/cluster_accuracy": "clusters"},
+            share=True,
+            note="Of the head, on augmented images.",
+        ),
+    )
+
+    def __init__(self, settings: Settings, platform: str | None = None):
+        super().__init__(settings, platform)
+        self._settings = settings[ClusterSettings]
 
     def loss(self, params, features, state, index, epoch):
         cluster = parallel.lookup(state.groups.group_id, parallel.gather(index))
         loss, accuracy = heads.cross_entropy(params["head"], features, parallel.local_part(cluster))
         return loss, {"loss": loss, "cluster_accuracy": accuracy}
 
-    def init_head(self, num_features, seed):
-        return {"head": heads.init(num_features, self.num_clusters, seed)}
+    def check_images(self, num_images, image_shape):
+        settings = self._settings
+        if settings.count > num_images:
+            refuse(
+                "clusters.count",
+                settings.count,
+                f"the data set has {num_images} images; use at most {num_images}, or more images",
+            )
 
-    def begin_epoch(self, state, seed, epoch):
+    def init_head(self, num_features):
+        return {"head": self._new_head(num_features, 0)}
+
+    def begin_epoch(self, state, epoch):
         num_features = state.params["head"]["kernel"].shape[0]
-        return heads.replace(state, heads.init(num_features, self.num_clusters, seed, epoch))
+        return heads.replace(state, self._new_head(num_features, epoch))
 
-    def plan(self, groups, batch_size, seed, epoch):
-        return uniform_plan(groups.group_id, batch_size, seed, epoch)
+    def _new_head(self, num_features, epoch):
+        return heads.init(num_features, self._settings.count, self._run_settings.seed, epoch)
+
+    def current_features(self, state, images, embed):
+        return embed(images)
+
+    def discover(self, state, features, num_images, epoch):
+        settings, start = self._settings, time.perf_counter()
+        groups = find_clusters(
+            features,
+            settings.count,
+            num_components=settings.components,
+            seed=(self._run_settings.seed, epoch),
+        )
+        return Discovery(epoch, groups), {"time/clusters": time.perf_counter() - start}
+
+    def plan(self, groups, epoch):
+        run_settings = self._run_settings
+        return uniform_plan(groups.group_id, run_settings.batch_size, run_settings.seed, epoch)
 
 
 def find_clusters(
@@ -81,6 +134,10 @@ def find_clusters(
       Groups whose ``group_id`` is the cluster's number, 0..num_clusters-1, and whose hard positives
       are the samples themselves.
     """
+    import threadpoolctl  # here, and below, not at the top: most runs do without
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
     rng = np.random.default_rng(seed)
     rows = _whiten(features, num_components, rng)
     # As published: one start, from centres that are random rows.
@@ -102,6 +159,8 @@ def find_clusters(
 
 def _whiten(features: np.ndarray, num_components: int, rng: np.random.Generator) -> np.ndarray:
     """Principal components of variance one, [N, at most num_components], rows normalised."""
+    from sklearn.decomposition import PCA
+
     sample = _sample(features, _MAX_PCA_ROWS, rng)
     pca = PCA(
         min(num_components, *sample.shape), whiten=True, random_state=int(rng.integers(2**31))

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 
 from pad_jax import parallel
-from pad_jax.train_state import TrainState
+from pad_jax.state import TrainState
 
 _HEAD = jax.tree_util.DictKey("head")
 

@@ -1,65 +1,144 @@
 """Progressive Affinity Diffusion itself (Algorithm 1)."""
 
 import dataclasses
+import time
+from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
-from ml_collections import ConfigDict
+import numpy as np
 
-from pad_jax import losses, memory, parallel
-from pad_jax.objectives.base import Objective
+from pad_jax import groupings, parallel
+from pad_jax.graph.discovery import Discovery
+from pad_jax.graph.probability import TemperatureSettings
+from pad_jax.groupings import GroupingSettings
+from pad_jax.models import ModelSettings
+from pad_jax.objectives import losses, memory
+from pad_jax.objectives.base import Objective, Panel
+from pad_jax.objectives.memory import MemorySettings
+from pad_jax.settings import Settings, at_least, one_of, refuse, setting, yes_or_no
 
 
 @dataclasses.dataclass(frozen=True)
+class LossSettings:
+    """Hard positive enhancement (HPE)."""
+
+    SECTION: ClassVar[str] = "loss"
+
+    hpe: str = setting(
+        "kl", "kl (Eq 4), cosine (Table 5), none", one_of("kl", "cosine", "none"), "paper"
+    )
+    hpe_weight: float = setting(0.8, "lambda of Eq 5", at_least(0), "paper")
+    stop_gradient: bool = setting(False, "True: no gradient through the hard positive", yes_or_no())
+
+
 class Pad(Objective):
-    """L_pad of samples and their hard positives against the memory, as a run's config says."""
+    """L_pad of samples and their hard positives against the memory.
 
-    config: ConfigDict
+    It keeps the memory, float32 [N, D], unit rows (Eq 6), and discovers groups in it, or in fresh
+    features, through the affinity graph.
+    """
 
+    SETTINGS = (LossSettings, TemperatureSettings, MemorySettings)
     metrics = ("loss", "loss_scs", "loss_hpe")
     feature = "embedding"
+    untrained = ()
+    panels = (
+        Panel(
+            "Loss",
+            {"train/loss": "total", "train/loss_scs": "SCS (Eq 3)", "train/loss_hpe": "HPE (Eq 4)"},
+            note="Means over an epoch's steps.",
+        ),
+    )
 
-    @property
-    def hard_positives(self):
-        return self.config.loss.hpe != "none"
+    def __init__(self, settings: Settings, platform: str | None = None):
+        super().__init__(settings, platform)
+        self._platform = platform
+        self._settings, self._temperature = settings[LossSettings], settings[TemperatureSettings]
+        self._memory_settings = settings[MemorySettings]
+        self._grouping_settings = settings[GroupingSettings]
+        self._model_settings = settings[ModelSettings]
+        self._grouping = groupings.create(settings)
+        self.hard_positives = self._settings.hpe != "none"
+        self.prefix, self.noun = self._grouping.prefix, self._grouping.noun
+        self.heading, self.nothing = self._grouping.heading, self._grouping.nothing
 
     def loss(self, params, features, state, index, epoch):
         embeddings, positive_embeddings = self._views(features)
-        settings = self.config.loss
+        settings = self._settings
         loss, parts = losses.pad_loss(
             embeddings,
             positive_embeddings,
             state.memory,
             state.groups.group_id,
             index,
-            temperature=temperature_at(self.config, epoch),
+            temperature=self._temperature.at(epoch, self._run_settings),
             hpe_weight=settings.hpe_weight,
             hpe=settings.hpe,
             stop_gradient=settings.stop_gradient,
             members=state.groups.members,
             axis_name=parallel.AXIS,
+            platform=self._platform,
         )
         return loss, {"loss": loss, "loss_scs": parts["scs"], "loss_hpe": parts["hpe"]}
 
     def refresh(self, state, index, features):
         embeddings, _ = self._views(features)
-        rate = self.config.memory.rate  # eta
-        rows = memory.refresh(state.memory, index, embeddings, rate, parallel.AXIS)
+        settings = self._memory_settings
+        rows = memory.refresh(state.memory, index, embeddings, settings.rate, parallel.AXIS)
         return state.replace(memory=rows)
 
     def _views(self, features):
         """Embeddings of the samples and of their hard positives; without these, twice the same."""
         return jnp.split(features, 2) if self.hard_positives else (features, features)
 
+    def check_images(self, num_images, image_shape):
+        settings = self._grouping_settings
+        if settings.num_neighbors >= num_images:
+            refuse(
+                "grouping.num_neighbors",
+                settings.num_neighbors,
+                f"the data set has {num_images} images; use at most {num_images - 1}, or more "
+                "images",
+            )
 
-def temperature_at(config: ConfigDict, epoch: int | jax.Array) -> float | jax.Array:
-    """The temperature of an epoch, counted from 0 (tau of Eq 2); an array where a run has two.
+    def blank_memory(self, num_images):
+        return np.zeros((num_images, self._model_settings.embedding_dim), np.float32)
 
-    From ``loss.final_temperature_from`` of the run on it is ``loss.final_temperature``, if any. Not
-    in the paper: a high one joins what is spread out, a low one tells apart what is near.
-    """
-    loss = config.loss
-    if loss.final_temperature is None:
-        return loss.temperature
-    first_late = round(loss.final_temperature_from * config.num_epochs)
-    return jnp.where(epoch < first_late, loss.temperature, loss.final_temperature)
+    def first_memory(self, images, embed):
+        if self._memory_settings.init == "random":
+            dim = self._model_settings.embedding_dim
+            return memory.random_rows(len(images), dim, self._run_settings.seed)
+        return embed(images)
+
+    def blank_groups(self, num_images):
+        return self._grouping.before_training(num_images)
+
+    def current_features(self, state, images, embed):
+        settings = self._grouping_settings
+        if settings.features == "memory":
+            return parallel.fetch_rows(state.memory, len(images))
+        return embed(images)
+
+    def discover(self, state, features, num_images, epoch):
+        """The affinity graph (Eq 1), and the groups in it (Fig 3).
+
+        A memory of random rows has nothing to find: the first epoch then learns every image as a
+        class of its own.
+        """
+        settings = self._grouping_settings
+        is_random = self._memory_settings.init == "random" and settings.features == "memory"
+        if epoch == 0 and is_random:
+            return Discovery(epoch, self.blank_groups(num_images)), {}
+        start = time.perf_counter()
+        graph = groupings.build_graph(features, settings, self._platform)
+        graph_done = time.perf_counter()
+        edges = self._grouping.edges(graph)
+        groups = self._grouping.find(graph, edges, features, epoch)
+        seconds = {
+            "time/graph": graph_done - start,
+            "time/search": time.perf_counter() - graph_done,
+        }
+        return Discovery(epoch, groups, graph, edges), seconds
+
+    def learnt(self, found):
+        return self._grouping.learnt(found.groups, found.epoch)

@@ -2,8 +2,9 @@
 
 import jax.numpy as jnp
 
-from pad_jax.objectives import heads
-from pad_jax.objectives.base import Objective
+from pad_jax.objectives import ObjectiveSettings, heads
+from pad_jax.objectives.base import Objective, Panel
+from pad_jax.settings import Settings, refuse
 
 NUM_ROTATIONS = 4
 
@@ -16,6 +17,29 @@ class Rotation(Objective):
     """
 
     metrics = ("loss", "rotation_accuracy")
+    nothing = "This objective needs no groups: it tells how images were rotated."
+    panels = (
+        Panel("Loss", {"train/loss": "total"}, note="Means over an epoch's steps."),
+        Panel(
+            "Accuracy in training",
+            {"train/rotation_accuracy": "rotations"},
+            share=True,
+            note="Of the head, on augmented images.",
+        ),
+    )
+
+    def __init__(self, settings: Settings, platform: str | None = None):
+        super().__init__(settings, platform)
+        self._objective_settings = settings[ObjectiveSettings]
+
+    def check_images(self, num_images, image_shape):
+        height, width, _ = image_shape
+        if height != width:
+            refuse(
+                "objective",
+                self._objective_settings.objective,
+                f"images are {height}x{width}; set dataset.image_size, which makes them square",
+            )
 
     def inputs(self, views):
         (view,) = views
@@ -27,5 +51,5 @@ class Rotation(Objective):
         loss, accuracy = heads.cross_entropy(params["head"], features, turns)
         return loss, {"loss": loss, "rotation_accuracy": accuracy}
 
-    def init_head(self, num_features, seed):
-        return {"head": heads.init(num_features, NUM_ROTATIONS, seed)}
+    def init_head(self, num_features):
+        return {"head": heads.init(num_features, NUM_ROTATIONS, self._run_settings.seed)}

@@ -2,17 +2,17 @@
 
 import logging
 import pathlib
-from collections.abc import Callable
 
 import jax
 import numpy as np
 
-from pad_jax import metrics
 from pad_jax.data import Dataset
 from pad_jax.data.images import Images, ResidentImages
-from pad_jax.discovery import Discovery
+from pad_jax.graph.discovery import Discovery
+from pad_jax.graph.rows import unit_rows
+from pad_jax.objectives.base import Embed, Objective
 from pad_jax.report.snapshot import Snapshot
-from pad_jax.rows import unit_rows
+from pad_jax.run import metrics
 
 _log = logging.getLogger(__name__)
 
@@ -22,9 +22,12 @@ _QUERIES = 12  # test images whose nearest neighbours are shown
 def write(
     workdir: pathlib.Path,
     dataset: Dataset,
+    objective: Objective,
     found: Discovery,
     features: np.ndarray | None,
-    embed: Callable[[Images], dict[str, np.ndarray]],
+    embed: Embed,
+    *,
+    strict: bool = False,
 ) -> None:
     """Writes ``report.html`` for the run in a folder, whose metrics and config it reads there.
 
@@ -34,17 +37,19 @@ def write(
     Args:
       workdir: the run's folder.
       dataset: its images. Labels are shown where there are any.
+      objective: what the run learns.
       found: the newest affinity graph and its groups.
       features: float32 [N, D], what groups are found in, by the encoder as it is now; None for an
         objective that has none.
-      embed: images to the same kind of features, the only one of the dict, with the encoder as it
-        is now; on all processes together.
+      embed: images to the same kind of features, with the encoder as it is now; on all processes
+        together.
+      strict: whether what goes wrong is raised after all.
     """
-    snapshot = Snapshot(dataset.train, found, None if features is None else unit_rows(features))
+    rows = None if features is None else unit_rows(features)
+    snapshot = Snapshot(dataset.train, objective, found, rows)
     if dataset.test is not None and features is not None:
         queries = _some(dataset.test)
-        (query_features,) = embed(queries).values()
-        snapshot = snapshot._replace(queries=queries, query_features=unit_rows(query_features))
+        snapshot = snapshot._replace(queries=queries, query_features=unit_rows(embed(queries)))
     if jax.process_index() != 0:
         return
     try:
@@ -52,6 +57,8 @@ def write(
 
         metrics.write_text(workdir / "report.html", page.render(workdir, snapshot))
     except Exception as error:
+        if strict:
+            raise
         _log.warning("report.html is not written: %s: %s", type(error).__name__, error)
 
 

@@ -4,10 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pad_jax import diagnostics
+from pad_jax.graph import diagnostics
+from pad_jax.graph.groups import Groups
+from pad_jax.graph.search import search
 from pad_jax.report.pictures import Picture, pictures
 from pad_jax.report.snapshot import Snapshot
-from pad_jax.subgraphs import Groups
 
 _GROUPS = 6  # of a gallery
 _MEMBERS = 20  # of a group
@@ -128,9 +129,10 @@ def _card(snapshot: Snapshot, table: GroupTable, i: int) -> Card:
     if len(members) > _MEMBERS:
         members = np.random.default_rng(0).choice(members, _MEMBERS, replace=False)
         title += f"; {_MEMBERS} random ones shown"
-    rows = snapshot.features[members]
-    typical = np.argsort(-(rows @ rows.mean(0)), kind="stable")
-    return Card(title, pictures(snapshot.images, members[typical], expected))
+    if snapshot.features is not None:
+        rows = snapshot.features[members]
+        members = members[np.argsort(-(rows @ rows.mean(0)), kind="stable")]
+    return Card(title, pictures(snapshot.images, members, expected))
 
 
 class Query(NamedTuple):
@@ -146,16 +148,17 @@ def neighbor_rows(snapshot: Snapshot) -> list[Query]:
     An empty list where there is no affinity graph to find the latter's in.
     """
     images, found = snapshot.images, snapshot.found
-    if snapshot.queries is None and found.neighbors is None:
+    if snapshot.queries is None and found.graph is None:
         return []
     if snapshot.queries is None:
         queries = images
         chosen = np.random.default_rng(0).permutation(len(images))[:_TRAINING_QUERIES]
-        nearest = found.neighbors[chosen, :_NEIGHBORS]
-        similarities = found.similarities[chosen, :_NEIGHBORS]
+        nearest = found.graph.indices[chosen, :_NEIGHBORS]
+        similarities = found.graph.similarities[chosen, :_NEIGHBORS]
     else:
         queries, chosen = snapshot.queries, np.arange(len(snapshot.queries))
-        nearest, similarities = _nearest(snapshot.query_features, snapshot.features, _NEIGHBORS)
+        k = min(_NEIGHBORS, len(images))
+        nearest, similarities = search(snapshot.query_features, snapshot.features, k)
     return [
         Query(
             pictures(queries, row[None])[0],
@@ -163,13 +166,3 @@ def neighbor_rows(snapshot: Snapshot) -> list[Query]:
         )
         for row, neighbors, similarity in zip(chosen, nearest, similarities, strict=True)
     ]
-
-
-def _nearest(queries: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k rows most similar to each query: (int [Q, k], float32 [Q, k]), nearest first."""
-    similarity = queries @ rows.T
-    k = min(k, len(rows))
-    nearest = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
-    found = np.take_along_axis(similarity, nearest, axis=1)
-    order = np.argsort(-found, axis=1, kind="stable")
-    return np.take_along_axis(nearest, order, axis=1), np.take_along_axis(found, order, axis=1)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import networkx as nx
 import numpy as np
 
-from pad_jax.discovery import Discovery
+from pad_jax.graph.discovery import Discovery
 from pad_jax.report.galleries import GroupTable
 from pad_jax.report.pictures import Picture, pictures
 from pad_jax.report.snapshot import Snapshot
@@ -59,7 +59,7 @@ class Drawing(NamedTuple):
 
 def drawings(snapshot: Snapshot, table: GroupTable) -> list[Drawing]:
     """A few random groups of middle size; none where all are too large, or there is no graph."""
-    if snapshot.found.neighbors is None:
+    if snapshot.found.graph is None:
         return []
     shuffled = np.random.default_rng(1).permutation(len(table))
     fit = shuffled[table.size[shuffled] <= _MAX_MEMBERS]
@@ -73,7 +73,7 @@ def affinity_graph(found: Discovery, members: np.ndarray) -> nx.DiGraph:
     graph.add_nodes_from(members.tolist())
     for i in members.tolist():
         for j, similarity in zip(
-            found.edges[i].tolist(), found.similarities[i].tolist(), strict=True
+            found.edges[i].tolist(), found.graph.similarities[i].tolist(), strict=True
         ):
             if j in graph and j != i:
                 graph.add_edge(i, j, similarity=similarity)

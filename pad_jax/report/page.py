@@ -6,10 +6,11 @@ import jinja2
 import numpy as np
 from sklearn.decomposition import PCA
 
-from pad_jax import diagnostics, metrics, run_files
+from pad_jax.graph import diagnostics
 from pad_jax.report import galleries, graphs, plots
 from pad_jax.report.galleries import GroupTable
 from pad_jax.report.snapshot import Snapshot
+from pad_jax.run import folder, metrics
 
 _FOLDER = pathlib.Path(__file__).parent
 _MAP_POINTS = 2000
@@ -38,22 +39,23 @@ def render(workdir: pathlib.Path, snapshot: Snapshot) -> str:
         lstrip_blocks=True,
     )
     environment.globals["css"] = (_FOLDER / "page.css").read_text(encoding="utf-8")
-    config = run_files.read_config(workdir).to_dict()
+    config = folder.read_config(workdir)
     rows, images, found = metrics.read(workdir), snapshot.images, snapshot.found
-    kind = config["grouping"]["kind"] if config["objective"] == "pad" else config["objective"]
-    noun = {"scs": "SCS", "clusters": "cluster"}.get(kind, "group")
+    objective = snapshot.objective
+    noun = objective.noun
     table = GroupTable(found.groups, images.labels)
-    curves = plots.curves(rows, noun)
+    curves = plots.curves(rows, objective)
     if len(table):
         histogram = diagnostics.size_histogram(found.groups)
         curves.append(plots.size_histogram(histogram, noun))
     return environment.get_template("page.html.j2").render(
         name=workdir.resolve().name,
         config=_sections(config),
-        environment=_environment(run_files.read_run(workdir)),
+        environment=_environment(folder.read_run(workdir)),
         noun=noun,
-        kind=kind,
-        has_graph=found.neighbors is not None,
+        heading=objective.heading,
+        nothing=objective.nothing,
+        has_graph=found.graph is not None,
         labelled=bool((images.labels >= 0).any()),
         num_images=len(images),
         shape=images.shape,

@@ -17,7 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from pad_jax.metrics import Row
+from pad_jax.objectives.base import Objective, Panel
+from pad_jax.run.metrics import Row
 
 _STYLE = {
     "svg.fonttype": "none",  # text stays text, in the page's own font
@@ -51,56 +52,19 @@ class Plot(NamedTuple):
     note: str = ""
 
 
-class _Panel(NamedTuple):
-    title: str
-    curves: dict[str, str]  # what a metric is called in the legend
-    scale: str = "linear"
-    share: bool = False  # whether 0 to 1 are the limits
-    note: str = ""
-
-
-_PANELS = (
-    _Panel(
-        "Loss",
-        {"train/loss": "total", "train/loss_scs": "SCS (Eq 3)", "train/loss_hpe": "HPE (Eq 4)"},
-        note="Means over an epoch's steps.",
-    ),
-    _Panel(
-        "Accuracy in training",
-        {"train/rotation_accuracy": "rotations", "train/cluster_accuracy": "clusters"},
-        share=True,
-        note="Of the head, on augmented images.",
-    ),
-    _Panel(
-        "Evaluation",
-        {
-            "eval/knn_accuracy": "kNN",
-            "eval/knn_accuracy_fc": "kNN on fc",
-            "eval/kmeans_acc": "k-means ACC",
-            "eval/kmeans_nmi": "k-means NMI",
-        },
-        share=True,
-        note="Weighted kNN accuracy; k-means into the true number of classes.",
-    ),
-    _Panel(
-        "Agreement with the labels",
-        {
-            "scs/purity": "purity",
-            "scs/pair_precision": "pairs",
-            "clusters/purity": "purity",
-            "clusters/pair_precision": "pairs",
-            "neighbors/precision_at_1": "nearest neighbour",
-        },
-        share=True,
-        note="Share of the majority class in the groups, of pairs within them of one class, and of "
-        "nearest neighbours of one class (Fig 4: precision).",
-    ),
-    _Panel("Number of {noun}s", {"scs/count": "of two images or more"}),
-    _Panel(
-        "Size of the {noun}s", {"scs/mean_size": "mean"}, note="Singletons left out (Fig 4: size)."
-    ),
-    _Panel("Coverage", {"scs/coverage": "share of images in one"}, share=True),
-    _Panel(
+_EVALUATION = Panel(
+    "Evaluation",
+    {
+        "eval/knn_accuracy": "kNN",
+        "eval/knn_accuracy_fc": "kNN on fc",
+        "eval/kmeans_acc": "k-means ACC",
+        "eval/kmeans_nmi": "k-means NMI",
+    },
+    share=True,
+    note="Weighted kNN accuracy; k-means into the true number of classes.",
+)
+_COSTS = (
+    Panel(
         "Seconds an epoch",
         {
             "time/train": "training",
@@ -110,23 +74,48 @@ _PANELS = (
         },
         scale="log",
     ),
-    _Panel("Learning rate", {"train/learning_rate": "at the epoch's end"}, scale="log"),
+    Panel("Learning rate", {"train/learning_rate": "at the epoch's end"}, scale="log"),
 )
 
 
-def curves(rows: Sequence[Row], noun: str) -> list[Plot]:
+def _group_panels(prefix: str, noun: str) -> tuple[Panel, ...]:
+    """What is drawn of the groups of an objective that has some (Fig 4)."""
+    return (
+        Panel(
+            "Agreement with the labels",
+            {
+                f"{prefix}/purity": "purity",
+                f"{prefix}/pair_precision": "pairs",
+                "neighbors/precision_at_1": "nearest neighbour",
+            },
+            share=True,
+            note="Share of the majority class in the groups, of pairs within them of one class, "
+            "and of nearest neighbours of one class (Fig 4: precision).",
+        ),
+        Panel(f"Number of {noun}s", {f"{prefix}/count": "of two images or more"}),
+        Panel(
+            f"Size of the {noun}s",
+            {f"{prefix}/mean_size": "mean"},
+            note="Singletons left out (Fig 4: size).",
+        ),
+        Panel("Coverage", {f"{prefix}/coverage": "share of images in one"}, share=True),
+    )
+
+
+def curves(rows: Sequence[Row], objective: Objective) -> list[Plot]:
     """The metrics of a run by epoch; those it does not have are left out.
 
     Args:
       rows: of ``metrics.jsonl``, in order.
-      noun: what a group is called.
+      objective: what the run learns: it has panels of its own, and names of its groups.
     """
+    groups = () if objective.prefix is None else _group_panels(objective.prefix, objective.noun)
     plots = []
-    for panel in _PANELS:
+    for panel in (*objective.panels, _EVALUATION, *groups, *_COSTS):
         figure, axes = _figure()
         series = []
         for key, name in panel.curves.items():
-            style = len(series)  # a panel names more curves than any one run has
+            style = len(series) % len(_DASHES)
             points = [(row["epoch"], row[key]) for row in rows if row.get(key) is not None]
             if panel.scale == "log":
                 points = [(epoch, value) for epoch, value in points if value > 0]
@@ -150,8 +139,7 @@ def curves(rows: Sequence[Row], noun: str) -> list[Plot]:
         axes.set_xlim(rows[0]["epoch"] - 0.5, rows[-1]["epoch"] + 0.5)
         if panel.share:
             axes.set_ylim(0, 1.02)
-        title = panel.title.format(noun=noun)
-        plots.append(Plot(title, _svg(figure, panel.title), series, panel.note))
+        plots.append(Plot(panel.title, _svg(figure, panel.title), series, panel.note))
     return plots
 
 

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pad_jax.data.images import Images
-from pad_jax.discovery import Discovery
+from pad_jax.graph.discovery import Discovery
+from pad_jax.objectives.base import Objective
 
 
 class Snapshot(NamedTuple):
@@ -13,6 +14,7 @@ class Snapshot(NamedTuple):
 
     Attributes:
       images: the N training images.
+      objective: what the run learns.
       found: the newest affinity graph and its groups.
       features: float32 [N, D], what groups are found in, as unit rows; None where there are none.
       queries: a few test images, or None.
@@ -20,6 +22,7 @@ class Snapshot(NamedTuple):
     """
 
     images: Images
+    objective: Objective
     found: Discovery
     features: np.ndarray | None
     queries: Images | None = None

@@ -10,7 +10,14 @@ import jax
 import numpy as np
 
 from configs import imagenet
-from pad_jax import memory, models, parallel, runtime, steps, subgraphs, train, train_state
+from pad_jax import config as configs
+from pad_jax import groupings, models, objectives, parallel, runtime, steps, train
+from pad_jax import state as states
+from pad_jax.data.images import ResidentImages
+from pad_jax.graph.search import Graph
+from pad_jax.graph.subgraphs import strongly_connected_subgraphs
+from pad_jax.objectives.memory import random_rows
+from pad_jax.settings import RunSettings
 from tests.benchmarks import measure
 from tests.benchmarks.search import K, gaussian_graph
 
@@ -45,21 +52,22 @@ def main():
         return result[0]
 
     graph = stand_in_graph()
-    features = memory.random_rows(N, config.model.embedding_dim, 0)
+    features = random_rows(N, config.model.embedding_dim, 0)
     shape = (args.image_size, args.image_size, 3)
-    encoder = models.create(**config.model)
-    schedule = train.learning_rate_schedule(config, N)
-    settings = train.step_settings(config, encoder, schedule, N)
-    state = train.init_state(config, settings, N, shape).replace(memory=features)
-    timed("search, compiled", lambda: subgraphs.strongly_connected_subgraphs(graph[:20] % 20))
+    settings = configs.read(config)
+    grouping = groupings.create(settings)
+    parts = train.step_parts(settings, models.create(settings), objectives.create(settings), N)
+    no_images = ResidentImages(np.broadcast_to(np.uint8(0), (N, *shape)), np.full(N, -1), [])
+    state = train.init_state(settings[RunSettings], parts, no_images).replace(memory=features)
+    timed("search, compiled", lambda: strongly_connected_subgraphs(graph[:20] % 20))
     groups = timed(
         "SCS search and hard positives",
-        lambda: subgraphs.find_groups("scs", graph, features, seed=(0, 0)),
+        lambda: grouping.find(Graph(graph, None), graph, features, 0),
     )
-    state = timed("state to the devices", lambda: train_state.to_devices(state))
+    state = timed("state to the devices", lambda: states.to_devices(state))
     state = timed("groups to the devices", lambda: state.with_groups(groups))
-    step = steps.pmap_train_step(settings)
-    sums = parallel.replicate({name: np.float32(0) for name in settings.objective.metrics})
+    step = steps.pmap_train_step(parts)
+    sums = parallel.replicate({name: np.float32(0) for name in parts.objective.metrics})
     held = [state, sums]
     for i in range(args.steps):
         index = parallel.shard(
@@ -76,7 +84,7 @@ def main():
 
         timed(name, run)
     state = held[0]
-    timed("state to the host", lambda: train_state.to_host(state))
+    timed("state to the host", lambda: states.to_host(state, N))
     shard = state.memory.addressable_shards[0].data
     rows.append(
         {"part": "memory on each device", "MiB held": shard.nbytes / 2**20, "rows": shard.shape[-2]}

@@ -5,7 +5,8 @@ import os
 
 import numpy as np
 
-from pad_jax import memory, runtime
+from pad_jax import runtime
+from pad_jax.objectives.memory import random_rows
 from tests.benchmarks import measure
 
 DIM, K = 128, 5
@@ -15,10 +16,10 @@ IMAGENET = 1_281_167
 def against_faiss(n: int, rounds: int) -> dict:
     import faiss
 
-    from pad_jax.neighbors import nearest_neighbors
+    from pad_jax.graph.neighbors import nearest_neighbors
 
     faiss.omp_set_num_threads(len(os.sched_getaffinity(0)))
-    features = memory.random_rows(n, DIM, seed=0)
+    features = random_rows(n, DIM, seed=0)
     found = {}
 
     def ours():
@@ -49,9 +50,9 @@ def against_faiss(n: int, rounds: int) -> dict:
 def alone(n: int) -> dict:
     """Time and memory in a process that does nothing else."""
     runtime.configure()
-    from pad_jax.neighbors import nearest_neighbors
+    from pad_jax.graph.neighbors import nearest_neighbors
 
-    features = memory.random_rows(n, DIM, seed=0)
+    features = random_rows(n, DIM, seed=0)
     nearest_neighbors(features[:1000], K)
     before = measure.resident_mib()
     first = measure.seconds(lambda: nearest_neighbors(features, K))

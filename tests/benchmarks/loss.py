@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pad_jax import runtime
-from pad_jax.losses import pad_loss
+from pad_jax.objectives.losses import pad_loss
 from tests.benchmarks import measure
 
 DIM, TEMPERATURE, HPE_WEIGHT = 128, 0.1, 0.8

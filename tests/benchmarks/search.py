@@ -11,7 +11,7 @@ import scipy.sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from pad_jax.subgraphs import strongly_connected_subgraphs
+from pad_jax.graph.subgraphs import strongly_connected_subgraphs
 from tests.benchmarks import measure
 
 K = 5
@@ -35,8 +35,8 @@ def gaussian_graph(points: int, dim: int, copies: int = 1, seed: int = 0) -> np.
 
 def trained_graph(workdir: pathlib.Path) -> np.ndarray:
     """The affinity graph of the memory in a run's newest checkpoint."""
-    from pad_jax.checkpoints import Checkpoints
-    from pad_jax.neighbors import nearest_neighbors
+    from pad_jax.graph.neighbors import nearest_neighbors
+    from pad_jax.run.checkpoints import Checkpoints
 
     with contextlib.closing(Checkpoints(workdir)) as checkpoints:
         memory = checkpoints.restore(checkpoints.latest_epoch())["memory"]

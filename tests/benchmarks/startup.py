@@ -20,13 +20,14 @@ N = 50_000
 
 def child(workdir: pathlib.Path, started: float) -> None:
     """Runs the real program up to its first step."""
-    from absl import app
+    import jax
 
-    from pad_jax import main, memory, train
+    from pad_jax import main, train
+    from pad_jax.epoch import EpochRunner
+    from pad_jax.objectives.memory import random_rows
+    from pad_jax.objectives.pad import Pad
 
-    import jax  # isort: skip
-
-    run = train.EpochRunner.__call__
+    run = EpochRunner.__call__
     find = train.discover
 
     def discover(*args):
@@ -45,19 +46,19 @@ def child(workdir: pathlib.Path, started: float) -> None:
         self._step = stop
         return run(self, state, groups, epoch)
 
-    def random_memory(config, state, embed, images):
-        return memory.random_rows(len(images), config.model.embedding_dim, config.seed)
+    def random_memory(self, images, embed):
+        return random_rows(*self.blank_memory(len(images)).shape, seed=0)
 
-    train.EpochRunner.__call__, train.discover = first_step, discover
-    train.first_memory = random_memory  # unlike memory.init=random, to be searched
+    EpochRunner.__call__, train.discover = first_step, discover
+    Pad.first_memory = random_memory  # unlike memory.init=random, to be searched
     sys.argv = [
         "pad_jax",
-        "--config=configs/cifar10.py",
+        "--config=cifar10",
         "--config.dataset.name=npz",
         f"--config.dataset.root={workdir / 'images.npz'}",
         f"--workdir={workdir / 'run'}",
     ]
-    app.run(main.main)
+    main.run()
 
 
 def main():

@@ -7,28 +7,33 @@ import jax
 import numpy as np
 import torch
 
-from pad_jax import memory, models, parallel, runtime, steps, subgraphs, train, train_state
+from pad_jax import config as configs
+from pad_jax import models, objectives, parallel, runtime, state, steps, train
+from pad_jax.data.images import ResidentImages
+from pad_jax.graph.groups import Groups, hard_positives
+from pad_jax.objectives.memory import random_rows
+from pad_jax.settings import RunSettings
 from tests.benchmarks import measure, plain_torch
 
 from configs import cifar10, mnist  # isort: skip
 
 
-def jax_contender(config, encoder, images, group_id, count):
+def jax_contender(settings, encoder, images, group_id, count):
     """A function that trains ``count`` steps."""
-    n = len(images)
-    schedule = train.learning_rate_schedule(config, n)
-    settings = train.step_settings(config, encoder, schedule, n)
-    state = train.init_state(config, settings, n, images.shape[1:])
-    rows = memory.random_rows(*state.memory.shape, seed=0)
-    hard = subgraphs.hard_positives(group_id, rows)
-    state = state.replace(memory=rows, groups=subgraphs.Groups(group_id, hard))
-    step = steps.pmap_resident_train_steps(settings)
-    plan = np.random.default_rng(0).permutation(n)[: count * config.batch_size]
+    n, run_settings = len(images), settings[RunSettings]
+    parts = train.step_parts(settings, encoder, objectives.create(settings), n)
+    unlabelled = ResidentImages(images, np.full(n, -1), [])
+    host_state = train.init_state(run_settings, parts, unlabelled)
+    rows = random_rows(*host_state.memory.shape, seed=0)
+    groups = Groups(group_id, hard_positives(group_id, rows))
+    host_state = host_state.replace(memory=rows, groups=groups)
+    step = steps.pmap_resident_train_steps(parts)
+    plan = np.random.default_rng(0).permutation(n)[: count * run_settings.batch_size]
     plan = parallel.shard(plan.reshape(1, count, -1).astype(np.int32))
     resident = parallel.replicate(images)
     held = [
-        train_state.to_devices(state),
-        parallel.replicate({name: np.float32(0) for name in settings.objective.metrics}),
+        state.to_devices(host_state),
+        parallel.replicate({name: np.float32(0) for name in parts.objective.metrics}),
     ]
 
     def run():
@@ -39,7 +44,7 @@ def jax_contender(config, encoder, images, group_id, count):
     return run
 
 
-def torch_contender(config, encoder, images, group_id, count):
+def torch_contender(batch_size, encoder, images, group_id, count):
     """A function that trains ``count`` steps on views that are ready."""
     n, (height, _, channels) = len(images), images.shape[1:]
     network = plain_torch.AlexNet(
@@ -47,7 +52,7 @@ def torch_contender(config, encoder, images, group_id, count):
     )
     rows = torch.nn.functional.normalize(torch.randn(n, encoder.embedding_dim))
     step = plain_torch.create_step(network, rows, torch.from_numpy(group_id))
-    batches = torch.randperm(n)[: count * config.batch_size].reshape(count, -1)
+    batches = torch.randperm(n)[: count * batch_size].reshape(count, -1)
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
     views = pixels[batches[0].repeat(2)].contiguous()
 
@@ -68,13 +73,14 @@ def main():
         ("AlexNet, CIFAR-10's size", cifar10.get_config(), "alexnet", (50_000, 32, 32, 3)),
     ):
         config.model.name = encoder_name
-        encoder = models.create(**config.model)
+        settings = configs.read(config)
+        encoder = models.create(settings)
         images = rng.integers(0, 256, shape, np.uint8)
         group_id = np.arange(shape[0], dtype=np.int32) // 5 * 5
         times = measure.in_turn(
             args.rounds,
-            ours=jax_contender(config, encoder, images, group_id, args.steps),
-            torch=torch_contender(config, encoder, images, group_id, args.steps),
+            ours=jax_contender(settings, encoder, images, group_id, args.steps),
+            torch=torch_contender(config.batch_size, encoder, images, group_id, args.steps),
         )
         done = args.steps * config.batch_size
         rows.append(

@@ -19,7 +19,14 @@ from absl import app, flags, logging
 from sklearn.cluster import KMeans
 
 import pad_jax
-from pad_jax import data, diagnostics, discovery, neighbors, run_files, runtime, subgraphs
+from pad_jax import data, runtime
+from pad_jax.graph import diagnostics
+from pad_jax.graph.groups import Groups, hard_positives
+from pad_jax.graph.neighbors import nearest_neighbors
+from pad_jax.graph.subgraphs import strongest_edges, strongly_connected_subgraphs
+from pad_jax.groupings import GroupingSettings
+from pad_jax.groupings.scs import SubgraphSettings
+from pad_jax.settings import RunSettings
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a run.", required=True)
 _SHARES = flags.DEFINE_list("shares", "0.01,0.02,0.05,0.1,0.2,0.5,1", "Shares of edges to keep.")
@@ -31,18 +38,18 @@ def main(_):
     runtime.configure()
     logging.set_verbosity(logging.WARNING)
     workdir = pathlib.Path(_WORKDIR.value)
-    config = run_files.read_config(workdir)
-    train = data.load(config.dataset).train
+    model = pad_jax.load(workdir)
+    run_settings = model.settings[RunSettings]
+    train = data.load(model.settings).train
     if (train.labels < 0).any():
         raise app.UsageError("the run's images have to be labelled, all of them")
-    model = pad_jax.load(workdir)
     [images] = train.batches(np.arange(len(train))[None])
     features = model.embed(images)
-    num_neighbors = _NUM_NEIGHBORS.value or config.grouping.num_neighbors
-    max_size = _MAX_SIZE.value or discovery.size_limit(
-        model.epoch, config.num_epochs, config.grouping.max_size, config.grouping.final_max_size
+    num_neighbors = _NUM_NEIGHBORS.value or model.settings[GroupingSettings].num_neighbors
+    max_size = _MAX_SIZE.value or model.settings[SubgraphSettings].size_limit(
+        model.epoch, run_settings.num_epochs
     )
-    nearest, similarities = neighbors.nearest_neighbors(features, num_neighbors)
+    nearest, similarities = nearest_neighbors(features, num_neighbors)
     same = train.labels[nearest] == train.labels[:, None]
     own = np.arange(len(train))[:, None]
     cluster = _clusters(features, train.labels)
@@ -52,9 +59,10 @@ def main(_):
     print("| share of edges | least similarity | of one class | pair precision | purity ", end="")
     print("| coverage | mean size | wrong, alone | set right | set wrong |\n" + "| --- " * 10 + "|")
     for share in map(float, _SHARES.value):
-        edges = subgraphs.strongest_edges(nearest, similarities, share)
+        edges = strongest_edges(nearest, similarities, share)
         stays = edges != own
-        groups = subgraphs.find_groups("scs", edges, features, max_size=max_size, seed=config.seed)
+        group_id = strongly_connected_subgraphs(edges, max_size, seed=run_settings.seed)
+        groups = Groups(group_id, hard_positives(group_id, features))
         found = diagnostics.group_statistics(groups, train.labels)
         figures = [similarities[stays].min(), same[stays].mean()]
         figures += [found[key] for key in ("pair_precision", "purity", "coverage", "mean_size")]

@@ -16,9 +16,10 @@ The last two read the labels: they are no methods, only a way to ask the questio
 takes every override of the config; ``--only="PAD,drawn 0.7"`` trains some of the runs.
 """
 
+import dataclasses
 import functools
 import pathlib
-from unittest import mock
+from typing import ClassVar
 
 import numpy as np
 from absl import app, flags, logging
@@ -26,40 +27,121 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from ml_collections import config_flags
 
-from pad_jax import data, metrics, runtime, subgraphs, train
-
-_CONFIG = config_flags.DEFINE_config_file("config", None, "What all runs have in common.")
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the runs.", required=True)
-_ONLY = flags.DEFINE_list("only", [], "Names of the runs to train, as in the table; all if empty.")
+from pad_jax import config as configs
+from pad_jax import data, runtime, train
+from pad_jax.errors import InputError
+from pad_jax.graph.groups import Groups, hard_positives, smallest_index
+from pad_jax.groupings.base import Grouping
+from pad_jax.groupings.scs import Subgraphs
+from pad_jax.run import metrics
+from pad_jax.settings import RunSettings, flatten, setting, share
 
 _GROUP_SIZE = 5  # about the mean size of PAD's groups
 _FRESH = {"grouping.features": "embed"}
+_HERE = "tests.studies.pair_precision"
 RUNS = {
     "singletons": {"grouping.kind": "singleton"},
     "singletons without HPE": {"grouping.kind": "singleton", "loss.hpe": "none"},
     "PAD memory": {},
     "PAD": _FRESH,
     "edges 0.1": _FRESH | {"grouping.edge_share": 0.1},
-    **{f"purified {share}": _FRESH for share in ("0.5", "1")},
-    **{f"drawn {precision}": _FRESH for precision in ("0.5", "0.6", "0.7", "0.8", "0.9")},
+    **{
+        f"purified {value}": _FRESH
+        | {"grouping.kind": f"{_HERE}:Purified", "study.share": float(value)}
+        for value in ("0.5", "1")
+    },
+    **{
+        f"drawn {value}": _FRESH
+        | {"grouping.kind": f"{_HERE}:Drawn", "study.precision": float(value)}
+        for value in ("0.5", "0.6", "0.7", "0.8", "0.9")
+    },
 }
-_search = subgraphs.strongly_connected_subgraphs
+# Of SCSs, and of groups that are none.
+_PRECISION = ("scs/pair_precision", "groups/pair_precision")
 
 
-def purified(labels, share, neighbors, max_size, *, cyclic, seed):
-    """Group ids of the search, without this share of the members of minority classes."""
-    group_id = _search(neighbors, max_size, cyclic=cyclic, seed=seed)
+@dataclasses.dataclass(frozen=True)
+class PurifiedSettings:
+    """How pure groups are made."""
+
+    SECTION: ClassVar[str] = "study"
+
+    share: float = setting(
+        1.0,
+        "of the members that are not of their group's class, so many leave",
+        share("use 0 to 1"),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class DrawnSettings:
+    """How pure groups are drawn."""
+
+    SECTION: ClassVar[str] = "study"
+
+    precision: float = setting(
+        1.0, "probability that a member is of its group's class", share("use a probability")
+    )
+
+
+class _Labels:
+    """The labels of a run's training images, which no method of the package looks at."""
+
+    def __init__(self, settings):
+        self._all_settings = settings
+
+    @functools.cached_property
+    def known(self):
+        """int64 [N]."""
+        labels = data.load(self._all_settings).train.labels
+        if (labels < 0).any():
+            raise InputError("dataset: the images have to be labelled, all of them")
+        return labels
+
+
+class Purified(Subgraphs):
+    """PAD's own groups, without a share of the members of minority classes."""
+
+    SETTINGS = (*Subgraphs.SETTINGS, PurifiedSettings)
+
+    def __init__(self, settings):
+        super().__init__(settings)
+        self._share, self._labels = settings[PurifiedSettings].share, _Labels(settings)
+        self._seed = settings[RunSettings].seed
+
+    def find(self, graph, edges, features, epoch):
+        found = super().find(graph, edges, features, epoch)
+        group_id = purified(found.group_id, self._labels.known, self._share, (self._seed, epoch))
+        return Groups(group_id, hard_positives(group_id, features))
+
+
+class Drawn(Grouping):
+    """Groups drawn without regard to the graph."""
+
+    SETTINGS = (DrawnSettings,)
+
+    def __init__(self, settings):
+        self._precision, self._labels = settings[DrawnSettings].precision, _Labels(settings)
+        self._seed = settings[RunSettings].seed
+
+    def find(self, graph, edges, features, epoch):
+        group_id = drawn(self._labels.known, self._precision, (self._seed, epoch))
+        return Groups(group_id, hard_positives(group_id, features))
+
+
+def purified(group_id, labels, share, seed):
+    """Group ids without this share of the members of minority classes."""
     counts = np.zeros((len(labels), labels.max() + 1), np.int32)
     np.add.at(counts, (group_id, labels), 1)
     wrong = labels != counts[group_id].argmax(1)
     leaves = wrong & (np.random.default_rng(seed).random(len(labels)) < share)
     # Those who leave get numbers that no group has: one of them may have given its group its own.
     group = np.where(leaves, len(labels) + np.arange(len(labels)), group_id)
-    return subgraphs.smallest_index(group)
+    return smallest_index(group)
 
 
-def drawn(labels, precision, neighbors, max_size, *, cyclic, seed):
-    """Group ids without regard to the graph."""
+def drawn(labels, precision, seed):
+    """Group ids of groups whose members are of one class, each with this probability."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(labels))
     order = order[np.argsort(labels[order], kind="stable")]  # by class, at random within
@@ -67,22 +149,32 @@ def drawn(labels, precision, neighbors, max_size, *, cyclic, seed):
     order[anyone] = order[rng.permutation(anyone)]
     group = np.empty(len(order), np.int64)
     group[order] = np.arange(len(order)) // _GROUP_SIZE
-    return subgraphs.smallest_index(group)
+    return smallest_index(group)
+
+
+def config_of(common, name):
+    """The config of a run: what all have in common, and its own."""
+    return configs.filled(dict(flatten(common)) | RUNS[name])
+
+
+def precision(row):
+    """The pair precision of an epoch's groups."""
+    return next(row[key] for key in _PRECISION if key in row)
 
 
 def draw(workdir):
     """Writes the curves of all runs in the folder to ``curves.svg``."""
     panels = {
-        "weighted kNN": "eval/knn_accuracy",
-        "pair precision of the groups": "scs/pair_precision",
+        "weighted kNN": lambda row: row.get("eval/knn_accuracy"),
+        "pair precision of the groups": precision,
     }
     figure = Figure(figsize=(9, 4), layout="constrained")
-    for axes, (title, key) in zip(figure.subplots(1, 2), panels.items(), strict=True):
+    for axes, (title, value) in zip(figure.subplots(1, 2), panels.items(), strict=True):
         for color, name in zip(colormaps["tab20"].colors, RUNS, strict=False):
             # Without groups the precision is 0, and no curve.
-            rows = [row for row in metrics.read(_folder(workdir, name)) if row.get(key)]
+            rows = [row for row in metrics.read(_folder(workdir, name)) if value(row)]
             if rows:
-                epochs, values = [row["epoch"] for row in rows], [row[key] for row in rows]
+                epochs, values = [row["epoch"] for row in rows], [value(row) for row in rows]
                 axes.plot(epochs, values, color=color, marker=".", label=name)
         axes.set(title=title, xlabel="epoch")
         axes.locator_params("x", integer=True)
@@ -98,23 +190,19 @@ def _folder(workdir, name):
 def main(_):
     runtime.configure()
     logging.set_verbosity(logging.WARNING)
-    workdir = pathlib.Path(_WORKDIR.value)
-    labels = data.load(_CONFIG.value.dataset).train.labels
+    workdir = pathlib.Path(flags.FLAGS.workdir)
     print("| groups | mean pair precision, % | kNN, % | kNN of fc, % |\n| --- | --- | --- | --- |")
-    for name in _ONLY.value or RUNS:
-        config = _CONFIG.value.copy_and_resolve_references()
-        config.update_from_flattened_dict(RUNS[name])
-        kind, _, value = name.partition(" ")
-        find = {"purified": purified, "drawn": drawn}.get(kind)
-        find = functools.partial(find, labels, float(value)) if find else _search
+    for name in flags.FLAGS.only or RUNS:
         run = _folder(workdir, name)
-        with mock.patch.object(subgraphs, "strongly_connected_subgraphs", find):
-            last = train.train(config, run)
-        precisions = [row["scs/pair_precision"] for row in metrics.read(run)]
+        last = train.train_and_evaluate(config_of(flags.FLAGS.config, name), run)
+        precisions = [precision(row) for row in metrics.read(run)]
         figures = np.mean(precisions), last["eval/knn_accuracy"], last["eval/knn_accuracy_fc"]
         print(f"| {name} | {' | '.join(f'{100 * x:.1f}' for x in figures)} |", flush=True)
     draw(workdir)
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # not where a run imports its groups by their name
+    config_flags.DEFINE_config_file("config", None, "What all runs have in common.")
+    flags.DEFINE_string("workdir", None, "Folder of the runs.", required=True)
+    flags.DEFINE_list("only", [], "Names of the runs to train, as in the table; all if empty.")
     app.run(main)

@@ -1,0 +1,175 @@
+"""The config that users see: the settings of all parts, in one place.
+
+    config = pad_jax.config.default()
+    config.dataset.name, config.dataset.root = "folder", "photographs"
+
+A config file defines ``get_config()``, which returns such a config. ``python -m pad_jax.config``
+prints every setting there is.
+"""
+
+import pathlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from pad_jax import data, registry, settings
+from pad_jax.data.augmentation import AUGMENTATIONS, AugmentationSettings
+from pad_jax.data.source import DatasetSettings
+from pad_jax.errors import InputError
+from pad_jax.evaluators import EVALUATORS
+from pad_jax.evaluators.base import EvaluationSettings
+from pad_jax.groupings import GRAPHS, KINDS, GroupingSettings
+from pad_jax.models import ENCODERS, ModelSettings
+from pad_jax.objectives import OBJECTIVES, ObjectiveSettings
+from pad_jax.optimizer import OptimizerSettings
+from pad_jax.run.checkpoints import CheckpointSettings
+from pad_jax.settings import NOTHING, RESULTS, TRAINING, Declaration, Part, RunSettings, Settings
+
+# Parts of which there is one; those of which a config names some declare their settings themselves.
+_PARTS = (
+    RunSettings,
+    ObjectiveSettings,
+    DatasetSettings,
+    AugmentationSettings,
+    ModelSettings,
+    GroupingSettings,
+    OptimizerSettings,
+    CheckpointSettings,
+    EvaluationSettings,
+)
+# Where a config names parts, and the package's own.
+_NAMED = {
+    "objective": OBJECTIVES,
+    "grouping.kind": KINDS,
+    "grouping.graph": GRAPHS,
+    "augmentation.name": AUGMENTATIONS,
+    "model.name": ENCODERS,
+    "dataset.name": data.SOURCES,
+    "eval.evaluators": EVALUATORS,
+}
+_MAY_CHANGE = {
+    TRAINING: "no",
+    RESULTS: "until the run is finished",
+    NOTHING: "always",
+}
+
+
+def default(**names: Any) -> ConfigDict:
+    """The paper's single setting, and our choices where the paper gives none.
+
+    Args:
+      **names: parts from outside the package, ``objective="my.module:MyObjective"``, by the name of
+        their field, with ``__`` for the dot in it. They are chosen, and their settings are in the
+        config.
+    """
+    chosen = {field.replace("__", "."): name for field, name in names.items()}
+    config = settings.compose(parts(chosen))
+    config.update_from_flattened_dict(chosen)
+    return config.lock()  # a misspelt field is an error
+
+
+def filled(recorded: Mapping[str, Any]) -> ConfigDict:
+    """The config of a run, as ``config.json`` holds it, with the defaults of what it lacks."""
+    chosen = dict(settings.flatten(recorded))
+    config = settings.compose(parts(chosen))
+    known = dict(settings.flatten(config))
+    config.update_from_flattened_dict(
+        {k: tuple(v) if isinstance(v, list) else v for k, v in chosen.items() if k in known}
+    )
+    return config.lock()
+
+
+def read(config: ConfigDict | Mapping[str, Any]) -> Settings:
+    """The settings that a config, or a run's ``config.json``, holds; an old one is filled up.
+
+    Raises:
+      InputError: naming the field and what to change.
+    """
+    return settings.read(config, parts(dict(settings.flatten(config))))
+
+
+def parts(chosen: Mapping[str, Any]) -> list[type[Part]]:
+    """All settings dataclasses: the package's own, and those of parts that a config names.
+
+    Args:
+      chosen: fields of the config by dotted name.
+    """
+    found: list[type[Part]] = list(_PARTS)
+    for field, table in _NAMED.items():
+        value = chosen.get(field, ())
+        names = map(str, value if isinstance(value, (tuple, list)) else [value])
+        outside = [name for name in names if name not in table and registry.is_location(name)]
+        for name in [*table, *outside]:
+            find = data.find if table is data.SOURCES else registry.find
+            own = registry.settings_of(find(table, name, field))
+            found += [part for part in own if part not in found]
+    return found
+
+
+def differences(
+    old: Mapping[str, Any], new: Mapping[str, Any]
+) -> Iterator[tuple[str, Any, Any, str]]:
+    """Where two configs, as ``config.json`` holds them, differ.
+
+    Yields:
+      The field, its old and its new value, and what it affects (see ``settings.setting``). What one
+      of them does not have, being older, has its default.
+    """
+    old, new = (dict(settings.flatten(config)) for config in (old, new))
+    declared = {d.name: d for d in settings.declarations([*parts(old), *parts(new)])}
+    for name in sorted(old.keys() | new.keys()):
+        known = declared.get(name)
+        default_value = _as_json(known.default) if known else None
+        a, b = old.get(name, default_value), new.get(name, default_value)
+        if a != b:
+            yield name, a, b, known.affects if known else TRAINING
+
+
+def shipped(name: str) -> pathlib.Path:
+    """The file of a config that comes with the package, in a wheel or in a clone.
+
+    Raises:
+      InputError: for another name.
+    """
+    package = pathlib.Path(__file__).parent
+    installed = package / "configs"
+    folder = installed if installed.is_dir() else package.parent / "configs"
+    if (folder / f"{name}.py").is_file():
+        return folder / f"{name}.py"
+    names = sorted(path.stem for path in folder.glob("*.py"))
+    raise InputError(
+        f"--config={name} is none of the package's; use one of: {', '.join(names)}; or the path of "
+        "a file, such as ./mine.py"
+    )
+
+
+def describe() -> str:
+    """Every setting, as a page of Markdown."""
+    lines = [
+        "# Settings",
+        "",
+        "Every field of a config: `--config.<field>=<value>` on the command line, `config.<field>` "
+        "in Python. Written by `python -m pad_jax.config`. A run may be resumed with another value "
+        "where the last column says so.",
+        "",
+        "| field | default | meaning | from | may change |",
+        "|---|---|---|---|---|",
+    ]
+    for d in sorted(settings.declarations(parts({})), key=_place):
+        cells = (f"`{d.name}`", f"`{d.default!r}`", d.meaning, d.origin, _MAY_CHANGE[d.affects])
+        lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _place(declared: Declaration) -> tuple[str, ...]:
+    """Sorts fields without a section first, then by section, in the order of declaration."""
+    return (declared.name.rpartition(".")[0],)
+
+
+def _as_json(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+if __name__ == "__main__":
+    print(describe(), end="")

@@ -1,0 +1,167 @@
+"""Where images come from: one protocol, what it yields, and the settings of a data set."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple, Protocol
+
+import numpy as np
+
+from pad_jax.settings import NOTHING, RESULTS, Rule, any_text, at_least, refuse, setting, yes_or_no
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetSettings:
+    """Which images there are, and how they are prepared."""
+
+    SECTION: ClassVar[str] = "dataset"
+
+    name: str = setting(
+        "digits",
+        "digits, npz, folder, a name of TensorFlow Datasets, or package.module:Source",
+        Rule(bool, "give the name of a data set"),
+    )
+    root: str = setting(
+        "",
+        "npz: the file; folder: the folder; TensorFlow Datasets: its data_dir",
+        any_text(),
+        affects=RESULTS,
+    )
+    train_split: str = setting(
+        "train",
+        'several with a +: "train+test"',
+        Rule(bool, "give a split, such as train"),
+    )
+    test_split: str = setting(
+        "test",
+        "'' for none: kNN then leaves one training image out",
+        any_text(),
+        affects=RESULTS,
+    )
+    max_images: int | None = setting(
+        None, "this many training images, chosen at random; None: all", at_least(1)
+    )
+    image_size: int | None = setting(
+        None, "px; images are resized and cropped to squares; None: as they are", at_least(1)
+    )
+    channels: int | None = setting(
+        None,
+        "1 grey, 3 RGB; None: as the first image is",
+        Rule(lambda v: v in (1, 3), "use 1 (grey), 3 (RGB)"),
+    )
+    strict: bool = setting(
+        False,
+        "stop at an image that cannot be decoded, instead of skipping it",
+        yes_or_no(),
+        affects=NOTHING,
+    )
+    max_resident_gib: float = setting(
+        4.0,
+        "GiB; larger sets are streamed, not kept on the devices",
+        at_least(0),
+        affects=NOTHING,
+    )
+
+    def check(self) -> None:
+        """Refuses to hold out what is trained on; slices are compared once a source is open."""
+        settings = self
+        if len(set(settings.train_splits)) < len(settings.train_splits):
+            refuse("dataset.train_split", settings.train_split, "it names a split twice")
+        for split in settings.test_splits:
+            if any(_share_images(split, other) for other in settings.train_splits):
+                refuse_overlap(settings)
+
+    @property
+    def train_splits(self) -> list[str]:
+        """The splits of the training images."""
+        settings = self
+        return settings.train_split.split("+")
+
+    @property
+    def test_splits(self) -> list[str]:
+        """The splits of the test images; an empty list where there are none."""
+        settings = self
+        return settings.test_split.split("+") if settings.test_split else []
+
+
+class Example(NamedTuple):
+    """One image, uint8 [H, W, 1 or 3], and its class where it is known."""
+
+    image: np.ndarray
+    label: int | None
+
+
+class Source(Protocol):
+    """Examples by index, in an order that is a function of the data set alone."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, i: int) -> Example:
+        """Example i; raises UnreadableImage where its image cannot be decoded."""
+        ...
+
+    def name(self, i: int) -> str:
+        """What a user finds image i by: a path, or the split and its number in that."""
+        ...
+
+    def identity(self, i: int) -> bytes:
+        """What tells image i from others, so that a run does not go on with other images.
+
+        Its name where that is a file's, the pixels where it is a mere number.
+        """
+        ...
+
+    def shares_images_with(self, other: "Source") -> bool:
+        """Whether an image is in this split and in another one of the same data set."""
+        ...
+
+
+class UnreadableImage(Exception):
+    """An image that cannot be decoded; the message names it."""
+
+
+class Selection:
+    """Some images of several sources, one after the other.
+
+    Args:
+      sources: any number of sources.
+      max_images: how many to choose at random, in the order they have; None for all. The choice is
+        the same in every run.
+    """
+
+    def __init__(self, sources: Sequence[Source], max_images: int | None = None):
+        rows = [(source, i) for source in sources for i in range(len(source))]
+        if max_images is not None and max_images < len(rows):
+            chosen = np.random.default_rng(0).choice(len(rows), max_images, replace=False)
+            rows = [rows[i] for i in np.sort(chosen)]
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, i: int) -> Example:
+        source, row = self._rows[i]
+        return source[row]
+
+    def name(self, i: int) -> str:
+        source, row = self._rows[i]
+        return source.name(row)
+
+    def identity(self, i: int) -> bytes:
+        source, row = self._rows[i]
+        return source.identity(row)
+
+
+def _share_images(one: str, other: str) -> bool:
+    """Whether two splits must overlap; slices of one split, such as train[:80%], need not."""
+    (name, _, part), (other_name, _, other_part) = one.partition("["), other.partition("[")
+    return name == other_name and (one == other or not part or not other_part)
+
+
+def refuse_overlap(settings: DatasetSettings) -> None:
+    """Raises the InputError for test images that are training images."""
+    refuse(
+        "dataset.test_split",
+        settings.test_split,
+        f"its images are in dataset.train_split={settings.train_split!r}, kNN would find them; "
+        "use another, or '' for none",
+    )

@@ -1,0 +1,153 @@
+"""What an evaluator is, what it is given, and the settings that all of them share."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, NamedTuple, Protocol
+
+import numpy as np
+
+from pad_jax.evaluators import EVALUATORS
+from pad_jax.settings import (
+    NOTHING,
+    RESULTS,
+    Rule,
+    at_least,
+    is_location,
+    more_than,
+    setting,
+    yes_or_no,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationSettings:
+    """What is evaluated when."""
+
+    SECTION: ClassVar[str] = "eval"
+
+    evaluators: tuple[str, ...] = setting(
+        tuple(EVALUATORS),
+        "knn, clustering, linear, package.module:Evaluator",
+        Rule(
+            lambda v: all(name in EVALUATORS or is_location(str(name)) for name in v),
+            f"use some of: {', '.join(EVALUATORS)}; or package.module:Evaluator for your own",
+        ),
+        affects=RESULTS,
+    )
+    every_epochs: int = setting(
+        10, "the report too; 0: only after the last epoch", at_least(0), affects=NOTHING
+    )
+    batch_size: int = setting(
+        256, "images of embedding at a time; does not change results", at_least(1), affects=NOTHING
+    )
+    max_feature_gib: float = setting(
+        4.0,
+        "GiB; longer kinds of features are left out (fc, conv5)",
+        more_than(0, 4.0),
+        affects=RESULTS,
+    )
+    pixels: bool = setting(
+        True, "evaluate raw pixels beside the encoder, at the end", yes_or_no(), affects=RESULTS
+    )
+
+    def is_due(self, epoch: int, final: bool) -> bool:
+        """Whether an evaluation is due after so many epochs."""
+        settings = self
+        return final or bool(settings.every_epochs and epoch % settings.every_epochs == 0)
+
+
+class Features(NamedTuple):
+    """Features of one kind, for an evaluator that needs labels of images whose class is known.
+
+    Attributes:
+      name: "embedding", "fc", "pixels", ...
+      train: float32 [N, D].
+      train_labels: integers [N], the classes, numbered from 0; for an evaluator that needs none,
+        those of the data set, -1 where the class is not known.
+      test: float32 [M, D], or None without test images.
+      test_labels: integers [M], or None.
+      final: whether this is the evaluation after the last epoch.
+    """
+
+    name: str
+    train: np.ndarray
+    train_labels: np.ndarray
+    test: np.ndarray | None = None
+    test_labels: np.ndarray | None = None
+    final: bool = True
+
+    @property
+    def suffix(self) -> str:
+        """What figures of this feature have behind their name."""
+        return "" if self.name == "embedding" else f"_{self.name}"
+
+
+class Occasion(NamedTuple):
+    """When something is evaluated, and whether there is something to test on.
+
+    Attributes:
+      epoch: how many epochs are done.
+      final: whether it is the evaluation after the last one, which does most.
+      has_test: whether there are labelled test images.
+    """
+
+    epoch: int
+    final: bool
+    has_test: bool
+
+
+class Evaluator(Protocol):
+    """Figures of some features of the images.
+
+    Those of the embedding bear the plain name, those of another feature its name behind:
+    ``knn_accuracy``, ``knn_accuracy_fc``.
+
+    Attributes:
+      needs_labels: whether it can do nothing with images whose class is not known.
+      field: of the config that says which features, for errors.
+    """
+
+    needs_labels: ClassVar[bool]
+    field: ClassVar[str]
+
+    def features(self, occasion: Occasion) -> Sequence[str]:
+        """The features that it looks at on an occasion; none where it is not its turn.
+
+        Besides the encoder's own there is "pixels", the images themselves.
+        """
+        ...
+
+    def run(self, features: Features) -> Iterator[tuple[str, float]]:
+        """Figures of one of them by name."""
+        ...
+
+
+def labelled(
+    name: str,
+    train: np.ndarray,
+    train_labels: np.ndarray,
+    test: np.ndarray | None = None,
+    test_labels: np.ndarray | None = None,
+    *,
+    final: bool = True,
+) -> Features:
+    """Features, flattened from [N, ...] to [N, D], of the images whose label is not -1."""
+
+    def known(features, labels):
+        if features is None or not (labels >= 0).any():
+            return None, None
+        rows = labels >= 0
+        if not rows.all():  # long features are not copied without need
+            features, labels = features[rows], labels[rows]
+        return features.reshape(len(features), -1), labels
+
+    train, train_labels = known(train, train_labels)
+    test, test_labels = known(test, test_labels)
+    if train is None:
+        raise ValueError("not one of the training images has a label")
+    # Classes become 0 .. C-1, whatever their numbers: counts and scores are arrays over them.
+    both = train_labels if test is None else np.concatenate([train_labels, test_labels])
+    classes = np.unique(both)
+    train_labels = np.searchsorted(classes, train_labels)
+    test_labels = None if test is None else np.searchsorted(classes, test_labels)
+    return Features(name, train, train_labels, test, test_labels, final)

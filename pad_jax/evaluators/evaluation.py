@@ -1,0 +1,139 @@
+"""Evaluates an encoder: runs the evaluators that a config names on the features they ask for."""
+
+import functools
+import logging
+import time
+from typing import Any
+
+import flax.linen as nn
+import numpy as np
+
+from pad_jax import models, registry, runtime
+from pad_jax.data import Dataset
+from pad_jax.data.augmentation import Augmentation
+from pad_jax.data.images import Images
+from pad_jax.embedding import Embedder
+from pad_jax.evaluators import EVALUATORS
+from pad_jax.evaluators.base import EvaluationSettings, Evaluator, Features, Occasion, labelled
+from pad_jax.settings import Settings, refuse
+
+_log = logging.getLogger(__name__)
+
+
+class Evaluation:
+    """All figures of an encoder, named ``eval/...``.
+
+    Args:
+      settings: of the run.
+      encoder: images to named features.
+      dataset: whose labels are used here only.
+      augment: gives images as the encoder takes them.
+
+    Raises:
+      InputError: where an evaluator asks for features that the encoder does not have.
+    """
+
+    def __init__(
+        self, settings: Settings, encoder: nn.Module, dataset: Dataset, augment: Augmentation
+    ):
+        self._settings = settings[EvaluationSettings]
+        self._encoder, self._dataset, self._plain = encoder, dataset, augment.plain
+        self._embedders: dict[tuple[str, ...], Embedder] = {}
+        train, test = dataset
+        self._has_labels = bool((train.labels >= 0).any())
+        self._evaluators: list[Evaluator] = []
+        for name in self._settings.evaluators:
+            evaluator = registry.find(EVALUATORS, name, "eval.evaluators")(settings)
+            if self._has_labels or not evaluator.needs_labels:
+                self._evaluators.append(evaluator)
+        self._has_test = test is not None and bool((test.labels >= 0).any())
+        if self._has_labels and test is not None and not self._has_test:
+            _log.warning("The test images have no labels: kNN leaves one training image out.")
+        self._sizes = models.features(encoder, train.shape) | {"pixels": np.zeros(train.shape)}
+        for evaluator in self._evaluators:
+            for name in evaluator.features(Occasion(0, True, self._has_test)):
+                if name not in self._sizes:
+                    hint = f"the encoder has no such feature; use some of: {', '.join(self._sizes)}"
+                    refuse(evaluator.field, name, hint)
+
+    def __call__(self, variables: Any, epoch: int, *, final: bool) -> dict[str, float]:
+        """Evaluates the encoder with these variables, which lie on the devices.
+
+        Args:
+          variables: of the encoder.
+          epoch: how many epochs are done.
+          final: whether it is the last evaluation, which does most.
+
+        Returns:
+          Figures by name, and the seconds it took; nothing where no evaluator is due.
+        """
+        start = time.perf_counter()
+        wanted: dict[str, list[Evaluator]] = {}
+        for evaluator in self._evaluators:
+            for name in evaluator.features(Occasion(epoch, final, self._has_test)):
+                if name in self._held:
+                    wanted.setdefault(name, []).append(evaluator)
+        if not wanted:
+            return {}
+        if final:
+            _log.info("Evaluating.")
+        train, test = self._dataset
+        rows, test_rows = (
+            {} if s is None else self._embed(variables, s, wanted) for s in (train, test)
+        )
+        figures = {}
+        for name, evaluators in wanted.items():
+            if name == "pixels":
+                rows[name], test_rows[name] = (s and _pixels(s) for s in (train, test))
+            # Popped, so that long features are gone before the next ones are evaluated; evaluators
+            # of all rows first, so that these are gone before those with a label are copied.
+            both = rows.pop(name), test_rows.pop(name, None)
+            for needs_labels in (False, True):
+                due = [e for e in evaluators if e.needs_labels == needs_labels]
+                if not due:
+                    continue
+                features = self._features(name, *both, final, needs_labels)
+                if needs_labels:
+                    del both
+                for evaluator in due:
+                    figures |= {f"eval/{key}": value for key, value in evaluator.run(features)}
+                del features
+            runtime.give_back_freed_memory()
+        return figures | {"time/evaluation": time.perf_counter() - start}
+
+    def _embed(self, variables: Any, images: Images, wanted) -> dict[str, np.ndarray]:
+        names = tuple(name for name in wanted if name != "pixels")
+        if names not in self._embedders:
+            size = self._settings.batch_size
+            self._embedders[names] = Embedder(self._encoder, names, size, self._plain)
+        return self._embedders[names](variables, images)
+
+    def _features(
+        self, name: str, train: np.ndarray, test: np.ndarray | None, final: bool, known_only: bool
+    ) -> Features:
+        labels, test_labels = (None if s is None else s.labels for s in self._dataset)
+        if known_only:
+            return labelled(name, train, labels, test, test_labels, final=final)
+        train, test = (x if x is None else x.reshape(len(x), -1) for x in (train, test))
+        return Features(name, train, labels, test, test_labels, final)
+
+    @functools.cached_property
+    def _held(self) -> set[str]:
+        """The kinds of features that are short enough to be held; the embedding always is."""
+        settings, held = self._settings, {"embedding"}
+        most = Occasion(0, True, self._has_test)
+        asked = {name for e in self._evaluators for name in e.features(most)}
+        count = sum(len(s) for s in self._dataset if s is not None)
+        for name in sorted(asked - held):
+            gib = 4 * int(np.prod(self._sizes[name].shape)) * count / 2**30
+            if gib <= settings.max_feature_gib:
+                held.add(name)
+            else:
+                _log.info("%s is not evaluated: %.1f GiB; see eval.max_feature_gib.", name, gib)
+        return held
+
+
+def _pixels(images: Images) -> np.ndarray:
+    """The images themselves as features, float32 [N, H W C] in 0 to 1."""
+    rows = np.arange(len(images))[:, None]
+    return np.stack([x.reshape(-1) for x in images.batches(rows)]).astype(np.float32) / 255

@@ -1,0 +1,1 @@
+"""The affinity graph, what is found in it, and what it is like."""

@@ -1,0 +1,115 @@
+"""What the groups of an epoch look like (Fig 4). Labels are read here, never by training."""
+
+import numpy as np
+
+from pad_jax.graph.groups import Groups
+
+
+def group_statistics(groups: Groups, labels: np.ndarray) -> dict[str, float]:
+    """Count, size and coverage of the groups; with labels, how well they agree with them.
+
+    Args:
+      groups: of N samples.
+      labels: int64 [N], -1 where the class is not known.
+
+    Returns:
+      "count": number of groups of two or more; "mean_size": of these (0 when there is none);
+      "max_size"; "coverage": share of samples in one. Where labels exist, over the labelled members
+      of groups with at least two of them: "purity", the share of samples in their group's majority
+      class (it flatters small groups), and "pair_precision", the share of within-group pairs that
+      are of one class; both 0 when there is no such group.
+    """
+    n = len(groups.group_id)
+    sample, group, size = membership(groups)
+    real = size > 1
+    statistics = {
+        "count": float(real.sum()),
+        "mean_size": float(size[real].mean()) if real.any() else 0.0,
+        "max_size": float(size.max()) if real.any() else 0.0,
+        "coverage": len(np.unique(sample[real[group]])) / n,
+    }
+    if (labels >= 0).any():
+        statistics |= _agreement(group, labels[sample])
+    return statistics
+
+
+def membership(groups: Groups) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which samples are in which group, singletons included.
+
+    Returns:
+      (sample int [M], group int [M], size int [G]): each pair says that ``sample`` is a member of
+      ``group``, numbered from 0; M is N where the groups are a partition.
+    """
+    n = len(groups.group_id)
+    if groups.members is None:
+        _, group, size = np.unique(groups.group_id, return_inverse=True, return_counts=True)
+        return np.arange(n), group, size
+    sample, group = groups.members.ravel(), np.arange(n).repeat(groups.members.shape[1])
+    group, sample = group[sample >= 0], sample[sample >= 0]
+    return sample, group, np.bincount(group, minlength=n)
+
+
+def size_histogram(groups: Groups) -> list[list[int]]:
+    """[size, number of groups of that size] for every size of two or more that occurs."""
+    _, _, size = membership(groups)
+    pairs = zip(*np.unique(size[size > 1], return_counts=True), strict=True)
+    return [[int(value), int(count)] for value, count in pairs]
+
+
+def purity_by_group(group: np.ndarray, label: np.ndarray, num_groups: int) -> np.ndarray:
+    """Share of each group's majority class among its labelled members, float64 [num_groups].
+
+    Args:
+      group, label: int [M], the group and the class of each member, -1 where it is not known.
+      num_groups: how many groups there are; those without two labelled members have NaN.
+    """
+    purity = np.full(num_groups, np.nan)
+    if (label >= 0).any():
+        _, _, size, majority = _count_classes(group, label)
+        counted = np.flatnonzero(size > 1)
+        purity[counted] = majority[counted] / size[counted]
+    return purity
+
+
+def _count_classes(group, label):
+    """Counts labelled members: of each (group, class) that occurs, with its group, and by group."""
+    known = label >= 0
+    group, label = group[known], label[known].astype(np.int64)
+    pairs, members = np.unique(group * (label.max() + 1) + label, return_counts=True)
+    owner = pairs // (label.max() + 1)
+    size, majority = np.bincount(owner, members).astype(np.int64), np.zeros(owner.max() + 1)
+    np.maximum.at(majority, owner, members)
+    return members, owner, size, majority
+
+
+def _agreement(group: np.ndarray, label: np.ndarray) -> dict[str, float]:
+    members, owner, size, majority = _count_classes(group, label)
+    counted = size > 1
+    same = np.bincount(owner, members * (members - 1.0))[counted].sum()
+    all_pairs = (size * (size - 1.0))[counted].sum()
+    if not counted.any():
+        return {"purity": 0.0, "pair_precision": 0.0}
+    return {
+        "purity": float(majority[counted].sum() / size[counted].sum()),
+        "pair_precision": float(same / all_pairs),
+    }
+
+
+def neighbor_precision(neighbors: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Share of the nearest, and of all k, neighbours that have the sample's own class.
+
+    Args:
+      neighbors: int32 [N, k], nearest first.
+      labels: int64 [N], -1 where the class is not known; such samples and neighbours do not count.
+
+    Returns:
+      {"precision_at_1", "precision_at_<k>"}, empty without labels.
+    """
+    known = (labels[:, None] >= 0) & (labels[neighbors] >= 0)
+    if not known.any():
+        return {}
+    same = known & (labels[:, None] == labels[neighbors])
+    return {
+        f"precision_at_{k}": float(same[:, :k].sum() / max(known[:, :k].sum(), 1))
+        for k in sorted({1, neighbors.shape[1]})
+    }

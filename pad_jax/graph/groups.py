@@ -1,0 +1,82 @@
+"""Groups of samples, as an epoch learns them, and the hard positive of each sample.
+
+NumPy in, NumPy out; this module never touches a device.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Groups(NamedTuple):
+    """The groups of one epoch.
+
+    Attributes:
+      group_id: int32 [N], the smallest index in each sample's group; singletons have their own, or
+        -1 where they are no classes (``without_singletons``).
+      hard_positive: int32 [N], the member of the group least similar to the sample; singletons have
+        themselves.
+      members: int32 [N, m] or None. Where the groups are no partition (kinds "neighbors" and
+        "anchor_neighbors"), the rows of C(i) for each i, filled up with -1, and ``group_id`` is
+        every sample's own index.
+    """
+
+    group_id: np.ndarray
+    hard_positive: np.ndarray
+    members: np.ndarray | None = None
+
+
+def singletons(num_samples: int) -> Groups:
+    """Every sample a group of its own: instance discrimination."""
+    own = np.arange(num_samples, dtype=np.int32)
+    return Groups(own, own)
+
+
+def without_singletons(groups: Groups) -> Groups:
+    """The same groups, with -1 for the ``group_id`` of singletons: these are no classes."""
+    own = np.arange(len(groups.group_id))
+    alone = groups.hard_positive == own
+    return groups._replace(group_id=np.where(alone, np.int32(-1), groups.group_id))
+
+
+def hard_positives(group_id: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """The least similar other member of each sample's group (before Eq 4).
+
+    Args:
+      group_id: int32 [N], equal for the members of a group.
+      features: float32 [N, D], unit rows.
+
+    Returns:
+      int32 [N]; ties go to the lower index, singletons have their own.
+    """
+    group_id, features = np.asarray(group_id), np.asarray(features)
+    hard = np.arange(len(group_id), dtype=np.int32)
+    order = np.argsort(group_id, kind="stable").astype(np.int32)
+    _, start, size = np.unique(group_id[order], return_index=True, return_counts=True)
+    for m in np.unique(size[size > 1]):
+        # Groups of one size together, as many at a time as keep the similarities within 64 MB.
+        members = order[start[size == m][:, None] + np.arange(m)]
+        at_once = max(1, 2**24 // (m * max(m, features.shape[1])))
+        for i in range(0, len(members), at_once):
+            block = members[i : i + at_once]
+            hard[block] = _hardest(block, features)
+    return hard
+
+
+def _hardest(members: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """For groups int32 [G, m], the least similar other member of each member, int32 [G, m]."""
+    rows = features[members]
+    at_once = max(1, 2**24 // members.size)  # rows of a group whose similarities are held at a time
+    farthest = []
+    for i in range(0, members.shape[1], at_once):
+        similarity = rows[:, i : i + at_once] @ rows.transpose(0, 2, 1)
+        own = np.arange(similarity.shape[1])
+        similarity[:, own, i + own] = np.inf
+        farthest.append(similarity.argmin(2))
+    return np.take_along_axis(members, np.concatenate(farthest, axis=1), axis=1)
+
+
+def smallest_index(label: np.ndarray) -> np.ndarray:
+    """Renames groups by whatever labels, [N], to the smallest index in each, int32 [N]."""
+    _, first, group = np.unique(label, return_index=True, return_inverse=True)
+    return first.astype(np.int32)[group]

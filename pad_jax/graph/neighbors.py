@@ -1,0 +1,212 @@
+"""The affinity graph (Eq 1): exact k nearest neighbours by cosine similarity.
+
+Rows are taken in runs of 32. A row's k nearest lie in the k runs with the largest maxima: a run
+outside them has k runs before it, each with a row at least as similar. So a first pass over the
+similarities keeps maxima only, and a second one looks through k runs a row. The matrix is
+symmetric: the first pass computes one half of it, each tile for its rows and for its columns.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from pad_jax import parallel
+from pad_jax.graph.search import Graph
+
+_RUN = 32  # rows of which only the largest similarity is compared at first
+
+
+class _Tiles(NamedTuple):
+    """How much is done at a time.
+
+    Attributes:
+      rows, columns: of a tile of similarities; a multiple of each other and of ``_RUN``.
+      gathered: floats gathered at a time when runs are looked through.
+    """
+
+    rows: int
+    columns: int
+    gathered: int
+
+
+_CPU = _Tiles(1024, 512, 2**20)  # 2 MB of similarities, which stay in the caches
+_ACCELERATOR = _Tiles(4096, 4096, 2**26)
+
+
+def nearest_neighbors(
+    features: np.ndarray | jax.Array, k: int, *, platform: str | None = None
+) -> Graph:
+    """The k most similar other rows of each row, N_k of Eq 1, exactly.
+
+    The work is divided over the devices, each of which holds all features. Nothing larger than
+    [N, D + 64] floats is held ([N, D + 256] on accelerators).
+
+    Args:
+      features: float32 [N, D], unit rows.
+      k: number of neighbours, at most N - 1.
+      platform: "cpu", "gpu" or "tpu", whose caches the work is cut for; None: the devices at hand.
+
+    Returns:
+      A ``Graph``, the pair (indices int32 [N, k], similarities float32 [N, k]): nearest first, ties
+      to the lower index, a row never its own neighbour. Similarities are cosines in full float32
+      precision on every platform.
+
+    Raises:
+      ValueError: if k is not in 1..N-1.
+    """
+    if isinstance(features, jax.Array):
+        features = parallel.fetch(features)
+    features = np.asarray(features, np.float32)
+    n = len(features)
+    if not 1 <= k < n:
+        raise ValueError(f"k={k} neighbours cannot be chosen among {n} rows; use 1 <= k <= {n - 1}")
+    tiles = _CPU if (platform or parallel.platform()) == "cpu" else _ACCELERATOR
+    columns = min(tiles.columns, _round_up(n, _RUN))
+    tiles = tiles._replace(columns=columns, rows=min(tiles.rows, _round_up(n, columns)))
+    device = parallel.shard(np.arange(jax.device_count(), dtype=np.int32))
+    found = _search(device, parallel.replicate(features), k, tiles)
+    indices, similarities = (parallel.fetch_rows(x, n) for x in found)
+    return Graph(indices, similarities)
+
+
+@functools.partial(
+    jax.pmap, axis_name=parallel.AXIS, in_axes=(0, None), static_broadcasted_argnums=(2, 3)
+)
+def _search(device, features, k, tiles):
+    """Neighbours of this device's share of the rows, among all features [N, D]."""
+    maxima, runs = (_exchange(x) for x in _nearest_runs(device, features, k, tiles))
+    # Found by several devices: the nearest of all, ties to the lower run.
+    _, runs, maxima = lax.sort((-maxima, runs, maxima), num_keys=2)
+    runs = jnp.where(jnp.isneginf(maxima), -1, runs)[:, :k]
+    first = device * len(runs)
+    return _look_through(first, runs, features, tiles)
+
+
+def _nearest_runs(device, features, k, tiles):
+    """Of every row the k runs with the largest maxima, as far as this device compares them.
+
+    Returns:
+      (maxima float32 [N, k], runs int32 [N, k]): largest first; -inf where there are fewer.
+    """
+    rows, columns, _ = tiles
+    n = len(features)
+    blocks = -(-n // rows)
+    strips = blocks * rows // columns
+    strips_per_block = rows // columns
+    runs_per_block, runs_per_strip = rows // _RUN, columns // _RUN
+    # The rows of a strip are laid out so that maxima over runs are taken elementwise over vectors.
+    order = np.arange(columns).reshape(runs_per_strip, _RUN).T.reshape(-1)
+    row_order = (np.arange(0, rows, columns)[:, None] + order).reshape(-1)
+    index = np.arange(0, blocks * rows, columns)[:, None] + order
+    features = features.at[index].get(mode="fill", fill_value=0)
+
+    def compare_block(i, nearest):
+        """Compares block i with itself and the blocks after it."""
+        i = device + i * lax.axis_size(parallel.AXIS)
+        first_strip = i * strips_per_block
+        block = lax.dynamic_slice_in_dim(features, first_strip, strips_per_block)
+        block = block.reshape(rows, -1)
+
+        def compare_strip(j, maxima):
+            of_rows, of_columns = maxima
+            similarity = lax.dot_general(
+                block, features[j], (((1,), (1,)), ((), ())), precision=lax.Precision.HIGHEST
+            )
+            similarity = lax.cond(
+                (j < first_strip + strips_per_block) | ((j + 1) * columns > n),
+                lambda x: _mask(x, i * rows + row_order, j * columns + order, n),
+                lambda x: x,
+                similarity,
+            )
+            tile = similarity.reshape(rows, _RUN, runs_per_strip).max(1)
+            of_rows = lax.dynamic_update_slice_in_dim(of_rows, tile, j * runs_per_strip, 1)
+            tile = similarity.reshape(strips_per_block, _RUN, runs_per_strip, columns).max(1)
+            return of_rows, of_columns.at[j].set(tile.reshape(runs_per_block, columns))
+
+        of_rows, of_columns = lax.fori_loop(
+            first_strip,
+            strips,
+            compare_strip,
+            (
+                jnp.full((rows, strips * runs_per_strip), -jnp.inf),
+                jnp.zeros((strips, runs_per_block, columns)),
+            ),
+        )
+
+        def merge_columns(b, nearest):
+            x = lax.dynamic_slice_in_dim(of_columns, b * strips_per_block, strips_per_block)
+            x = x.reshape(strips_per_block, runs_per_block, _RUN, runs_per_strip)
+            x = x.transpose(0, 3, 2, 1).reshape(rows, runs_per_block)
+            return _merge(nearest, b, x, i * runs_per_block)
+
+        of_rows = of_rows.reshape(strips_per_block, _RUN, runs_per_strip, -1).swapaxes(1, 2)
+        nearest = _merge(nearest, i, of_rows.reshape(rows, -1), 0)
+        return lax.fori_loop(i + 1, blocks, merge_columns, nearest)
+
+    nearest = (
+        jnp.full((blocks, rows, k), -jnp.inf),
+        jnp.zeros((blocks, rows, k), jnp.int32),
+    )
+    devices = lax.axis_size(parallel.AXIS)
+    mine = (blocks - device + devices - 1) // devices
+    nearest = lax.fori_loop(0, mine, compare_block, nearest)
+    return jax.tree.map(lambda x: x.reshape(-1, k)[:n], nearest)
+
+
+def _mask(similarity, rows, columns, n):
+    """Takes a row's similarity to itself and to padding out."""
+    own = rows[:, None] == columns
+    return jnp.where(own | (columns >= n), -jnp.inf, similarity)
+
+
+def _merge(nearest, block, maxima, first_run):
+    """Enters maxima [rows, runs] of consecutive runs; those of earlier runs stay first in ties."""
+    values, runs = (x[block] for x in nearest)
+    k = values.shape[1]
+    best, place = lax.top_k(jnp.concatenate([values, maxima], axis=1), k)
+    known = jnp.take_along_axis(runs, jnp.minimum(place, k - 1), axis=1)
+    runs = jnp.where(place < k, known, first_run + place - k)
+    return nearest[0].at[block].set(best), nearest[1].at[block].set(runs)
+
+
+def _exchange(x):
+    """What all devices found for this device's rows: [N, k] -> [rows, devices * k]."""
+    devices, (n, k) = lax.axis_size(parallel.AXIS), x.shape
+    rows = -(-n // devices)
+    x = jnp.pad(x, ((0, rows * devices - n), (0, 0))).reshape(devices, rows, k)
+    x = lax.all_to_all(x, parallel.AXIS, 0, 0)
+    return x.swapaxes(0, 1).reshape(rows, devices * k)
+
+
+def _look_through(first, runs, features, tiles):
+    """The k nearest within k runs of each row, -1 for none: [rows, k] -> two arrays [rows, k]."""
+    (num_rows, k), (n, dim) = runs.shape, features.shape
+    size = max(1, min(num_rows, tiles.gathered // (k * _RUN * dim)))
+    parts = -(-num_rows // size)
+    runs = jnp.pad(runs, ((0, parts * size - num_rows), (0, 0))).reshape(parts, size, k)
+
+    def look(args):
+        part, runs = args
+        own = first + part * size + jnp.arange(size)
+        runs = jnp.sort(runs, axis=1)
+        index = (runs[:, :, None] * _RUN + jnp.arange(_RUN)).reshape(size, k * _RUN)
+        similarity = jnp.einsum(
+            "bcd,bd->bc",
+            features.at[index].get(mode="clip"),
+            features.at[own].get(mode="clip"),
+            precision=lax.Precision.HIGHEST,
+        )
+        valid = (index >= 0) & (index < n) & (index != own[:, None])
+        values, place = lax.top_k(jnp.where(valid, similarity, -jnp.inf), k)
+        return jnp.take_along_axis(index, place, axis=1), values
+
+    found = lax.map(look, (jnp.arange(parts), runs))
+    return jax.tree.map(lambda x: x.reshape(parts * size, k)[:num_rows], found)
+
+
+def _round_up(n: int, multiple: int) -> int:
+    return -(-n // multiple) * multiple

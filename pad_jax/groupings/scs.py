@@ -1,0 +1,102 @@
+"""Strongly connected subgraphs (SCS): the paper's groups, and its ablations (Table 4)."""
+
+import dataclasses
+from typing import ClassVar
+
+import numpy as np
+
+from pad_jax.graph.groups import Groups, hard_positives, without_singletons
+from pad_jax.graph.search import Graph
+from pad_jax.graph.subgraphs import strongest_edges, strongly_connected_subgraphs
+from pad_jax.groupings import GroupingSettings
+from pad_jax.groupings.base import Grouping
+from pad_jax.settings import Rule, RunSettings, Settings, at_least, refuse, setting, yes_or_no
+
+
+@dataclasses.dataclass(frozen=True)
+class SubgraphSettings:
+    """How SCSs are searched."""
+
+    SECTION: ClassVar[str] = "grouping"
+
+    max_size: int | None = setting(
+        10, "s, the scale threshold; None: no limit", at_least(2), "paper"
+    )
+    final_max_size: int | None = setting(
+        None,
+        "s grows to this over the run, by the same factor every epoch; None: it stays",
+        at_least(2),
+    )
+    edge_share: float = setting(
+        1.0,
+        "share of the graph's edges, the most similar ones, that are searched",
+        Rule(lambda v: 0 < v <= 1, "use a share of the edges, such as 0.1"),
+        "paper",
+    )
+    cyclic: bool = setting(
+        True, "False: without the cyclic constraint (Table 4)", yes_or_no(), "paper"
+    )
+
+    def check(self) -> None:
+        settings = self
+        if settings.max_size is None and settings.final_max_size is not None:
+            refuse(
+                "grouping.final_max_size",
+                settings.final_max_size,
+                "s grows to it from grouping.max_size, which is None; give that, or None here",
+            )
+
+    def size_limit(self, epoch: int, num_epochs: int) -> int | None:
+        """The scale threshold s of an epoch, from ``max_size`` in the first to ``final_max_size``.
+
+        It grows by the same factor every epoch. Not in the paper: an encoder that is still poor
+        needs a low threshold, a good one does not.
+        """
+        settings = self
+        if settings.max_size is None or settings.final_max_size is None:
+            return settings.max_size
+        done = min(epoch / max(num_epochs - 1, 1), 1.0)
+        return round(settings.max_size * (settings.final_max_size / settings.max_size) ** done)
+
+
+class Subgraphs(Grouping):
+    """Strongly connected subgraphs of the affinity graph (Fig 3)."""
+
+    SETTINGS = (SubgraphSettings,)
+    prefix = "scs"
+    noun = "SCS"
+    heading = "Strongly connected subgraphs"
+    nothing = "No SCS was found: all images are singletons."
+    may_leave_out_singletons = True
+
+    def __init__(self, settings: Settings):
+        self._settings, self._run_settings = settings[SubgraphSettings], settings[RunSettings]
+        self._grouping_settings = settings[GroupingSettings]
+
+    def edges(self, graph: Graph) -> np.ndarray:
+        settings = self._settings
+        if settings.edge_share == 1:
+            return graph.indices
+        return strongest_edges(graph.indices, graph.similarities, settings.edge_share)
+
+    def find(self, graph: Graph, edges: np.ndarray, features: np.ndarray, epoch: int) -> Groups:
+        settings, run_settings = self._settings, self._run_settings
+        group_id = strongly_connected_subgraphs(
+            edges,
+            settings.size_limit(epoch, run_settings.num_epochs),
+            cyclic=settings.cyclic,
+            seed=(run_settings.seed, epoch),
+        )
+        return Groups(group_id, hard_positives(group_id, features))
+
+    def learnt(self, groups: Groups, epoch: int) -> Groups:
+        """The groups with images in no group as classes of their own, up to ``singletons_until``.
+
+        To the end of the run in the paper. That pushes such an image and others of its class apart.
+        Where there is no group at all they stay classes.
+        """
+        settings, run_settings = self._grouping_settings, self._run_settings
+        if epoch < round(settings.singletons_until * run_settings.num_epochs):
+            return groups
+        learnt = without_singletons(groups)
+        return learnt if (learnt.group_id >= 0).any() else groups

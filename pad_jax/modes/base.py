@@ -1,0 +1,48 @@
+"""What a mode of the command line is, and what it is called with."""
+
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+
+class Call(NamedTuple):
+    """A command line, read.
+
+    Attributes:
+      config: with the overrides in it; of modes that work on a run the run's own, unless another
+        was given.
+      config_file: the file it is from.
+      overrides: what the command line says of its fields, by dotted name.
+      workdir: of --workdir, or None.
+    """
+
+    config: ConfigDict
+    config_file: str
+    overrides: Mapping[str, Any]
+    workdir: pathlib.Path | None
+
+    @property
+    def config_name(self) -> str:
+        """The name of the config's file."""
+        return pathlib.Path(self.config_file).stem
+
+    @property
+    def run_folder(self) -> pathlib.Path:
+        """--workdir, by default runs/<name of the config>."""
+        return self.workdir or pathlib.Path("runs", self.config_name)
+
+
+class Mode(NamedTuple):
+    """A mode of the command line.
+
+    Attributes:
+      run: does it; returns what the first process prints.
+      works_on_run: whether it needs no --config, but takes that of the run in --workdir.
+      one_process: whether it refuses --distributed, and starts no device.
+    """
+
+    run: Callable[[Call], str]
+    works_on_run: bool = False
+    one_process: bool = False

@@ -1,0 +1,50 @@
+"""--mode=report: writes a run's report.html anew, from its newest checkpoint."""
+
+import contextlib
+import functools
+import os
+import pathlib
+
+from ml_collections import ConfigDict
+
+from pad_jax import config as configs
+from pad_jax import data, models, objectives, report, state, train
+from pad_jax.errors import InputError
+from pad_jax.modes.base import Call, Mode
+from pad_jax.run import folder
+from pad_jax.run.checkpoints import Checkpoints
+from pad_jax.settings import TRAINING, RunSettings
+
+
+def write_report(config: ConfigDict, workdir: str | os.PathLike) -> pathlib.Path:
+    """Writes the report of the newest checkpoint in ``workdir``; its path.
+
+    Raises:
+      InputError: where there is no checkpoint, or the run's images cannot be read.
+    """
+    workdir = pathlib.Path(workdir)
+    settings = configs.read(config)
+    if changed := folder.changes(workdir, config, affecting=(TRAINING,)):
+        raise InputError(
+            f"the run in {workdir} was trained with another config ({changed}); undo the change"
+        )
+    dataset = data.load(settings)
+    folder.check_images(workdir, dataset)
+    images, objective = dataset.train, objectives.create(settings)
+    parts = train.step_parts(settings, models.create(settings), objective, len(images))
+    blank = train.init_state(settings[RunSettings], parts, images)
+    with contextlib.closing(Checkpoints(workdir)) as checkpoints:
+        epoch = checkpoints.newest_epoch()
+        train_state = state.to_devices(checkpoints.restore(epoch, blank))
+    embed = train.feature_embedder(settings, parts)
+    found, features, _ = train.discover(objective, train_state, images, embed, epoch)
+    embed_now = functools.partial(embed, train_state.variables)
+    report.write(workdir, dataset, objective, found, features, embed_now, strict=True)
+    return workdir / "report.html"
+
+
+def _run(call: Call) -> str:
+    return f"Written: {write_report(call.config, call.run_folder)}"
+
+
+MODE = Mode(_run, works_on_run=True)

@@ -1,0 +1,83 @@
+"""Checkpoints with Orbax: the whole train state, from the host, independent of the device count."""
+
+import dataclasses
+import pathlib
+from typing import Any, ClassVar
+
+from pad_jax.errors import InputError, first_line
+from pad_jax.settings import NOTHING, at_least, setting
+from pad_jax.state import TrainState
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointSettings:
+    """What is saved when."""
+
+    SECTION: ClassVar[str] = "checkpoint"
+
+    every_epochs: int = setting(1, "and after the last epoch", at_least(1), affects=NOTHING)
+    keep: int = setting(2, "the newest so many", at_least(1), affects=NOTHING)
+
+
+class Checkpoints:
+    """The checkpoints of one run, ``workdir/checkpoints/<epochs done>``.
+
+    Args:
+      workdir: the run's folder.
+      keep: how many of the newest are kept.
+    """
+
+    def __init__(self, workdir: pathlib.Path, keep: int = 1):
+        import orbax.checkpoint as ocp  # here, not at the top: it takes a second to load
+
+        self._arguments = ocp.args
+        self._manager = ocp.CheckpointManager(
+            (workdir / "checkpoints").absolute(),
+            options=ocp.CheckpointManagerOptions(max_to_keep=keep),
+            item_handlers=ocp.StandardCheckpointHandler(),
+        )
+
+    def latest_epoch(self) -> int | None:
+        """How many epochs the newest checkpoint has behind it; None where there is none."""
+        return self._manager.latest_step()
+
+    def newest_epoch(self) -> int:
+        """Likewise, where there has to be one.
+
+        Raises:
+          InputError: where there is none.
+        """
+        epoch = self.latest_epoch()
+        if epoch is None:
+            folder = self._manager.directory.parent
+            raise InputError(f"{folder} holds no checkpoint; train first, or give another folder")
+        return epoch
+
+    def save(self, epoch: int, state: TrainState) -> None:
+        """Saves a state as ``state.to_host`` gives it; returns before it is written."""
+        self._manager.save(epoch, args=self._arguments.StandardSave(state))
+
+    def restore(self, epoch: int, like: TrainState | None = None) -> Any:
+        """The state after an epoch, on the host.
+
+        Args:
+          epoch: of a checkpoint that exists.
+          like: a state of the same structure, shapes and types. Without it the result is made of
+            dicts and lists, which is enough to read the encoder's variables from.
+
+        Raises:
+          InputError: for a checkpoint that is damaged, or just being replaced.
+        """
+        try:
+            return self._manager.restore(epoch, args=self._arguments.StandardRestore(like))
+        except Exception as error:  # Orbax and TensorStore raise all kinds
+            reason = first_line(error) or "no reason given"
+            raise InputError(
+                f"{self._manager.directory / str(epoch)} cannot be restored "
+                f"({type(error).__name__}: {reason[:200]}); if a run is saving there just now try "
+                "again; if it is damaged move it away to go on from the one before"
+            ) from error
+
+    def close(self) -> None:
+        """Waits until everything is written."""
+        self._manager.close()

@@ -1,0 +1,233 @@
+"""A run's folder: its config and its environment."""
+
+import contextlib
+import csv
+import hashlib
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+from collections.abc import Iterator, Sequence
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from pad_jax import config as configs
+from pad_jax import parallel
+from pad_jax.data import Dataset
+from pad_jax.errors import InputError
+from pad_jax.graph.groups import Groups
+from pad_jax.run import metrics
+from pad_jax.settings import RESULTS, TRAINING
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None
+
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "numba", "scikit-learn")
+
+
+def check_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
+    """Sees to it that the folder is new, or that of a run with this config, and can be written to.
+
+    A run stopped in its first epoch has nothing to lose: its folder counts as new. The results of a
+    finished run have to be those that the config asks for.
+
+    Raises:
+      InputError: if it is neither, or cannot.
+    """
+    there = next(path for path in (workdir, *workdir.parents) if os.path.exists(path))
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        raise InputError(
+            f"--workdir={workdir} cannot be used ({there} is no folder, or one that cannot be "
+            "written to); choose another folder"
+        )
+    if (workdir / "config.json").exists():
+        changed = changes(workdir, config, affecting=(TRAINING,))
+        if changed and _has_epochs(workdir):
+            raise InputError(
+                f"{workdir} holds a run with another config ({changed}); "
+                "choose another --workdir, or undo the change"
+            )
+        other_results = changes(workdir, config, affecting=(TRAINING, RESULTS))
+        if other_results and is_finished(workdir, config.num_epochs):
+            raise InputError(
+                f"{workdir} holds a finished run, with other results ({other_results}); evaluate "
+                "it anew with --mode=evaluate, or choose another --workdir"
+            )
+    elif (workdir / "metrics.jsonl").exists():
+        raise InputError(f"{workdir} is in use (but has no config.json); choose another --workdir")
+
+
+def is_finished(workdir: pathlib.Path, num_epochs: int) -> bool:
+    """Whether the run in the folder has the checkpoint of its last epoch."""
+    return (workdir / "checkpoints" / str(num_epochs)).is_dir()
+
+
+def make_workdir(workdir: pathlib.Path) -> None:
+    """Makes the folder where there is none.
+
+    Raises:
+      InputError: if it cannot be made.
+    """
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(_no_writing(workdir, error)) from None
+
+
+@contextlib.contextmanager
+def locked(workdir: pathlib.Path) -> Iterator[None]:
+    """Keeps a second run out of the folder: two would write into each other's files.
+
+    The lock is the system's, so it ends with the process, however that ends. Where the system or
+    its file system has none the folder is not guarded.
+
+    Raises:
+      InputError: if a run is training in the folder, or it cannot be written to.
+    """
+    if fcntl is None or jax.process_index() != 0:
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context((workdir / ".lock").open("a"))
+        except OSError as error:
+            raise InputError(_no_writing(workdir, error)) from None
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"another process is training in {workdir}; stop it, or choose another --workdir"
+            ) from None
+        except OSError:
+            pass  # some network file systems know no locks
+        yield
+
+
+def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
+    """Writes config.json and run.json.
+
+    Raises:
+      InputError: if the run in the folder was begun on other images, another process has others, or
+        it cannot be written.
+    """
+    fingerprint = dataset.train.fingerprint
+    if not parallel.is_same_everywhere(np.frombuffer(fingerprint.encode(), np.uint8)):
+        raise InputError(
+            "the processes have different images; all have to read the same files, and to decode "
+            "each of them (dataset.strict=True says which cannot be)"
+        )
+    run = {
+        "num_images": len(dataset.train),
+        "fingerprint": fingerprint,
+        "image_shape": list(dataset.train.shape),
+        "python": platform.python_version(),
+        "platform": parallel.platform(),
+        "device_kind": jax.devices()[0].device_kind,
+        "device_count": jax.device_count(),
+        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+    }
+    if (workdir / "run.json").exists() and _has_epochs(workdir):
+        check_images(workdir, dataset)
+    try:
+        metrics.write_json(workdir / "run.json", run)
+        metrics.write_json(workdir / "config.json", _to_dict(configs.filled(_to_dict(config))))
+    except OSError as error:
+        raise InputError(_no_writing(workdir, error)) from None
+
+
+def check_images(workdir: pathlib.Path, dataset: Dataset) -> None:
+    """Sees to it that the training images are those of the run in the folder.
+
+    Raises:
+      InputError: if they are others.
+    """
+    before, now = read_run(workdir), len(dataset.train)
+    if "fingerprint" in before:
+        same = before["fingerprint"] == dataset.train.fingerprint
+    else:  # a run of before 0.1.0, which knew images by their names
+        names = "\n".join(dataset.train.names).encode(errors="surrogateescape")
+        same = before["images_sha256"] == hashlib.sha256(names).hexdigest()
+    if not same:
+        raise InputError(
+            f"the data set had {before['num_images']} images when {workdir} was begun and has now "
+            f"{now}, and others; choose another --workdir, or undo that"
+        )
+
+
+def write_groups(workdir: pathlib.Path, names: Sequence[str], groups: Groups) -> None:
+    """Writes groups.csv: each training image, its group and how many images that has.
+
+    Groups that are no partition have no such file.
+    """
+    if jax.process_index() != 0 or groups.members is not None:
+        return
+    _, index, size = np.unique(groups.group_id, return_inverse=True, return_counts=True)
+    # File names that are no UTF-8 are written as the bytes they are.
+    with (workdir / "groups.csv").open(
+        "w", newline="", encoding="utf-8", errors="surrogateescape"
+    ) as file:
+        writer = csv.writer(file)
+        writer.writerow(("image", "group", "size"))
+        writer.writerows(zip(names, groups.group_id.tolist(), size[index].tolist(), strict=True))
+
+
+def read_config(workdir: pathlib.Path) -> dict:
+    """The config of the run in a folder, as it was written.
+
+    Raises:
+      InputError: if there is none.
+    """
+    return _read(workdir, "config.json")
+
+
+def read_run(workdir: pathlib.Path) -> dict:
+    """What run.json says of a run: versions, devices, number and shape of the images.
+
+    Raises:
+      InputError: if there is none.
+    """
+    return _read(workdir, "run.json")
+
+
+def _no_writing(workdir: pathlib.Path, error: OSError) -> str:
+    return f"cannot write to --workdir={workdir} ({error.strerror}); choose another folder"
+
+
+def _has_epochs(workdir: pathlib.Path) -> bool:
+    return bool(metrics.read(workdir)) or any((workdir / "checkpoints").glob("[0-9]*"))
+
+
+def _read(workdir: pathlib.Path, name: str) -> dict:
+    try:
+        return json.loads((workdir / name).read_text())
+    except OSError:
+        raise InputError(f"{workdir} holds no run (no {name}); give another --workdir") from None
+    except ValueError:
+        raise InputError(
+            f"{workdir / name} is damaged; mend it, or choose another --workdir"
+        ) from None
+
+
+def _to_dict(config: ConfigDict) -> dict:
+    return json.loads(config.to_json_best_effort())
+
+
+def changes(workdir: pathlib.Path, config: ConfigDict, affecting: tuple[str, ...]) -> str:
+    """In which fields, and how, a config differs from the run's in the folder; "" if in none.
+
+    Args:
+      workdir: the run's folder.
+      config: of the run that is to be started.
+      affecting: only settings count that affect one of these.
+    """
+    before, now = _read(workdir, "config.json"), _to_dict(config)
+    return "; ".join(
+        f"{name} was {old!r} and is now {new!r}"
+        for name, old, new, affects in configs.differences(before, now)
+        if affects in affecting
+    )

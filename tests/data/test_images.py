@@ -1,0 +1,114 @@
+"""Preparation of images, streaming, and what tells a set of images from another."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from pad_jax.data.arrays import ArraySource
+from pad_jax.data.folder import FolderSource
+from pad_jax.data.images import ResidentImages, StreamedImages, prepare
+from pad_jax.errors import InputError
+from tests.support.image_files import save
+
+OPTIONS = {"image_size": None, "channels": None, "strict": False, "max_resident_bytes": 1e9}
+
+
+def test_prepare_resizes_crops_and_converts():
+    wide = np.zeros((10, 30, 3), np.uint8)
+    wide[:, 10:20, 0] = 255  # the middle square is red
+    images = prepare(ArraySource(wide[None], None), **OPTIONS | {"image_size": 5, "channels": 3})
+    assert images.shape == (5, 5, 3)
+    assert images.array[0, 2, 2].tolist() == [255, 0, 0]
+    assert images.array[0, :, :, 0].mean() > 200
+    grey = prepare(ArraySource(wide[None], None), **OPTIONS | {"channels": 1})
+    assert grey.array[0, 5, 15, 0] == 76  # luma of red
+
+
+def test_several_sizes_need_an_image_size(folder):
+    source = FolderSource(str(folder), "train")
+    with pytest.raises(InputError, match="several sizes.*dataset.image_size"):
+        prepare(source, **OPTIONS)
+    assert prepare(source, **OPTIONS | {"image_size": 24}).shape == (24, 24, 3)
+
+
+@pytest.mark.parametrize("max_resident_bytes", [0, 1e9])
+def test_unreadable_images_are_named_and_skipped_or_stop(folder, caplog, max_resident_bytes):
+    options = OPTIONS | {
+        "image_size": 24, "channels": 3, "max_resident_bytes": max_resident_bytes
+    }  # fmt: skip
+    bad = folder / "train/cat/aa.jpg"
+    bad.write_bytes((folder / "train/cat/a.jpg").read_bytes()[:200])  # cut off
+    (folder / "train/dog/d.png").write_bytes(b"")
+    source = FolderSource(str(folder), "train")
+    with caplog.at_level(logging.WARNING):
+        images = prepare(source, **options)
+    assert len(images) == 3
+    assert images.labels.tolist() == [0, 0, 1]
+    assert images.shape == (24, 24, 3)
+    assert str(bad) in caplog.text
+    assert "Skipped 2 of 5 images" in caplog.text
+    batch = next(images.batches(np.array([[0, 1, 2]])))
+    assert [int(x.mean().round()) for x in batch] == [51, 50, 52]
+    with pytest.raises(InputError, match="aa.jpg.*dataset.strict=False"):
+        prepare(source, **options | {"strict": True})
+
+
+def test_nothing_readable(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"x")
+    for options in (OPTIONS, OPTIONS | {"image_size": 8, "channels": 3}):
+        with pytest.raises(InputError, match="not one of the images"):
+            prepare(FolderSource(str(tmp_path), "train"), **options)
+
+
+def test_streamed_images_equal_resident_ones(rng):
+    source = ArraySource(rng.integers(0, 256, (30, 8, 8, 3), np.uint8), np.arange(30))
+    options = OPTIONS | {"image_size": 12}
+    resident = prepare(source, **options)
+    streamed = prepare(source, **options | {"max_resident_bytes": 100})
+    assert isinstance(resident, ResidentImages)
+    assert isinstance(streamed, StreamedImages)
+    rows = rng.integers(0, 30, (4, 7))
+    for a, b in zip(resident.batches(rows), streamed.batches(rows), strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(resident.labels, streamed.labels)
+
+
+def fingerprint(source, **options):
+    images = prepare(source, **OPTIONS | {"image_size": 24, "channels": 3} | options)
+    assert len(images.fingerprint) == 64
+    return images.fingerprint
+
+
+def test_fingerprint_of_arrays(rng):
+    images, labels = rng.integers(0, 256, (6, 8, 8, 3), np.uint8), np.arange(6)
+    before = fingerprint(ArraySource(images, labels))
+    assert fingerprint(ArraySource(images.copy(), labels, "another")) == before
+    assert fingerprint(ArraySource(images, None)) == before
+    assert fingerprint(ArraySource(images, labels), max_resident_bytes=0) == before
+    changed = images.copy()
+    changed[5, 7, 7, 2] ^= 1
+    others = [changed, images[:5], images[::-1], np.concatenate([images, images[:1]])]
+    assert len({before, *(fingerprint(ArraySource(x, None)) for x in others)}) == 5
+
+
+def test_fingerprint_of_a_folder(folder):
+    def now(**options):
+        return fingerprint(FolderSource(str(folder), "train"), **options)
+
+    before = now()
+    assert now(max_resident_bytes=0) == before
+    save(folder / "train/cat/a.jpg", np.zeros((9, 9), np.uint8))
+    assert now() == before  # files go by their names
+    (folder / "train/cat/a.jpg").rename(folder / "train/cat/aa.jpg")
+    renamed = now()
+    (folder / "train/cat").rename(folder / "train/cats")
+    assert len({before, renamed, now()}) == 3
+
+
+@pytest.mark.parametrize("max_resident_bytes", [0, 1e9])
+def test_fingerprint_is_of_the_images_that_are_used(folder, max_resident_bytes):
+    options = {"max_resident_bytes": max_resident_bytes}
+    before = fingerprint(FolderSource(str(folder), "train"), **options)
+    (folder / "train/cat/c.png").write_bytes(b"no image")
+    assert fingerprint(FolderSource(str(folder), "train"), **options) == before

@@ -1,0 +1,80 @@
+"""Statistics of groups against naive loops."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from pad_jax.graph.diagnostics import (
+    group_statistics,
+    neighbor_precision,
+    purity_by_group,
+    size_histogram,
+)
+from pad_jax.graph.groups import Groups, singletons
+
+
+def naive(member_lists, labels):
+    groups = [g for g in member_lists if len(g) > 1]
+    out = {
+        "count": len(groups),
+        "mean_size": np.mean([len(g) for g in groups]),
+        "max_size": max(map(len, groups)),
+        "coverage": len(set(itertools.chain(*groups))) / len(labels),
+    }
+    known = [[labels[i] for i in g if labels[i] >= 0] for g in groups]
+    known = [g for g in known if len(g) > 1]
+    out["purity"] = sum(max(map(g.count, g)) for g in known) / sum(map(len, known))
+    pairs = [a == b for g in known for a, b in itertools.combinations(g, 2)]
+    out["pair_precision"] = np.mean(pairs)
+    return out
+
+
+@pytest.mark.parametrize("unknown", [False, True])
+def test_partition(rng, unknown):
+    group_id = rng.integers(0, 40, 100).astype(np.int32)
+    labels = rng.integers(0, 3, 100).astype(np.int32)
+    if unknown:
+        labels[rng.permutation(100)[:40]] = -1
+    lists = [np.flatnonzero(group_id == g).tolist() for g in np.unique(group_id)]
+    found = group_statistics(Groups(group_id, group_id), labels)
+    assert found == pytest.approx(naive(lists, labels.tolist()))
+
+
+def test_member_lists(rng):
+    members = np.stack([rng.permutation(30)[:4] for _ in range(30)]).astype(np.int32)
+    labels = rng.integers(0, 3, 30).astype(np.int32)
+    own = np.arange(30, dtype=np.int32)
+    found = group_statistics(Groups(own, own, members), labels)
+    assert found == pytest.approx(naive(members.tolist(), labels.tolist()))
+
+
+def test_size_histogram(rng):
+    group_id = np.array([0, 0, 2, 3, 3, 3, 6, 6], np.int32)
+    assert size_histogram(Groups(group_id, group_id)) == [[2, 2], [3, 1]]
+    members = np.array([[0, 1, -1], [1, 0, 2], [2, -1, -1]], np.int32)
+    assert size_histogram(Groups(group_id[:3], group_id[:3], members)) == [[2, 1], [3, 1]]
+
+
+def test_purity_by_group():
+    group = np.array([0, 0, 0, 1, 1, 2, 2, 3])
+    label = np.array([4, 4, 7, 1, -1, 0, 0, 5])
+    expected = [2 / 3, np.nan, 1, np.nan, np.nan]
+    np.testing.assert_array_equal(purity_by_group(group, label, 5), expected)
+    assert np.isnan(purity_by_group(group, np.full(8, -1), 5)).all()
+
+
+def test_singletons_only():
+    labels = np.zeros(5, np.int32)
+    assert set(group_statistics(singletons(5), labels).values()) == {0.0}
+    assert "purity" not in group_statistics(singletons(5), labels - 1)
+
+
+def test_neighbor_precision():
+    neighbors = np.array([[1, 2], [0, 2], [3, 0], [2, 1]])
+    labels = np.array([0, 0, 1, -1], np.int32)
+    assert neighbor_precision(neighbors, labels) == {
+        "precision_at_1": pytest.approx(2 / 2),  # row 2's nearest is unknown
+        "precision_at_2": pytest.approx(2 / 5),
+    }
+    assert neighbor_precision(neighbors, np.full(4, -1, np.int32)) == {}

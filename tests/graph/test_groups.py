@@ -1,0 +1,25 @@
+"""Hard positives against a naive loop."""
+
+import numpy as np
+
+from pad_jax.graph.groups import hard_positives, smallest_index
+
+
+def test_hard_positives_equal_a_naive_loop(rng, unit_rows):
+    features = unit_rows(300, 8)
+    features[7] = features[3]  # a tie
+    group_id = np.sort(rng.integers(0, 80, 300)).astype(np.int32)
+    group_id[:100] = group_id[0]  # a large group
+    group_id = smallest_index(group_id)
+    expected = []
+    for i in range(300):
+        others = [j for j in range(300) if group_id[j] == group_id[i] and j != i]
+        similarity = [float(features[i].astype(np.float64) @ features[j]) for j in others]
+        expected.append(others[int(np.argmin(similarity))] if others else i)
+    np.testing.assert_array_equal(hard_positives(group_id, features), expected)
+
+
+def test_hard_positive_of_identical_members_is_another_one():
+    features = np.ones((3, 1), np.float32)
+    hard = hard_positives(np.zeros(3, np.int32), features)
+    assert hard.tolist() == [1, 0, 0]

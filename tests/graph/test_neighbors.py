@@ -1,0 +1,71 @@
+"""The affinity graph against a float64 oracle."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pad_jax.graph import neighbors
+from pad_jax.graph.neighbors import nearest_neighbors
+
+
+def naive_neighbors(features, k):
+    similarity = features.astype(np.float64) @ features.T.astype(np.float64)
+    np.fill_diagonal(similarity, -np.inf)
+    indices = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
+    return indices, np.take_along_axis(similarity, indices, axis=1)
+
+
+@pytest.mark.parametrize(("n", "k"), [(2, 1), (6, 5), (500, 5), (1031, 1), (1031, 20), (70, 69)])
+def test_equals_the_oracle(unit_rows, n, k):
+    features = unit_rows(n, 16)
+    indices, similarities = nearest_neighbors(features, k)
+    expected, expected_similarities = naive_neighbors(features, k)
+    assert (indices.dtype, similarities.dtype) == (np.int32, np.float32)
+    np.testing.assert_allclose(similarities, expected_similarities, atol=1e-6)
+    np.testing.assert_array_equal(indices, expected)
+
+
+@pytest.fixture(params=[(32, 32), (128, 32), (192, 64)], ids=str)
+def small_tiles(request, monkeypatch):
+    """Tiles so small that a few hundred rows take several blocks of several strips."""
+    for name in ("_CPU", "_ACCELERATOR"):
+        monkeypatch.setattr(neighbors, name, neighbors._Tiles(*request.param, gathered=2**12))
+
+
+@pytest.mark.parametrize("n", [192, 193, 500, 777])
+def test_several_blocks_and_jax_input(small_tiles, unit_rows, n):
+    features = unit_rows(n, 8)
+    indices, similarities = nearest_neighbors(jnp.asarray(features), 7)
+    expected, expected_similarities = naive_neighbors(features, 7)
+    np.testing.assert_array_equal(indices, expected)
+    np.testing.assert_allclose(similarities, expected_similarities, atol=1e-6)
+
+
+def test_padding_is_no_neighbor_where_all_others_are_dissimilar(small_tiles, rng):
+    # Every similarity is negative; that to a row of zeros would not be.
+    n = 197
+    features = np.eye(n) - (1 + 0.5 * rng.random((n, n))) / n
+    features = (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
+    expected, similarities = naive_neighbors(features, 3)
+    assert similarities.max() < 0
+    np.testing.assert_array_equal(nearest_neighbors(features, 3)[0], expected)
+
+
+def test_all_others_are_neighbors_once(small_tiles, unit_rows):
+    nearest = nearest_neighbors(unit_rows(197, 4), 196)[0]
+    expected = np.broadcast_to(np.arange(197), (197, 197))[~np.eye(197, dtype=bool)]
+    np.testing.assert_array_equal(np.sort(nearest, axis=1), expected.reshape(197, 196))
+
+
+@pytest.mark.parametrize("different", [8, 150])
+def test_ties_go_to_the_lower_index_across_blocks(small_tiles, unit_rows, rng, different):
+    features = unit_rows(different, 8)[rng.integers(0, different, 600)]
+    np.testing.assert_array_equal(
+        nearest_neighbors(features, 9)[0], naive_neighbors(features, 9)[0]
+    )
+
+
+@pytest.mark.parametrize("k", [0, 10, 11])
+def test_bad_k(unit_rows, k):
+    with pytest.raises(ValueError, match=f"k={k}"):
+        nearest_neighbors(unit_rows(10, 4), k)

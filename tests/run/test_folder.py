@@ -1,0 +1,179 @@
+"""A run's folder: what it takes, and what it refuses."""
+
+import hashlib
+import json
+import os
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+import pad_jax
+from pad_jax import parallel
+from pad_jax.data import Dataset
+from pad_jax.data.images import ResidentImages
+from pad_jax.epoch import EpochRunner
+from pad_jax.errors import InputError
+from pad_jax.graph.groups import singletons
+from pad_jax.run import folder, metrics
+from pad_jax.settings import RESULTS, TRAINING
+from pad_jax.train import train_and_evaluate
+from tests.support.small_runs import small_config
+
+
+def test_a_file_name_may_be_any_bytes(tmp_path):
+    names = ["a.png", os.fsdecode(b"caf\xe9.png")]  # Latin-1, as old archives have them
+    images = ResidentImages(np.zeros((2, 8, 8, 1), np.uint8), np.full(2, -1), names)
+    folder.write(tmp_path, small_config(), Dataset(images, None))
+    folder.write_groups(tmp_path, names, singletons(2))
+    assert b"caf\xe9.png,1,1" in (tmp_path / "groups.csv").read_bytes()
+    metrics.write_text(tmp_path / "report.html", names[1])
+
+
+def test_other_images_of_the_same_number_are_refused(tmp_path, rng):
+    for name in "abcdefgh":
+        Image.fromarray(rng.integers(0, 256, (16, 16), np.uint8)).save(tmp_path / f"{name}.png")
+    fields = {"name": "folder", "root": str(tmp_path), "test_split": "", "channels": 1}
+    config = small_config(
+        batch_size=8, num_epochs=1, **{f"dataset.{k}": v for k, v in fields.items()}
+    )
+    train_and_evaluate(config, tmp_path / "run")
+    (tmp_path / "a.png").rename(tmp_path / "z.png")
+    (tmp_path / "run/checkpoints/1").rename(tmp_path / "moved")
+    with pytest.raises(InputError, match="had 8 images .* has now 8, and others"):
+        train_and_evaluate(config, tmp_path / "run")
+
+
+def test_other_pixels_in_an_array_are_refused(tmp_path, rng):
+    images = rng.integers(0, 256, (40, 16, 16), np.uint8)
+    fields = {"name": "npz", "root": str(tmp_path / "images.npz"), "test_split": ""}
+    config = small_config(
+        batch_size=8, num_epochs=1, **{f"dataset.{k}": v for k, v in fields.items()}
+    )
+    np.savez(tmp_path / "images.npz", x_train=images)
+    train_and_evaluate(config, tmp_path / "run")
+    (tmp_path / "run/checkpoints/1").rename(tmp_path / "moved")
+    np.savez(tmp_path / "images.npz", x_train=images[::-1])
+    with pytest.raises(InputError, match="had 40 images .* has now 40, and others"):
+        train_and_evaluate(config, tmp_path / "run")
+
+
+def test_processes_with_different_images_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(
+        parallel.multihost_utils, "process_allgather", lambda x: np.stack([x, x + 1])
+    )
+    pixels, labels = np.zeros((2, 8, 8, 1), np.uint8), np.full(2, -1)
+    images = ResidentImages(pixels, labels, ["a.png", "b.png"], fingerprint="0f")
+    with pytest.raises(InputError, match="the processes have different images"):
+        folder.write(tmp_path, small_config(), Dataset(images, None))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"dataset.root": "elsewhere"}, "dataset.root was '' and is now 'elsewhere'"),
+        ({"eval.kmeans_runs": 3}, "eval.kmeans_runs was 2 and is now 3"),
+        ({"checkpoint.keep": 3, "eval.batch_size": 100, "dataset.strict": True}, None),
+    ],
+)
+def test_results_of_a_finished_run_are_those_asked_for(tmp_path, overrides, message):
+    folder.make_workdir(tmp_path / "checkpoints/2")
+    metrics.write_json(tmp_path / "config.json", json.loads(small_config().to_json()))
+    (tmp_path / "metrics.jsonl").write_text('{"epoch": 2}\n')
+    if message is None:
+        assert train_and_evaluate(small_config(**overrides), tmp_path) == {"epoch": 2}
+        return
+    with pytest.raises(InputError, match=f"other results .*{message}.*--mode=evaluate"):
+        train_and_evaluate(small_config(**overrides), tmp_path)
+
+
+def test_a_run_of_before_a_field_was_added_goes_on(tmp_path):
+    folder.make_workdir(tmp_path / "checkpoints/2")
+    before = json.loads(small_config().to_json())
+    del before["grouping"]["singletons_until"], before["loss"]["final_temperature"]
+    metrics.write_json(tmp_path / "config.json", before)
+    (tmp_path / "metrics.jsonl").write_text('{"epoch": 2}\n')
+    assert train_and_evaluate(small_config(), tmp_path) == {"epoch": 2}
+    for name, value in (("grouping.singletons_until", 0.5), ("loss.final_temperature", 0.2)):
+        with pytest.raises(InputError, match=f"{name} was .* and is now {value}"):
+            train_and_evaluate(small_config(**{name: value}), tmp_path)
+
+
+def test_a_run_of_before_fingerprints_knows_its_images_by_their_names(tmp_path):
+    names = ["a.png", "b.png"]
+    images = ResidentImages(np.zeros((2, 8, 8, 1), np.uint8), np.full(2, -1), names, "0f")
+    digest = hashlib.sha256(b"a.png\nb.png").hexdigest()
+    metrics.write_json(tmp_path / "run.json", {"num_images": 2, "images_sha256": digest})
+    folder.check_images(tmp_path, Dataset(images, None))
+    images.names = ["a.png", "c.png"]
+    with pytest.raises(InputError, match="had 2 images .* has now 2, and others"):
+        folder.check_images(tmp_path, Dataset(images, None))
+
+
+def test_a_run_writes_down_the_defaults_of_a_part_from_outside(tmp_path):
+    config = small_config(objective="tests.support.swav:Swav")
+    assert "swav" not in config
+    images = ResidentImages(np.zeros((2, 8, 8, 1), np.uint8), np.full(2, -1), ["a", "b"], "0f")
+    folder.write(tmp_path, config, Dataset(images, None))
+    assert folder.read_config(tmp_path)["swav"]["prototypes"] == 100
+    assert not folder.changes(tmp_path, config, (TRAINING, RESULTS))
+
+
+def test_a_run_stopped_in_its_first_epoch_may_begin_anew_with_another_config(tmp_path, monkeypatch):
+    def interrupted(self, state, groups, epoch):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EpochRunner, "__call__", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train_and_evaluate(small_config(), tmp_path)
+    fewer = small_config(num_epochs=1, **{"dataset.max_images": 200})
+    assert train_and_evaluate(fewer, tmp_path)["epoch"] == 1
+    assert folder.read_run(tmp_path)["num_images"] == 200
+
+
+def test_folders_that_cannot_be_used(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used/metrics.jsonl").write_text("{}")
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / "config.json").write_text("{")
+    no_images = small_config(**{"dataset.name": "npz", "dataset.root": "nowhere.npz"})
+    for workdir, message in (
+        (tmp_path / "file", "choose another"),
+        (tmp_path / "file/below", "choose another"),
+        (tmp_path / "used", "is in use"),
+        (damaged, "config.json is damaged"),
+    ):
+        with pytest.raises(InputError, match=message):
+            # Found out before the images are read: there are none.
+            train_and_evaluate(no_images, workdir)
+    assert (tmp_path / "used/metrics.jsonl").read_text() == "{}"
+
+
+def test_a_folder_in_which_another_run_is_training_is_refused(tmp_path):
+    with (
+        folder.locked(tmp_path),
+        pytest.raises(InputError, match="another process is training.*--workdir"),
+    ):
+        train_and_evaluate(small_config(), tmp_path)
+    assert not (tmp_path / "config.json").exists()
+    train_and_evaluate(small_config(num_epochs=1), tmp_path)
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    train_and_evaluate(small_config(num_epochs=1), tmp_path)
+    for path in (tmp_path / "checkpoints/1").rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[:10])
+    with pytest.raises(InputError, match=r"checkpoints/1 cannot be restored.*move it away"):
+        pad_jax.load(tmp_path)
+
+
+def test_no_checkpoint(tmp_path):
+    for name in ("nowhere", "."):
+        with pytest.raises(InputError, match="holds no run"):
+            pad_jax.load(tmp_path / name)

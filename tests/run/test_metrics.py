@@ -1,0 +1,44 @@
+"""What a run writes."""
+
+import json
+
+import pytest
+
+from pad_jax.run import metrics
+from pad_jax.run.metrics import MetricWriter
+
+
+def test_rows_of_epochs_without_a_checkpoint_are_replaced(tmp_path):
+    writer = MetricWriter(tmp_path, epoch=0, step=0)
+    for epoch in (1, 2, 3):
+        writer.write(10 * epoch, epoch, {"train/loss": 5.0 - epoch})
+    writer.close()
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 40, "epo')  # cut off while writing
+    writer = MetricWriter(tmp_path, epoch=2, step=20)
+    assert [row["epoch"] for row in metrics.read(tmp_path)] == [1, 2]
+    writer.write(30, 3, {"train/loss": 1.0, "scs/size_histogram": [[2, 3], [10, 1]]})
+    writer.close()
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert rows[1:] == [
+        {"step": 20, "epoch": 2, "train/loss": 3.0},
+        {"step": 30, "epoch": 3, "train/loss": 1.0, "scs/size_histogram": [[2, 3], [10, 1]]},
+    ]
+    events = b"".join(path.read_bytes() for path in (tmp_path / "tensorboard").iterdir())
+    assert b"train/loss" in events
+    assert b"scs/size_histogram" in events
+
+
+def test_results_table():
+    table = metrics.results_table({"step": 3, "epoch": 2, "time/train": 1.0, "eval/x": 0.51239})
+    assert table == "Results after epoch 2:\n  eval/x  0.5124"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_passes_every_step_on(monkeypatch, capsys, terminal):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    # Three dispatches of 64 images, the last one of what is left.
+    dispatches = metrics.progress(iter("abc"), images=150, images_each=64, title="epoch 1/2")
+    assert list(dispatches) == ["a", "b", "c"]
+    shown = capsys.readouterr().err
+    assert ("epoch 1/2" in shown and "img" in shown) == terminal

@@ -1,0 +1,200 @@
+"""What test_devices.py runs in a process of its own, once with one device and once with eight.
+
+python -m tests.support.device_worker FUNCTION OUT [COORDINATOR PROCESS], with XLA_FLAGS giving the
+number of devices; with the last two it is one of two processes.
+"""
+
+import pathlib
+import sys
+
+import jax
+import jax.flatten_util
+import numpy as np
+
+from pad_jax import config as configs
+from pad_jax import data, models, objectives, parallel, state, steps, train
+from pad_jax.data.batches import epoch_plan, split_over_devices
+from pad_jax.graph import neighbors
+from pad_jax.graph.groups import Groups, hard_positives
+from pad_jax.objectives import losses, memory
+from pad_jax.settings import RunSettings
+from tests.support import small_runs
+
+
+def small_config(**overrides):
+    """301 digits: no multiple of eight."""
+    fields = {"dataset.max_images": 301, "eval.kmeans_runs": 1, "eval.pixels": False}
+    return small_runs.small_config(**(fields | overrides))
+
+
+def prepare(config):
+    """The images of a small run, and the parts of its step, at a low and constant rate."""
+    settings = configs.read(config)
+    images = data.load(settings).train
+    parts = train.step_parts(
+        settings,
+        models.create(settings),
+        objectives.create(settings),
+        len(images),
+        schedule=lambda step: 0.0001,
+    )
+    return settings, images, parts
+
+
+def run_steps(out):
+    """Ten training steps with the same groups; the state after one and after ten."""
+    _, images, parts = prepare(small_config(**{"augmentation.flip": True}))
+    n = len(images)
+    variables = parts.encoder.init(jax.random.key(0), np.zeros((1, *images.shape), np.float32))
+    variables = jax.tree.map(np.asarray, variables)
+    rows = memory.random_rows(n, 128, seed=0)
+    group_id = (np.arange(n) // 7 * 7).astype(np.int32)
+    train_state = state.TrainState(
+        step=np.zeros((), np.int32),
+        params=variables["params"],
+        batch_stats=variables["batch_stats"],
+        opt_state=jax.tree.map(np.asarray, parts.optimizer.init(variables["params"])),
+        memory=rows,
+        groups=Groups(group_id, hard_positives(group_id, rows)),
+    )
+    train_state = state.to_devices(train_state)
+    step = steps.pmap_resident_train_steps(parts)
+    resident = parallel.replicate(images.array)
+    results = {}
+    for i in range(10):
+        plan = epoch_plan(n, 64, 0, i // 4)
+        on_devices = parallel.shard(split_over_devices(plan, axis=1))
+        sums = parallel.replicate({name: np.float32(0) for name in parts.objective.metrics})
+        train_state, metrics = step(train_state, sums, resident, on_devices, np.int32(i % 4))
+        results |= {f"{name}/{i}": float(v) for name, v in parallel.fetch(metrics).items()}
+        if i in (0, 9):
+            host = state.to_host(train_state, n)
+            flat, _ = jax.flatten_util.ravel_pytree(host.params)
+            stats, _ = jax.flatten_util.ravel_pytree(host.batch_stats)
+            results |= {f"params/{i}": flat, f"memory/{i}": host.memory, f"stats/{i}": stats}
+    np.savez(out, **results)
+
+
+def run_baseline_steps(out):
+    """A training step of each baseline; its metrics and the state after it.
+
+    With this seed no ReLU is so near to 0 that rounding switches it; a single one that does moves
+    the gradient by a thousandth of its norm.
+    """
+    results = {}
+    for name in ("rotation", "clusters"):
+        fields = {"objective": name, "batch_size": 32, "clusters.count": 10, "seed": 2}
+        settings, images, parts = prepare(small_config(**fields))
+        n, objective = len(images), parts.objective
+        train_state = train.init_state(settings[RunSettings], parts, images)
+        groups = train_state.groups._replace(group_id=(np.arange(n) % 10).astype(np.int32))
+        train_state = state.to_devices(train_state).with_groups(groups)
+        train_state = objective.begin_epoch(train_state, 0)
+        on_devices = parallel.shard(split_over_devices(objective.plan(groups, 0), axis=1))
+        sums = parallel.replicate({name: np.float32(0) for name in objective.metrics})
+        step = steps.pmap_resident_train_steps(parts)
+        train_state, figures = step(
+            train_state, sums, parallel.replicate(images.array), on_devices, np.int32(0)
+        )
+        host = state.to_host(train_state, n)
+        for part, tree in (
+            ("metrics", parallel.fetch(figures)),
+            ("params", host.params),
+            ("momentum", host.opt_state),
+            ("stats", host.batch_stats),
+        ):
+            flat, _ = jax.flatten_util.ravel_pytree(
+                jax.tree.map(lambda x: x.astype(np.float32), tree)
+            )
+            results[f"{name}/{part}"] = flat
+    np.savez(out, **results)
+
+
+def run_functions(out):
+    """The graph, and the loss with its gradients for every design and kind of group."""
+    rng = np.random.default_rng(0)
+
+    def unit_rows(n, d):
+        x = rng.standard_normal((n, d)).astype(np.float32)
+        return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+    n, b = 301, 16
+    rows, x, positive = unit_rows(n, 24), unit_rows(b, 24), unit_rows(b, 24)
+    index = rng.permutation(n)[:b].astype(np.int32)
+    group_id = (np.arange(n) // 5 * 5).astype(np.int32)
+    neighbors._CPU = neighbors._Tiles(rows=32, columns=32, gathered=2**12)  # ten blocks to divide
+    nearest, similarities = neighbors.nearest_neighbors(rows, 5)
+    members = np.concatenate([np.arange(n, dtype=np.int32)[:, None], nearest], axis=1)
+    results = {"neighbors": nearest, "similarities": similarities}
+
+    def divided(v):
+        return parallel.shard(split_over_devices(v))
+
+    for hpe in ("kl", "cosine", "none"):
+        for kind, ids, lists, chunk_rows in (
+            ("groups", group_id, None, 16),
+            ("left out", np.where(np.arange(n) % 3, group_id, -1), None, 16),
+            ("members", group_id, members, 16),
+            ("groups, all rows at once", group_id, None, None),
+            ("members, all rows at once", group_id, members, None),
+        ):
+
+            def loss_and_gradients(
+                x, positive, rows, group_id, lists, index, hpe=hpe, chunk_rows=chunk_rows
+            ):
+                def loss(x, positive):
+                    return losses.pad_loss(
+                        x, positive, rows, group_id, index,
+                        hpe=hpe, members=lists, axis_name=parallel.AXIS, chunk_rows=chunk_rows,
+                    )[0]  # fmt: skip
+
+                value, gradients = jax.value_and_grad(loss, (0, 1))(x, positive)
+                new_rows = memory.refresh(rows, index, x, 0.5, parallel.AXIS)
+                return jax.lax.pmean(value, parallel.AXIS), gradients, new_rows
+
+            value, gradients, new_rows = jax.pmap(
+                loss_and_gradients, axis_name=parallel.AXIS, out_axes=(None, 0, 0)
+            )(
+                divided(x),
+                divided(positive),
+                parallel.shard_rows(rows),
+                parallel.shard_rows(ids, -1),
+                None if lists is None else parallel.shard_rows(lists, -1),
+                divided(index),
+            )
+            # Each device's gradient is that of its own mean.
+            scale = jax.device_count()
+            results[f"loss/{hpe}/{kind}"] = np.asarray(value)
+            results["refreshed"] = parallel.fetch_rows(new_rows, n)
+            for name, gradient in zip(("x", "positive"), gradients, strict=True):
+                rows_first = parallel.fetch_shards(gradient).reshape(b, -1) / scale
+                results[f"gradient/{name}/{hpe}/{kind}"] = rows_first
+    np.savez(out, **results)
+
+
+def run_training(out):
+    """Two epochs; after the first the process ends if OUT is new, and goes on if it is not."""
+    config, workdir = small_config(), pathlib.Path(out)
+    if not workdir.exists():
+        discover = train.discover
+
+        def stop_after_the_first(*args):
+            if args[-1] == 1:
+                raise SystemExit
+            return discover(*args)
+
+        train.discover = stop_after_the_first
+    train.train_and_evaluate(config, workdir)
+
+
+def run_streamed_training(out):
+    """Two epochs without a break, the images decoded as they are needed."""
+    config = small_config(**{"dataset.max_resident_gib": 0.0})
+    train.train_and_evaluate(config, pathlib.Path(out))
+
+
+if __name__ == "__main__":
+    jax.config.update("jax_numpy_dtype_promotion", "strict")
+    if len(sys.argv) > 3:
+        jax.distributed.initialize(sys.argv[3], num_processes=2, process_id=int(sys.argv[4]))
+    globals()[sys.argv[1]](sys.argv[2])

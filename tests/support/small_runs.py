@@ -1,0 +1,71 @@
+"""Runs of seconds on real images, and what tests look at in them."""
+
+import jax
+import numpy as np
+
+from configs import digits
+from pad_jax import train
+from pad_jax.run import checkpoints, metrics
+
+
+def small_config(**overrides):
+    """Digits of 16 px, 300 of them, two epochs: seconds."""
+    config = digits.get_config()
+    config.num_epochs = 2
+    config.batch_size = 64
+    config.dataset.max_images = 300
+    config.dataset.image_size = 16
+    config.eval.every_epochs = 0
+    config.eval.kmeans_runs = 2
+    config.update_from_flattened_dict(overrides)
+    return config
+
+
+def restored(workdir):
+    """The newest checkpoint's arrays by name, without a target to restore to."""
+    manager = checkpoints.Checkpoints(workdir)
+    state = manager.restore(manager.latest_epoch())
+    manager.close()
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
+
+
+def assert_same_state(a, b):
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+def without_clock(rows):
+    return [
+        {k: v for k, v in row.items() if not k.startswith("time/") and "per_second" not in k}
+        for row in rows
+    ]
+
+
+def scramble_labels(patch):
+    """All labels of the data sets loaded from now on are permuted."""
+    load = train.data.load
+
+    def scrambled(settings):
+        dataset = load(settings)
+        for images in dataset:
+            images.labels = np.random.default_rng(5).permutation(images.labels)
+        return dataset
+
+    patch.setattr(train.data, "load", scrambled)
+
+
+def count_compilations(patch):
+    """A list that gets, at the end of each epoch, how many programs have been compiled so far."""
+    compiled, at_epoch = [], []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda name, *_, **__: compiled.append(name) if "backend_compile" in name else None
+    )
+    write = metrics.MetricWriter.write
+    patch.setattr(
+        metrics.MetricWriter,
+        "write",
+        lambda *args: (at_epoch.append(len(compiled)), write(*args)),
+    )
+    return at_epoch
