@@ -103,7 +103,8 @@ def train_epochs(
     del host_state  # as large as what is on the devices
 
     for epoch in range(first_epoch, run_settings.num_epochs):
-        found, _, row = discover(objective, train_state, images, embed, epoch)
+        found, features, row = discover(objective, train_state, images, embed, epoch)
+        del features  # as many rows as the memory has, not needed any more
         train_state = train_state.with_groups(objective.learnt(found))
         train_state = objective.begin_epoch(train_state, epoch)
         train_state, values = run_epoch(train_state, found.groups, epoch)
