@@ -23,9 +23,9 @@ SMALL = [
 ]
 
 
-def start(cwd, *arguments, module="pad_jax.main"):
+def start(cwd, *arguments, module="pad_jax.main", options=()):
     return subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)],
+        [sys.executable, *options, "-m", module, *map(str, arguments)],
         cwd=cwd,
         capture_output=True,
         text=True,
@@ -196,7 +196,9 @@ def test_parts_in_the_folder_it_is_started_in(tmp_path, run):
         "from pad_jax.modes.base import Mode\n"
         "MODE = Mode(lambda call: f'{call.config_name}: {call.config.num_epochs}')\n"
     )
-    done = run("--config", "digits", "--config.num_epochs=7", "--mode=my_modes:MODE")
+    # -P: as the console script, whose own folder is the first place that Python looks in.
+    arguments = ("--config", "digits", "--config.num_epochs=7", "--mode=my_modes:MODE")
+    done = run(*arguments, options=["-P"])
     assert (done.returncode, done.stdout) == (0, "digits: 7\n"), done.stderr
 
 

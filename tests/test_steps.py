@@ -7,6 +7,7 @@ import pytest
 from pad_jax import config as configs
 from pad_jax import data, models, objectives, parallel, state, steps, train
 from pad_jax.data.augmentation import Crops
+from pad_jax.graph import neighbors
 from pad_jax.settings import RunSettings
 from tests.support.small_runs import small_config
 
@@ -44,3 +45,10 @@ def test_no_part_of_a_program_asks_what_is_at_hand(monkeypatch):
     plain = Crops(configs.read(small_config())).plain
     encoder = models.create(configs.read(small_config()), "tpu")
     steps.pmap_embed_step(encoder, ("embedding",), plain, jax.devices()[:1])
+
+
+def test_a_search_is_built_for_given_devices():
+    program = neighbors.pmap_search(300, 5, "tpu", tuple(jax.devices()[:1])).lower(
+        jax.ShapeDtypeStruct((1,), np.int32), jax.ShapeDtypeStruct((300, 16), np.float32)
+    )
+    assert [x.shape for x in program.out_info] == [(1, 300, 5)] * 2

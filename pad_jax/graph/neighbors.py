@@ -7,6 +7,7 @@ symmetric: the first pass computes one half of it, each tile for its rows and fo
 """
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -64,18 +65,40 @@ def nearest_neighbors(
     n = len(features)
     if not 1 <= k < n:
         raise ValueError(f"k={k} neighbours cannot be chosen among {n} rows; use 1 <= k <= {n - 1}")
-    tiles = _CPU if (platform or parallel.platform()) == "cpu" else _ACCELERATOR
-    columns = min(tiles.columns, _round_up(n, _RUN))
-    tiles = tiles._replace(columns=columns, rows=min(tiles.rows, _round_up(n, columns)))
+    search = pmap_search(n, k, platform or parallel.platform())
     device = parallel.shard(np.arange(jax.device_count(), dtype=np.int32))
-    found = _search(device, parallel.replicate(features), k, tiles)
+    found = search(device, parallel.replicate(features))
     indices, similarities = (parallel.fetch_rows(x, n) for x in found)
     return Graph(indices, similarities)
 
 
-@functools.partial(
-    jax.pmap, axis_name=parallel.AXIS, in_axes=(0, None), static_broadcasted_argnums=(2, 3)
-)
+def pmap_search(
+    num_rows: int, k: int, platform: str, devices: tuple[jax.Device, ...] | None = None
+) -> Callable:
+    """The search of so many rows, over all devices.
+
+    Args:
+      num_rows: N.
+      k: number of neighbours.
+      platform: "cpu", "gpu" or "tpu", whose caches the work is cut for.
+      devices: to build it for; None for all that are at hand.
+
+    Returns:
+      f(device int32 [devices], their numbers; features float32 [N, D]) -> (indices, similarities),
+      [devices, rows per device, k] each.
+    """
+    tiles = _CPU if platform == "cpu" else _ACCELERATOR
+    columns = min(tiles.columns, _round_up(num_rows, _RUN))
+    rows = min(tiles.rows, _round_up(num_rows, columns))
+    return _pmap_search(k, tiles._replace(columns=columns, rows=rows), devices)
+
+
+@functools.lru_cache(maxsize=8)
+def _pmap_search(k, tiles, devices):
+    search = functools.partial(_search, k=k, tiles=tiles)
+    return jax.pmap(search, axis_name=parallel.AXIS, in_axes=(0, None), devices=devices)
+
+
 def _search(device, features, k, tiles):
     """Neighbours of this device's share of the rows, among all features [N, D]."""
     maxima, runs = (_exchange(x) for x in _nearest_runs(device, features, k, tiles))

@@ -5,7 +5,7 @@ import numpy as np
 
 from configs import digits
 from pad_jax import train
-from pad_jax.run import checkpoints, metrics
+from pad_jax.run import checkpoints
 
 
 def small_config(**overrides):
@@ -62,10 +62,10 @@ def count_compilations(patch):
     jax.monitoring.register_event_duration_secs_listener(
         lambda name, *_, **__: compiled.append(name) if "backend_compile" in name else None
     )
-    write = metrics.MetricWriter.write
+    save = checkpoints.Checkpoints.save
     patch.setattr(
-        metrics.MetricWriter,
-        "write",
-        lambda *args: (at_epoch.append(len(compiled)), write(*args)),
+        checkpoints.Checkpoints,
+        "save",
+        lambda *args: (at_epoch.append(len(compiled)), save(*args)),
     )
     return at_epoch
