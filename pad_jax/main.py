@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import sys
+import traceback
 
 import jax
 from absl import app, flags
@@ -17,7 +18,7 @@ from ml_collections import config_flags
 
 from pad_jax import config as configs
 from pad_jax import registry, runtime
-from pad_jax.errors import InputError
+from pad_jax.errors import InputError, first_line
 from pad_jax.modes import MODES
 from pad_jax.modes.base import Call, Mode
 from pad_jax.run import folder, recorded
@@ -41,7 +42,7 @@ _VALUES = {
     "int": "an integer",
     "float": "a number",
     "bool": "True or False",
-    "multi tuple": "a tuple, such as (0.5,1.0), in quotation marks",
+    "multi tuple": 'a tuple in quotation marks, such as "(0.5,1.0)" or "(\'fc\',)"',
 }
 
 
@@ -103,26 +104,42 @@ def _parse_flags(argv: list[str]) -> list[str]:
             f"{given} cannot be loaded{reason}; the package's own have names, such as digits, "
             "others are files"
         ) from None
-    except (AttributeError, KeyError) as error:
-        said = str(error).replace("\\n", "\n")
-        field = re.search(r'(?<=Key ")\w+', said) or re.search(r"\w+", said)
-        meant = re.search(r'Did you mean "(\w+)"', str(error))
-        hint = f"; did you mean {meant[1]}?" if meant else ""
-        raise InputError(f"the config has no field {field[0] if field else error}{hint}") from None
     except flags.IllegalFlagValueError as error:
-        raise _innermost(error, _illegal_value(str(error))) from None
-    except (flags.Error, SyntaxError, TypeError, ValueError) as error:
-        raise _innermost(error, str(error)) from None
+        raise _reason(error, argv, _illegal_value(str(error))) from None
+    except (AttributeError, KeyError, SyntaxError, TypeError, ValueError, flags.Error) as error:
+        raise _reason(error, argv, str(error)) from None
 
 
-def _innermost(error: BaseException | None, message: str) -> InputError:
-    """The InputError of a config file, which others wrap on its way; else one with a message."""
-    said = InputError(" ".join(message.split()))
-    while error is not None:
-        if isinstance(error, InputError):
-            said = error
-        error = error.__cause__ or error.__context__
-    return said
+def _reason(error: BaseException, argv: list[str], message: str) -> InputError:
+    """What an error says that others wrap on its way: of a field, or of a config file's own code.
+
+    Args:
+      error: the outermost one.
+      argv: the arguments.
+      message: what is said where neither is at fault.
+    """
+    chain = [error]
+    while (inner := chain[-1].__cause__ or chain[-1].__context__) is not None:
+        chain.append(inner)
+    file = (_given(argv, "config") or "").partition(":")[0]
+    meant = re.search(r'Did you mean "(\w+)"', " ".join(map(str, chain)))
+    hint = f"; did you mean {meant[1]}?" if meant else ""
+    for inner in reversed(chain):
+        said = str(inner).replace("\\n", "\n")
+        if isinstance(inner, InputError) and inner is not error:
+            return inner
+        if field := re.search(r'Key "(\w+)" does not exist', said):
+            return InputError(f"the config has no field {field[1]}{hint}")
+        if "has no attribute 'get_config'" in said:
+            return InputError(f"--config={file} has no function get_config(); see docs/runs.md")
+        frames = traceback.extract_tb(inner.__traceback__)
+        lines = [f.lineno for f in frames if os.path.realpath(f.filename) == os.path.realpath(file)]
+        if lines:
+            what = f"{type(inner).__name__}: {first_line(inner)}"
+            return InputError(f"--config={file} fails in line {lines[-1]}: {what}")
+        if isinstance(inner, (AttributeError, KeyError)) and (field := re.search(r"\w+", said)):
+            return InputError(f"the config has no field {field[0]}{hint}")
+    return InputError(" ".join(message.split()))
 
 
 def _help() -> str:

@@ -19,6 +19,7 @@ from pad_jax import config as configs
 from pad_jax import data, models, objectives, optimizer, parallel, report, state
 from pad_jax.data import augmentation
 from pad_jax.data.images import Images
+from pad_jax.data.source import DatasetSettings
 from pad_jax.embedding import Embedder
 from pad_jax.epoch import EpochRunner
 from pad_jax.errors import InputError
@@ -70,7 +71,11 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike) -> metric
         contextlib.closing(Checkpoints(workdir, settings[CheckpointSettings].keep)) as checkpoints,
     ):
         folder.write(workdir, config, dataset)
-        _log.info("Training on %d x %s.", jax.device_count(), jax.devices()[0].device_kind)
+        _log.info(
+            "Training on %d x %s: %d images of %s.",
+            *(jax.device_count(), jax.devices()[0].device_kind),
+            *(len(dataset.train), settings[DatasetSettings].name),
+        )
         train_epochs(settings, workdir, dataset, parts, evaluate, checkpoints)
     return metrics.last_row(workdir)
 

@@ -61,6 +61,7 @@ def test_train_again_and_evaluate(trained, run):
     assert first.returncode == 0, first.stderr
     assert "epoch 1/1" in first.stderr  # plain log lines, since this is no terminal
     assert "\r" not in first.stderr
+    assert "Written: runs/digits/report.html" in first.stderr
     assert "Results after epoch 1:" in first.stdout
     assert "eval/knn_accuracy " in first.stdout
     again = run(*arguments, f"--workdir={workdir}")
@@ -182,6 +183,8 @@ def test_what_is_wrong_in_a_config_file_is_one_line(tmp_path, run):
     for line, message in (
         ("default(objective='typo:X')", "objective='typo:X' cannot be imported (No module named"),
         ("default().update(num_epoch=3)", "the config has no field num_epoch; did you mean"),
+        ("default().update(num_epochs='2')", "mine.py fails in line 3: TypeError: Could not"),
+        ("__import__('os').path.joinn()", "mine.py fails in line 3: AttributeError: module"),
     ):
         text = f"from pad_jax.config import default\ndef get_config():\n    return {line}\n"
         (tmp_path / "mine.py").write_text(text)

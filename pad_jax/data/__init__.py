@@ -54,7 +54,10 @@ def load(settings: Settings) -> Dataset:
         )
     if len(set(train.labels.tolist()) - {-1}) == 1:
         # A pile in a sub-folder: every figure would be perfect.
-        _log.info("All labels are of one class and not used.")
+        _log.info(
+            "All labels are of one class and not used; if classes lie deeper, give dataset.root a "
+            "folder further down."
+        )
         train.labels = np.full_like(train.labels, -1)
     return Dataset(train, test)
 

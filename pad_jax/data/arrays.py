@@ -9,7 +9,7 @@ import numpy as np
 
 from pad_jax.data.source import DatasetSettings, Example
 from pad_jax.errors import InputError
-from pad_jax.settings import Settings
+from pad_jax.settings import Settings, refuse
 
 
 class ArraySource:
@@ -42,6 +42,9 @@ class ArraySource:
 
 def digits(settings: Settings, split: str) -> ArraySource:
     """scikit-learn's 1,797 handwritten digits of 8x8 pixels: 1,437 for "train", 360 for "test"."""
+    root = settings[DatasetSettings].root
+    if root:
+        refuse("dataset.root", root, "digits have no files; set dataset.name, such as folder")
     from sklearn.datasets import load_digits
 
     data = load_digits()

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from pad_jax.settings import (
     NOTHING,
     RESULTS,
     Rule,
+    Settings,
     at_least,
     is_location,
     more_than,
@@ -96,30 +97,36 @@ class Occasion(NamedTuple):
     has_test: bool
 
 
-class Evaluator(Protocol):
+class Evaluator:
     """Figures of some features of the images.
 
     Those of the embedding bear the plain name, those of another feature its name behind:
     ``knn_accuracy``, ``knn_accuracy_fc``.
 
     Attributes:
-      needs_labels: whether it can do nothing with images whose class is not known.
+      SETTINGS: the settings dataclasses that it declares.
+      needs_labels: whether it is given images whose class is known alone, and can do nothing
+        without any.
       field: of the config that says which features, for errors.
     """
 
-    needs_labels: ClassVar[bool]
-    field: ClassVar[str]
+    SETTINGS: ClassVar[tuple[type, ...]] = ()
+    needs_labels: ClassVar[bool] = True
+    field: ClassVar[str] = "eval.evaluators"
+
+    def __init__(self, settings: Settings):
+        pass
 
     def features(self, occasion: Occasion) -> Sequence[str]:
         """The features that it looks at on an occasion; none where it is not its turn.
 
         Besides the encoder's own there is "pixels", the images themselves.
         """
-        ...
+        return ("embedding",) if occasion.final else ()
 
     def run(self, features: Features) -> Iterator[tuple[str, float]]:
         """Figures of one of them by name."""
-        ...
+        raise NotImplementedError
 
 
 def labelled(

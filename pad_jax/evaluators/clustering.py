@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from pad_jax.evaluators.base import EvaluationSettings, Features, Occasion
+from pad_jax.evaluators.base import EvaluationSettings, Evaluator, Features, Occasion
 from pad_jax.settings import RESULTS, Settings, at_least, setting
 
 # Of larger sets a random sample of so many rows is clustered; pixels are long, and slow to cluster.
@@ -31,7 +31,7 @@ class ClusteringSettings:
     )
 
 
-class Clustering:
+class Clustering(Evaluator):
     """k-means on the training images' features: ACC, NMI and ARI, their mean over several runs.
 
     A run is scikit-learn's KMeans with a seed of its own. With more than one run, "kmeans_acc_std"
@@ -39,8 +39,6 @@ class Clustering:
     """
 
     SETTINGS = (ClusteringSettings,)
-    needs_labels = True
-    field = "eval.evaluators"
 
     def __init__(self, settings: Settings, max_rows: int = _MAX_ROWS):
         self._settings = settings[ClusteringSettings]

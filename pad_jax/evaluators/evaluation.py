@@ -75,14 +75,15 @@ class Evaluation:
                     wanted.setdefault(name, []).append(evaluator)
         if not wanted:
             return {}
-        if final:
-            _log.info("Evaluating.")
         train, test = self._dataset
         rows, test_rows = (
             {} if s is None else self._embed(variables, s, wanted) for s in (train, test)
         )
         figures = {}
         for name, evaluators in wanted.items():
+            if final:
+                by = ", ".join(type(evaluator).__name__ for evaluator in evaluators)
+                _log.info("Evaluating %s: %s.", name, by)
             if name == "pixels":
                 rows[name], test_rows[name] = (s and _pixels(s) for s in (train, test))
             # Popped, so that long features are gone before the next ones are evaluated; evaluators

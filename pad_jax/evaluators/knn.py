@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from pad_jax.evaluators.base import EvaluationSettings, Features, Occasion
+from pad_jax.evaluators.base import EvaluationSettings, Evaluator, Features, Occasion
 from pad_jax.graph.rows import unit_rows
 from pad_jax.graph.search import over_similarities
 from pad_jax.settings import RESULTS, Settings, at_least, more_than, names, setting
@@ -39,11 +39,10 @@ class KnnSettings:
     )
 
 
-class Knn:
+class Knn(Evaluator):
     """Weighted kNN accuracy on the test images; without any, each training image by all others."""
 
     SETTINGS = (KnnSettings,)
-    needs_labels = True
     field = "eval.features"
 
     def __init__(self, settings: Settings):

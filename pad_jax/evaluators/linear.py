@@ -11,7 +11,7 @@ import numpy as np
 import optax
 from jax import lax
 
-from pad_jax.evaluators.base import Features, Occasion
+from pad_jax.evaluators.base import Evaluator, Features, Occasion
 from pad_jax.settings import RESULTS, Settings, names, setting
 
 # For rows that are standardised and scaled to about unit length: one grid serves all features.
@@ -36,7 +36,7 @@ class LinearSettings:
     )
 
 
-class LinearProbe:
+class LinearProbe(Evaluator):
     """Test accuracy of softmax regression, with the learning rate that does best on held-out rows.
 
     The learning rate is the one whose cross-entropy on a random tenth of the training rows is the
@@ -50,7 +50,6 @@ class LinearProbe:
     """
 
     SETTINGS = (LinearSettings,)
-    needs_labels = True
     field = "eval.probe"
 
     def __init__(self, settings: Settings, epochs: int = 30, batch_size: int = 256, seed: int = 0):

@@ -249,3 +249,10 @@ def test_a_source_from_outside_has_a_name():
         load(name=name, train_split="2+1", test_split="1")
     with pytest.raises(InputError, match="train_split='1.1'.* in two of its splits"):
         load(name=name, train_split="1+1", test_split="")
+
+
+def test_a_root_that_nobody_reads_is_refused():
+    """Who forgets dataset.name would train on the digits."""
+    settings = Settings(DatasetSettings(root="photographs"))
+    with pytest.raises(InputError, match="dataset.root='photographs' .* set dataset.name"):
+        data.load(settings)
