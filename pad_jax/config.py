@@ -24,7 +24,7 @@ from pad_jax.models import ENCODERS, ModelSettings
 from pad_jax.objectives import OBJECTIVES, ObjectiveSettings
 from pad_jax.optimizer import OptimizerSettings
 from pad_jax.run.checkpoints import CheckpointSettings
-from pad_jax.settings import NOTHING, RESULTS, TRAINING, Declaration, Part, RunSettings, Settings
+from pad_jax.settings import NOTHING, RESULTS, TRAINING, Part, RunSettings, Settings
 
 # Parts of which there is one; those of which a config names some declare their settings themselves.
 _PARTS = (
@@ -156,15 +156,12 @@ def describe() -> str:
         "| field | default | meaning | from | may change |",
         "|---|---|---|---|---|",
     ]
-    for d in sorted(settings.declarations(parts({})), key=_place):
+    # Fields without a section first, then by section; within one in the order of declaration.
+    declared = settings.declarations(parts({}))
+    for d in sorted(declared, key=lambda d: d.name.rpartition(".")[0]):
         cells = (f"`{d.name}`", f"`{d.default!r}`", d.meaning, d.origin, _MAY_CHANGE[d.affects])
         lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines) + "\n"
-
-
-def _place(declared: Declaration) -> tuple[str, ...]:
-    """Sorts fields without a section first, then by section, in the order of declaration."""
-    return (declared.name.rpartition(".")[0],)
 
 
 def _as_json(value: Any) -> Any:

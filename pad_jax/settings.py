@@ -119,10 +119,7 @@ class Declaration:
     def check(self, value: Any) -> None:
         """Raises InputError for a value that cannot be used."""
         if not (self._has_type(value) and (value is None or self.rule.allows(value))):
-            self.refuse(value, self.rule.hint + ", or None" * self.is_optional)
-
-    def refuse(self, value: Any, hint: str) -> typing.NoReturn:
-        refuse(self.name, value, hint)
+            refuse(self.name, value, self.rule.hint + ", or None" * self.is_optional)
 
     def _has_type(self, value: Any) -> bool:
         if type(value) is int and float in self.kinds:
@@ -234,12 +231,11 @@ def yes_or_no() -> Rule:
     return Rule(lambda v: True, "use True or False")
 
 
-def named(*tables: Mapping[str, Any]) -> Rule:
+def named(table: Mapping[str, Any]) -> Rule:
     """A name of a table of entries, or ``package.module:Name`` for one outside the package."""
-    names = [name for table in tables for name in table]
     return Rule(
-        lambda v: v in names or is_location(v),
-        f"use one of: {', '.join(names)}; or package.module:Name for your own",
+        lambda v: v in table or is_location(v),
+        f"use one of: {', '.join(table)}; or package.module:Name for your own",
     )
 
 

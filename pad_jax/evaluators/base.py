@@ -56,6 +56,13 @@ class EvaluationSettings:
         settings = self
         return final or bool(settings.every_epochs and epoch % settings.every_epochs == 0)
 
+    def with_pixels(self, names: Sequence[str], occasion: "Occasion") -> Sequence[str]:
+        """Features by name where an evaluation is due, at the end the raw pixels beside them."""
+        settings = self
+        if not settings.is_due(occasion.epoch, occasion.final):
+            return ()
+        return (*names, "pixels") if occasion.final and settings.pixels else names
+
 
 class Features(NamedTuple):
     """Features of one kind, for an evaluator that needs labels of images whose class is known.

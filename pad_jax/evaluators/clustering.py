@@ -46,10 +46,7 @@ class Clustering(Evaluator):
         self._max_rows = max_rows
 
     def features(self, occasion: Occasion) -> Sequence[str]:
-        if not self._eval_settings.is_due(occasion.epoch, occasion.final):
-            return ()
-        pixels = ("pixels",) if occasion.final and self._eval_settings.pixels else ()
-        return ("embedding", *pixels)
+        return self._eval_settings.with_pixels(("embedding",), occasion)
 
     def run(self, features: Features) -> Iterator[tuple[str, float]]:
         from sklearn.cluster import KMeans  # here, not at the top: most programs do without

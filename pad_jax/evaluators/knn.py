@@ -49,10 +49,7 @@ class Knn(Evaluator):
         self._settings, self._eval_settings = settings[KnnSettings], settings[EvaluationSettings]
 
     def features(self, occasion: Occasion) -> Sequence[str]:
-        if not self._eval_settings.is_due(occasion.epoch, occasion.final):
-            return ()
-        pixels = ("pixels",) if occasion.final and self._eval_settings.pixels else ()
-        return (*self._settings.features, *pixels)
+        return self._eval_settings.with_pixels(self._settings.features, occasion)
 
     def run(self, features: Features) -> Iterator[tuple[str, float]]:
         settings, leave_one_out = self._settings, features.test is None

@@ -14,7 +14,7 @@ from pad_jax.graph.discovery import Discovery
 from pad_jax.graph.groups import Groups
 from pad_jax.graph.rows import unit_rows
 from pad_jax.objectives import heads
-from pad_jax.objectives.base import Objective, Panel
+from pad_jax.objectives.base import Objective
 from pad_jax.settings import Settings, at_least, refuse, setting
 
 # Of larger sets a random sample of this many rows is fitted; every row is then assigned.
@@ -55,15 +55,7 @@ class Clusters(Objective):
     repeats = True
     prefix = "clusters"
     noun = "cluster"
-    panels = (
-        Panel("Loss", {"train/loss": "total"}, note="Means over an epoch's steps."),
-        Panel(
-            "Accuracy in training",
-            {"train/cluster_accuracy": "clusters"},
-            share=True,
-            note="Of the head, on augmented images.",
-        ),
-    )
+    panels = heads.panels("cluster_accuracy", "clusters")
 
     def __init__(self, settings: Settings, platform: str | None = None):
         super().__init__(settings, platform)

@@ -6,9 +6,23 @@ import numpy as np
 import optax
 
 from pad_jax import parallel
+from pad_jax.objectives.base import Panel
 from pad_jax.state import TrainState
 
 _HEAD = jax.tree_util.DictKey("head")
+
+
+def panels(metric: str, legend: str) -> tuple[Panel, Panel]:
+    """What the report draws of a baseline: its loss, and its head's accuracy under a name."""
+    return (
+        Panel("Loss", {"train/loss": "total"}, note="Means over an epoch's steps."),
+        Panel(
+            "Accuracy in training",
+            {f"train/{metric}": legend},
+            share=True,
+            note="Of the head, on augmented images.",
+        ),
+    )
 
 
 def init(num_features: int, num_classes: int, seed: int, epoch: int = 0) -> dict[str, np.ndarray]:

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from pad_jax.objectives import ObjectiveSettings, heads
-from pad_jax.objectives.base import Objective, Panel
+from pad_jax.objectives.base import Objective
 from pad_jax.settings import Settings, refuse
 
 NUM_ROTATIONS = 4
@@ -18,15 +18,7 @@ class Rotation(Objective):
 
     metrics = ("loss", "rotation_accuracy")
     nothing = "This objective needs no groups: it tells how images were rotated."
-    panels = (
-        Panel("Loss", {"train/loss": "total"}, note="Means over an epoch's steps."),
-        Panel(
-            "Accuracy in training",
-            {"train/rotation_accuracy": "rotations"},
-            share=True,
-            note="Of the head, on augmented images.",
-        ),
-    )
+    panels = heads.panels("rotation_accuracy", "rotations")
 
     def __init__(self, settings: Settings, platform: str | None = None):
         super().__init__(settings, platform)
