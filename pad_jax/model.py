@@ -1,6 +1,7 @@
 """A trained encoder, ready to embed images."""
 
 import contextlib
+import itertools
 import os
 import pathlib
 from collections.abc import Iterable
@@ -12,7 +13,8 @@ import numpy as np
 from pad_jax import config as configs
 from pad_jax import models, parallel
 from pad_jax.data import augmentation
-from pad_jax.data.images import ResidentImages, fit
+from pad_jax.data.images import ResidentImages
+from pad_jax.data.preparation import Preparation
 from pad_jax.embedding import Embedder
 from pad_jax.run import folder
 from pad_jax.run.checkpoints import Checkpoints
@@ -26,7 +28,7 @@ class Model:
       settings: of the run.
       encoder: the Flax module; ``encoder.apply(variables, images)`` gives all named features.
       variables: its parameters and batch statistics, NumPy.
-      image_shape: (H, W, C) of the images it was trained on.
+      preparation: what the images, or the features, it was trained on went through.
       epoch: how many epochs it was trained.
     """
 
@@ -35,14 +37,15 @@ class Model:
         settings: Settings,
         encoder: nn.Module,
         variables: Any,
-        image_shape: tuple[int, int, int],
+        preparation: Preparation,
         epoch: int,
     ):
         self.settings, self.encoder, self.variables = settings, encoder, variables
-        self.image_shape, self.epoch = image_shape, epoch
-        plain = augmentation.create(settings).plain
-        self._embed = Embedder(encoder, ("embedding",), batch_size=256, plain=plain)
+        self.preparation, self.epoch = preparation, epoch
+        self._augment = augmentation.create(settings)
+        self._embed = Embedder(encoder, ("embedding",), 256, self._augment.plain)
         self._on_devices = parallel.replicate(variables)
+        self._extractor: Any = None  # of the images whose features it takes, when it is first asked
 
     def embed(self, images: np.ndarray | Iterable[np.ndarray]) -> np.ndarray:
         """Embeddings, float32 [B, D], unit rows.
@@ -50,29 +53,40 @@ class Model:
         Args:
           images: uint8 [B, H, W] or [B, H, W, C] with C 1 or 3, or one by one, of any sizes; other
             sizes and channels than those trained on are resized, cropped and converted as the
-            training images were.
+            training images were. A model of features takes those, float [B, F], as they are in its
+            file; where it knows their extractor, it takes images as well.
 
         Raises:
           ValueError: for arrays of another type or shape.
         """
-        if isinstance(images, np.ndarray) and images.ndim == 3 and images.shape[-1] in (1, 3):
-            raise ValueError(f"images are {list(images.shape)}: of one image, give image[None]")
-        fitted = [self._fit(image) for image in images]
-        if not fitted:
-            (embedding,) = models.features(self.encoder, self.image_shape)["embedding"].shape[1:]
+        samples = self.preparation.new(self._extracted(images))
+        if not len(samples):
+            shape = augmentation.input_shape(self._augment, self.preparation)
+            (embedding,) = models.features(self.encoder, shape)["embedding"].shape[1:]
             return np.zeros((0, embedding), np.float32)
-        unlabelled = ResidentImages(np.stack(fitted), np.full(len(fitted), -1), [""] * len(fitted))
-        return self._embed(self._on_devices, unlabelled)["embedding"]
+        unlabelled = np.full(len(samples), -1)
+        names = [""] * len(samples)
+        resident = ResidentImages(samples, unlabelled, names, preparation=self.preparation)
+        return self._embed(self._on_devices, resident)["embedding"]
 
-    def _fit(self, image: np.ndarray) -> np.ndarray:
-        image = np.asarray(image)
-        pixels = image[..., None] if image.ndim == 2 else image
-        if image.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] not in (1, 3):
-            raise ValueError(
-                f"an image is {image.dtype} {list(image.shape)}; "
-                "give uint8 [H, W] or [H, W, 1 or 3]"
-            )
-        return fit(pixels, self.image_shape)
+    def _extracted(self, images: Any) -> Any:
+        """Features of images, where the model takes features and knows their extractor."""
+        made_by = getattr(self.preparation, "extractor", None)
+        if made_by is None:
+            return images
+        images = iter(images)
+        first = next(images, None)
+        if first is None:
+            return []
+        images = itertools.chain([first], images)
+        if np.asarray(first).dtype != np.uint8:
+            return list(images)
+        from pad_jax import extractors  # not at the top: most models do without
+        from pad_jax.extractors.extraction import extract_arrays
+
+        if self._extractor is None:
+            self._extractor = extractors.create(extractors.ExtractorSpec.from_dict(made_by))
+        return extract_arrays(self._extractor, images)
 
 
 def load(workdir: str | os.PathLike) -> Model:
@@ -82,10 +96,11 @@ def load(workdir: str | os.PathLike) -> Model:
       InputError: where there is no run or no checkpoint.
     """
     workdir = pathlib.Path(workdir)
-    settings, run = configs.read(folder.read_config(workdir)), folder.read_run(workdir)
+    settings = configs.read(folder.read_config(workdir))
+    preparation = folder.read_preparation(workdir)
     with contextlib.closing(Checkpoints(workdir)) as checkpoints:
         epoch = checkpoints.newest_epoch()
         state = checkpoints.restore(epoch)
-    variables = {name: state[name] for name in ("params", "batch_stats")}
+    variables = {name: state[name] or {} for name in ("params", "batch_stats")}
     encoder = models.create(settings)
-    return Model(settings, encoder, variables, tuple(run["image_shape"]), epoch)
+    return Model(settings, encoder, variables, preparation, epoch)

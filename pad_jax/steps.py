@@ -53,8 +53,8 @@ def train_step(
       parts: see ``StepParts``.
       state: with this device's shard of the memory and the groups.
       index: int32 [B / devices], the samples of this device.
-      *images: uint8 [B / devices, H, W, C], their images; where the objective takes them, likewise
-        the images of their hard positives.
+      *images: uint8 [B / devices, H, W, C], their images, or features in place of these; where the
+        objective takes them, likewise the images of their hard positives.
 
     Returns:
       The new state, and the means over the whole batch of the objective's metrics.
@@ -78,7 +78,7 @@ def train_step(
         )
         features = features[objective.feature]
         loss, metrics = objective.loss(params, features, state, index, epoch)
-        return loss, (metrics, updates["batch_stats"], features)
+        return loss, (metrics, updates.get("batch_stats", {}), features)
 
     gradients, (metrics, batch_stats, features) = jax.grad(loss_fn, has_aux=True)(state.params)
     gradients, metrics = lax.pmean((gradients, metrics), parallel.AXIS)

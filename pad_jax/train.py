@@ -18,7 +18,9 @@ from ml_collections import ConfigDict
 from pad_jax import config as configs
 from pad_jax import data, models, objectives, optimizer, parallel, report, state
 from pad_jax.data import augmentation
+from pad_jax.data.augmentation import AugmentationSettings
 from pad_jax.data.images import Images
+from pad_jax.data.preparation import FEATURES, PIXELS
 from pad_jax.data.source import DatasetSettings
 from pad_jax.embedding import Embedder
 from pad_jax.epoch import EpochRunner
@@ -26,6 +28,8 @@ from pad_jax.errors import InputError
 from pad_jax.evaluators.evaluation import Evaluation, EvaluationSettings
 from pad_jax.graph import diagnostics
 from pad_jax.graph.discovery import Discovery
+from pad_jax.models import ModelSettings
+from pad_jax.objectives import ObjectiveSettings
 from pad_jax.objectives.base import Objective
 from pad_jax.optimizer import OptimizerSettings, learning_rate_schedule
 from pad_jax.run import folder, metrics
@@ -35,6 +39,7 @@ from pad_jax.state import TrainState
 from pad_jax.steps import StepParts
 
 _log = logging.getLogger(__name__)
+_EXAMPLES = {PIXELS: "folder", FEATURES: "features"}  # configs for each kind of samples
 
 
 def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike) -> metrics.Row:
@@ -61,8 +66,8 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike) -> metric
         _log.info("This run is finished.")
         return metrics.last_row(workdir)
     dataset = data.load(settings)
-    check_images(run_settings, objective, encoder, dataset.train)
     parts = step_parts(settings, encoder, objective, len(dataset.train))
+    check_images(settings, parts, dataset.train)
     evaluate = Evaluation(settings, encoder, dataset, parts.augmentation)
     folder.make_workdir(workdir)
     # Closing waits for the checkpoint that is being written, also where a run is interrupted.
@@ -197,14 +202,15 @@ def step_parts(
 def init_state(run_settings: RunSettings, parts: StepParts, images: Images) -> TrainState:
     """The state before training, on the host: a random encoder, and blank rows of each sample."""
     encoder, objective = parts.encoder, parts.objective
-    example = np.zeros((1, *images.shape), np.float32)
+    shape = augmentation.input_shape(parts.augmentation, images.preparation)
+    example = np.zeros((1, *shape), np.float32)
     variables = parallel.fetch(jax.jit(encoder.init)(jax.random.key(run_settings.seed), example))
     features = jax.eval_shape(encoder.apply, variables, example)[objective.feature]
     params = variables["params"] | objective.init_head(features.shape[-1])
     return TrainState(
         step=np.zeros((), np.int32),
         params=params,
-        batch_stats=variables["batch_stats"],
+        batch_stats=variables.get("batch_stats", {}),
         opt_state=parallel.fetch(parts.optimizer.init(params)),
         memory=objective.blank_memory(len(images)),
         groups=objective.blank_groups(len(images)),
@@ -218,13 +224,24 @@ def check_devices(run_settings: RunSettings, num_devices: int) -> None:
         refuse("batch_size", run_settings.batch_size, hint)
 
 
-def check_images(
-    run_settings: RunSettings, objective: Objective, encoder: nn.Module, images: Images
-) -> None:
-    """Raises InputError for training images that are too few, or of a shape that will not do."""
-    num_images = len(images)
+def check_images(settings: Settings, parts: StepParts, images: Images) -> None:
+    """Raises InputError for training images that are too few, or not what a run's parts take."""
+    run_settings, objective, num_images = settings[RunSettings], parts.objective, len(images)
+    kind = images.preparation.kind
+    for part, field, name in (
+        (parts.encoder, "model.name", settings[ModelSettings].name),
+        (parts.augmentation, "augmentation.name", settings[AugmentationSettings].name),
+        (objective, "objective", settings[ObjectiveSettings].objective),
+    ):
+        takes = getattr(part, "takes", None)
+        if takes not in (None, kind):
+            hint = f"it takes {takes}, and the data set has {kind}; use another, as in --config="
+            refuse(field, name, hint + _EXAMPLES[kind])
     objective.check_images(num_images, images.shape)
     if run_settings.batch_size > num_images:
         hint = f"the data set has {num_images} images; use at most {num_images}, or more images"
         refuse("batch_size", run_settings.batch_size, hint)
-    models.features(encoder, images.shape)
+    shape = augmentation.input_shape(parts.augmentation, images.preparation)
+    if objective.feature not in (known := models.features(parts.encoder, shape)):
+        hint = f"it learns the encoder's {objective.feature}; {settings[ModelSettings].name} has "
+        refuse("objective", settings[ObjectiveSettings].objective, hint + ", ".join(known))

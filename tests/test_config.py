@@ -33,7 +33,7 @@ def get_config(name):
 
 
 def test_all_are_there():
-    expected = "cifar10 cifar100 digits folder imagenet mnist mnist_clustering stl10 svhn"
+    expected = "cifar10 cifar100 digits features folder imagenet mnist mnist_clustering stl10 svhn"
     assert NAMES == expected.split()
 
 

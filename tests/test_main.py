@@ -152,7 +152,10 @@ def test_interrupted_by_the_user(tmp_path):
     [
         ([], "--config is missing"),
         (["--config=configs/nope.py"], "--config=configs/nope.py cannot be loaded; the"),
-        (["--config=nope"], "use one of: cifar10, cifar100, digits, folder, imagenet, mnist, "),
+        (
+            ["--config=nope"],
+            "use one of: cifar10, cifar100, digits, features, folder, imagenet, mnist, ",
+        ),
         (["--mode=report", "--workdir=gs://bucket/run"], "is no folder; mount the bucket"),
         ([DIGITS, "--workdir=gs://bucket/run"], "--workdir=gs://bucket/run is no folder; mount"),
         ([DIGITS, "--config.batchsize=3"], "no field batchsize; did you mean batch_size?"),

@@ -1,4 +1,4 @@
-"""Data: sources of images, their preparation, batches and augmentation."""
+"""Data: sources of images or of their features, preparation, batches and augmentation."""
 
 import importlib.util
 import itertools
@@ -9,7 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from pad_jax import registry
-from pad_jax.data.images import Images, prepare
+from pad_jax.data import images, vectors
+from pad_jax.data.images import Images
+from pad_jax.data.preparation import FEATURES, Preparation, Standardization
 from pad_jax.data.source import DatasetSettings, Selection, Source, refuse_overlap
 from pad_jax.settings import Settings, refuse
 
@@ -20,6 +22,7 @@ SOURCES = {
     "digits": "pad_jax.data.arrays:digits",
     "npz": "pad_jax.data.arrays:npz",
     "folder": "pad_jax.data.folder:folder",
+    "features": "pad_jax.data.features:FeatureSource",
 }
 _OTHERS = "pad_jax.data.tfds:tfds"  # opens every other name
 
@@ -31,8 +34,13 @@ class Dataset(NamedTuple):
     test: Images | None
 
 
-def load(settings: Settings) -> Dataset:
+def load(settings: Settings, like: Preparation | None = None) -> Dataset:
     """Opens the data set that ``dataset`` of a run's settings describes.
+
+    Args:
+      settings: of a run.
+      like: what the samples of a trained run went through; its statistics of features are these
+        samples' as well.
 
     Raises:
       InputError: where it cannot be opened as described.
@@ -43,8 +51,8 @@ def load(settings: Settings) -> Dataset:
         for splits in (dataset_settings.train_splits, dataset_settings.test_splits)
     )
     _check_apart(dataset_settings, train_sources, test_sources)
-    train = _prepare(dataset_settings, train_sources, dataset_settings.max_images)
-    test = _prepare(dataset_settings, test_sources) if test_sources else None
+    train = _prepare(dataset_settings, train_sources, like, dataset_settings.max_images)
+    test = _prepare(dataset_settings, test_sources, train.preparation) if test_sources else None
     if test is not None and test.shape != train.shape:
         refuse(
             "dataset.image_size",
@@ -87,12 +95,19 @@ def _check_apart(
 
 
 def _prepare(
-    settings: DatasetSettings, sources: list[Source], max_images: int | None = None
+    settings: DatasetSettings,
+    sources: list[Source],
+    like: Preparation | None,
+    max_images: int | None = None,
 ) -> Images:
-    return prepare(
-        Selection(sources, max_images),
+    selection, most = Selection(sources, max_images), settings.max_resident_gib * 2**30
+    if selection.kind == FEATURES:
+        trained_on = like if isinstance(like, Standardization) else None
+        return vectors.prepare(selection, trained_on, max_resident_bytes=most)
+    return images.prepare(
+        selection,
         image_size=settings.image_size,
         channels=settings.channels,
         strict=settings.strict,
-        max_resident_bytes=settings.max_resident_gib * 2**30,
+        max_resident_bytes=most,
     )

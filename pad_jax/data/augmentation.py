@@ -7,10 +7,14 @@ import jax
 import jax.numpy as jnp
 
 from pad_jax import registry
+from pad_jax.data.preparation import PIXELS, Preparation
 from pad_jax.settings import Settings, named, numbers, setting, share, yes_or_no
 
 # What augments images, by augmentation.name: f(settings) -> Augmentation.
-AUGMENTATIONS = {"crops": "pad_jax.data.augmentation:Crops"}
+AUGMENTATIONS = {
+    "crops": "pad_jax.data.augmentation:Crops",
+    "perturbations": "pad_jax.data.perturbations:Perturbations",
+}
 _GREY = (0.299, 0.587, 0.114)  # luma weights of ITU-R BT.601
 
 
@@ -18,7 +22,8 @@ class Augmentation(Protocol):
     """What the encoder sees of an image: random views in training, the image itself elsewhere.
 
     An entry of AUGMENTATIONS makes one of a run's settings. Its methods are pure, and run on the
-    device.
+    device. Where samples are features of images, these take the images' place. An augmentation may
+    say which kind it takes, ``takes = FEATURES``.
     """
 
     def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
@@ -36,7 +41,11 @@ class AugmentationSettings:
 
     SECTION: ClassVar[str] = "augmentation"
 
-    name: str = setting("crops", "crops, or package.module:Augmentation", named(AUGMENTATIONS))
+    name: str = setting(
+        "crops",
+        "crops of images, perturbations of features, or package.module:Augmentation",
+        named(AUGMENTATIONS),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,10 +85,17 @@ def create(settings: Settings) -> Augmentation:
     return registry.find(AUGMENTATIONS, name, "augmentation.name")(settings)
 
 
+def input_shape(augment: Augmentation, preparation: Preparation) -> tuple[int, ...]:
+    """The shape in which the encoder sees one sample."""
+    samples = jax.ShapeDtypeStruct((1, *preparation.shape), preparation.dtype)
+    return jax.eval_shape(augment.plain, samples).shape[1:]
+
+
 class Crops:
     """Random resized crops, flips, and jitter of colour."""
 
     SETTINGS = (CropSettings,)
+    takes = PIXELS
 
     def __init__(self, settings: Settings):
         self._settings = settings[CropSettings]

@@ -5,10 +5,8 @@ import logging
 import os
 import pathlib
 
-import numpy as np
-from PIL import Image, ImageOps
-
-from pad_jax.data.source import DatasetSettings, Example, UnreadableImage
+from pad_jax.data.decoding import decode
+from pad_jax.data.source import DatasetSettings, Example
 from pad_jax.errors import InputError
 from pad_jax.settings import Settings
 
@@ -101,12 +99,7 @@ class FolderSource:
 
     def __getitem__(self, i: int) -> Example:
         """Example i, its image uint8 [H, W, 1] if it is grey, else [H, W, 3]."""
-        path = self.paths[i]
-        try:
-            with Image.open(path) as file:
-                return Example(_to_array(ImageOps.exif_transpose(file)), self._labels[i])
-        except Exception as error:  # whatever Pillow's decoders and its reader of EXIF raise
-            raise UnreadableImage(f"{path}: {error}") from error
+        return Example(decode(self.paths[i]), self._labels[i])
 
 
 def _some(names: list[str], most: int = 5) -> str:
@@ -123,15 +116,3 @@ def _files(folder: pathlib.Path):
             continue
         seen.add(real)
         yield from (pathlib.Path(parent, name) for name in names if not name.startswith("."))
-
-
-def _to_array(image: Image.Image) -> np.ndarray:
-    if image.mode.startswith("I;16"):  # Pillow's own conversion clips
-        return (np.asarray(image).astype(np.int64) >> 8).astype(np.uint8)[..., None]
-    if image.mode in ("I", "F"):
-        raise ValueError(f"pixels of mode {image.mode} have no fixed range; convert it to 8 bits")
-    if image.mode in ("1", "L"):
-        return np.asarray(image.convert("L"))[..., None]
-    if "transparency" in image.info:
-        image = image.convert("RGBA")
-    return np.asarray(image.convert("RGB"))

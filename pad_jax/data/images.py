@@ -1,15 +1,15 @@
-"""Images of one shape, ready for batches: held as one array, or streamed where they do not fit."""
+"""Samples of one shape, ready for batches: held as one array, or streamed where they do not fit."""
 
 import concurrent.futures
 import hashlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import numpy as np
-from PIL import Image, ImageOps
 
+from pad_jax.data.preparation import Pixels, Preparation, fit
 from pad_jax.data.source import Selection, Source, UnreadableImage
 from pad_jax.errors import InputError
 
@@ -17,35 +17,58 @@ _log = logging.getLogger(__name__)
 
 
 class Images(Protocol):
-    """Images of one shape with their labels, row by row.
+    """Images of one shape, or features of images, with their labels, row by row.
 
     Attributes:
-      shape: (H, W, C) of every image.
+      preparation: what they went through.
       labels: int64 [N], -1 where the class is not known. For evaluators and diagnostics only.
       names: what a user finds each image by.
       fingerprint: tells these images from others, in hexadecimal; "" where nobody has to.
     """
 
-    shape: tuple[int, int, int]
+    preparation: Preparation
     labels: np.ndarray
     names: list[str]
     fingerprint: str
 
     def __len__(self) -> int: ...
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one of them: (H, W, C) for images."""
+        return self.preparation.shape
+
     def batches(self, rows: np.ndarray) -> Iterator[np.ndarray]:
-        """For each line of the row numbers, int [S, B], the images, uint8 [B, H, W, C]."""
+        """For each line of the row numbers, int [S, B], the samples, [B, *shape]."""
+        ...
+
+    def picture(self, i: int) -> np.ndarray | None:
+        """What row i looks like, uint8 [H, W, 1 or 3]; None where that is not known."""
         ...
 
 
-class ResidentImages:
-    """Images held as one array, uint8 [N, H, W, C], small enough for each device's memory."""
+class ResidentImages(Images):
+    """Samples held as one array, [N, *shape], small enough for each device's memory.
+
+    Args:
+      array: the samples.
+      labels, names, fingerprint: see ``Images``.
+      preparation: what they went through; by default that of images.
+      picture: of a row, for features; images are their own.
+    """
 
     def __init__(
-        self, array: np.ndarray, labels: np.ndarray, names: list[str], fingerprint: str = ""
+        self,
+        array: np.ndarray,
+        labels: np.ndarray,
+        names: list[str],
+        fingerprint: str = "",
+        preparation: Preparation | None = None,
+        picture: Callable[[int], np.ndarray | None] | None = None,
     ):
-        self.array, self.shape, self.labels, self.names = array, array.shape[1:], labels, names
-        self.fingerprint = fingerprint
+        self.array, self.labels, self.names, self.fingerprint = array, labels, names, fingerprint
+        self.preparation = preparation or Pixels(array.shape[1:])
+        self._picture = picture or array.__getitem__
 
     def __len__(self) -> int:
         return len(self.array)
@@ -53,8 +76,11 @@ class ResidentImages:
     def batches(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         return (self.array[line] for line in rows)
 
+    def picture(self, i: int) -> np.ndarray | None:
+        return self._picture(i)
 
-class StreamedImages:
+
+class StreamedImages(Images):
     """Images decoded when they are needed, by threads that read ahead."""
 
     def __init__(
@@ -66,8 +92,8 @@ class StreamedImages:
         names: list[str],
         fingerprint: str,
     ):
-        self._source, self._rows = source, rows
-        self.shape, self.labels, self.names, self.fingerprint = shape, labels, names, fingerprint
+        self._source, self._rows, self.preparation = source, rows, Pixels(shape)
+        self.labels, self.names, self.fingerprint = labels, names, fingerprint
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -79,9 +105,9 @@ class StreamedImages:
         wanted = grain.MapDataset.source(_Wanted(self, rows.reshape(-1)))
         return iter(wanted.to_iter_dataset(options).batch(rows.shape[1]))
 
-    def read(self, i: int) -> np.ndarray:
+    def picture(self, i: int) -> np.ndarray:
         """The image of one row, uint8 [H, W, C]."""
-        return fit(self._source[self._rows[i]].image, self.shape)
+        return fit(self._source[self._rows[i]].image, self.preparation.shape)
 
 
 class _Wanted:
@@ -94,7 +120,7 @@ class _Wanted:
         return len(self._rows)
 
     def __getitem__(self, i: int) -> np.ndarray:
-        return self._images.read(self._rows[i])
+        return self._images.picture(self._rows[i])
 
 
 def prepare(
@@ -182,17 +208,6 @@ def _common_shape(source, image_size, channels):
         size = shape[:2] if image_size is None else (image_size, image_size)
         return (*size, channels or shape[2])
     raise InputError("dataset: not one of the images can be decoded")
-
-
-def fit(image: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """Resizes and converts one image, uint8 [h, w, 1 or 3], to ``shape``."""
-    if image.shape == shape:
-        return image
-    pixels = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
-    pixels = pixels.convert("L" if shape[2] == 1 else "RGB")
-    if image.shape[:2] != shape[:2]:
-        pixels = ImageOps.fit(pixels, (shape[1], shape[0]), Image.Resampling.BILINEAR)
-    return np.asarray(pixels).reshape(shape)
 
 
 def _threads() -> int:

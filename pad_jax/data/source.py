@@ -6,6 +6,7 @@ from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
+from pad_jax.data.preparation import PIXELS
 from pad_jax.settings import NOTHING, RESULTS, Rule, any_text, at_least, refuse, setting, yes_or_no
 
 
@@ -17,12 +18,12 @@ class DatasetSettings:
 
     name: str = setting(
         "digits",
-        "digits, npz, folder, a name of TensorFlow Datasets, or package.module:Source",
+        "digits, npz, folder, features, a name of TensorFlow Datasets, or package.module:Source",
         Rule(bool, "give the name of a data set"),
     )
     root: str = setting(
         "",
-        "npz: the file; folder: the folder; TensorFlow Datasets: its data_dir",
+        "npz, features: the file; folder: the folder; TensorFlow Datasets: its data_dir",
         any_text(),
         affects=RESULTS,
     )
@@ -84,14 +85,23 @@ class DatasetSettings:
 
 
 class Example(NamedTuple):
-    """One image, uint8 [H, W, 1 or 3], and its class where it is known."""
+    """One sample and its class where it is known.
+
+    The sample is an image, uint8 [H, W, 1 or 3], or its features, float [D], or those of V views of
+    it, float [V, D], of the image as it is first.
+    """
 
     image: np.ndarray
     label: int | None
 
 
 class Source(Protocol):
-    """Examples by index, in an order that is a function of the data set alone."""
+    """Examples by index, in an order that is a function of the data set alone.
+
+    A source of features has ``kind = FEATURES``. It may have ``take(rows)``, the samples of many
+    rows at once, int [B] -> [B, ...]; ``picture(i)``, the image of row i; and ``extractor``, what
+    made the features (see ``Standardization``).
+    """
 
     def __len__(self) -> int: ...
 
@@ -120,35 +130,68 @@ class UnreadableImage(Exception):
 
 
 class Selection:
-    """Some images of several sources, one after the other.
+    """Some samples of several sources of one kind, one source after the other.
 
     Args:
       sources: any number of sources.
       max_images: how many to choose at random, in the order they have; None for all. The choice is
         the same in every run.
+
+    Attributes:
+      kind: of the samples, PIXELS or FEATURES.
+      is_whole: whether all samples are chosen.
+      extractor: what made the features, where that is known.
     """
 
     def __init__(self, sources: Sequence[Source], max_images: int | None = None):
-        rows = [(source, i) for source in sources for i in range(len(source))]
-        if max_images is not None and max_images < len(rows):
-            chosen = np.random.default_rng(0).choice(len(rows), max_images, replace=False)
-            rows = [rows[i] for i in np.sort(chosen)]
-        self._rows = rows
+        self._sources = sources
+        sizes = [len(source) for source in sources]
+        number = np.repeat(np.arange(len(sources)), sizes)
+        row = np.concatenate([np.arange(size) for size in sizes])
+        self.is_whole = max_images is None or max_images >= len(row)
+        if max_images is not None and max_images < len(row):
+            chosen = np.random.default_rng(0).choice(len(row), max_images, replace=False)
+            number, row = (x[np.sort(chosen)] for x in (number, row))
+        self._number, self._row = number, row
+        self.kind = getattr(sources[0], "kind", PIXELS)
+        self.extractor = getattr(sources[0], "extractor", None)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._row)
+
+    def _find(self, i: int) -> tuple[Source, int]:
+        return self._sources[self._number[i]], int(self._row[i])
 
     def __getitem__(self, i: int) -> Example:
-        source, row = self._rows[i]
+        source, row = self._find(i)
         return source[row]
 
     def name(self, i: int) -> str:
-        source, row = self._rows[i]
+        source, row = self._find(i)
         return source.name(row)
 
     def identity(self, i: int) -> bytes:
-        source, row = self._rows[i]
+        source, row = self._find(i)
         return source.identity(row)
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """The samples of some rows, of one shape: int [B] -> [B, ...]."""
+        parts, number = [], self._number[rows]
+        for i in np.unique(number):
+            source, own = self._sources[i], self._row[rows[number == i]]
+            many = getattr(source, "take", None)
+            parts.append(many(own) if many else np.stack([source[j].image for j in own.tolist()]))
+        if len(parts) == 1:
+            return parts[0]
+        taken = np.concatenate(parts)
+        taken[np.argsort(number, kind="stable")] = taken.copy()
+        return taken
+
+    def picture(self, i: int) -> np.ndarray | None:
+        """The image that row i is the features of, uint8 [H, W, 1 or 3]; None if not at hand."""
+        source, row = self._find(i)
+        look = getattr(source, "picture", None)
+        return look(row) if look else None
 
 
 def _share_images(one: str, other: str) -> bool:

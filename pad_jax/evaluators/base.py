@@ -6,6 +6,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from pad_jax.data.preparation import PIXELS
 from pad_jax.evaluators import EVALUATORS
 from pad_jax.settings import (
     NOTHING,
@@ -48,7 +49,10 @@ class EvaluationSettings:
         affects=RESULTS,
     )
     pixels: bool = setting(
-        True, "evaluate raw pixels beside the encoder, at the end", yes_or_no(), affects=RESULTS
+        True,
+        "evaluate the samples themselves, raw pixels or features, beside the encoder, at the end",
+        yes_or_no(),
+        affects=RESULTS,
     )
 
     def is_due(self, epoch: int, final: bool) -> bool:
@@ -56,19 +60,19 @@ class EvaluationSettings:
         settings = self
         return final or bool(settings.every_epochs and epoch % settings.every_epochs == 0)
 
-    def with_pixels(self, names: Sequence[str], occasion: "Occasion") -> Sequence[str]:
-        """Features by name where an evaluation is due, at the end the raw pixels beside them."""
+    def with_samples(self, names: Sequence[str], occasion: "Occasion") -> Sequence[str]:
+        """Features by name where an evaluation is due, at the end the samples beside them."""
         settings = self
         if not settings.is_due(occasion.epoch, occasion.final):
             return ()
-        return (*names, "pixels") if occasion.final and settings.pixels else names
+        return (*names, occasion.samples) if occasion.final and settings.pixels else names
 
 
 class Features(NamedTuple):
     """Features of one kind, for an evaluator that needs labels of images whose class is known.
 
     Attributes:
-      name: "embedding", "fc", "pixels", ...
+      name: "embedding", "fc", "pixels" or "features" for the samples themselves, ...
       train: float32 [N, D].
       train_labels: integers [N], the classes, numbered from 0; for an evaluator that needs none,
         those of the data set, -1 where the class is not known.
@@ -97,11 +101,13 @@ class Occasion(NamedTuple):
       epoch: how many epochs are done.
       final: whether it is the evaluation after the last one, which does most.
       has_test: whether there are labelled test images.
+      samples: what the samples themselves are as features, "pixels" or "features".
     """
 
     epoch: int
     final: bool
     has_test: bool
+    samples: str = PIXELS
 
 
 class Evaluator:
@@ -127,7 +133,7 @@ class Evaluator:
     def features(self, occasion: Occasion) -> Sequence[str]:
         """The features that it looks at on an occasion; none where it is not its turn.
 
-        Besides the encoder's own there is "pixels", the images themselves.
+        Besides the encoder's own there is ``occasion.samples``, the samples themselves.
         """
         return ("embedding",) if occasion.final else ()
 

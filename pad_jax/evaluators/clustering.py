@@ -7,11 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 
+from pad_jax.data.preparation import FEATURES, PIXELS
 from pad_jax.evaluators.base import EvaluationSettings, Evaluator, Features, Occasion
 from pad_jax.settings import RESULTS, Settings, at_least, setting
 
-# Of larger sets a random sample of so many rows is clustered; pixels are long, and slow to cluster.
-_MAX_ROWS, _MAX_PIXEL_ROWS = 200_000, 10_000
+# Of larger sets a random sample of so many rows is clustered; the samples themselves, pixels or
+# features, are long, and slow to cluster.
+_MAX_ROWS, _MAX_SAMPLES = 200_000, 10_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Clustering(Evaluator):
         self._max_rows = max_rows
 
     def features(self, occasion: Occasion) -> Sequence[str]:
-        return self._eval_settings.with_pixels(("embedding",), occasion)
+        return self._eval_settings.with_samples(("embedding",), occasion)
 
     def run(self, features: Features) -> Iterator[tuple[str, float]]:
         from sklearn.cluster import KMeans  # here, not at the top: most programs do without
@@ -55,7 +57,7 @@ class Clustering(Evaluator):
 
         settings = self._settings
         rows, labels = features.train, features.train_labels
-        max_rows = _MAX_PIXEL_ROWS if features.name == "pixels" else self._max_rows
+        max_rows = _MAX_SAMPLES if features.name in (PIXELS, FEATURES) else self._max_rows
         if len(rows) > max_rows:
             sample = np.random.default_rng(0).choice(len(rows), max_rows, replace=False)
             rows, labels = rows[sample], labels[sample]

@@ -9,8 +9,9 @@ import flax.linen as nn
 import numpy as np
 
 from pad_jax import models, registry, runtime
-from pad_jax.data import Dataset
+from pad_jax.data import Dataset, augmentation
 from pad_jax.data.augmentation import Augmentation
+from pad_jax.data.batches import ordered_plan
 from pad_jax.data.images import Images
 from pad_jax.embedding import Embedder
 from pad_jax.evaluators import EVALUATORS
@@ -18,6 +19,7 @@ from pad_jax.evaluators.base import EvaluationSettings, Evaluator, Features, Occ
 from pad_jax.settings import Settings, refuse
 
 _log = logging.getLogger(__name__)
+_AT_A_TIME = 256  # samples that are read together
 
 
 class Evaluation:
@@ -38,6 +40,7 @@ class Evaluation:
     ):
         self._settings = settings[EvaluationSettings]
         self._encoder, self._dataset, self._plain = encoder, dataset, augment.plain
+        self._samples = dataset.train.preparation.kind
         self._embedders: dict[tuple[str, ...], Embedder] = {}
         train, test = dataset
         self._has_labels = bool((train.labels >= 0).any())
@@ -49,9 +52,10 @@ class Evaluation:
         self._has_test = test is not None and bool((test.labels >= 0).any())
         if self._has_labels and test is not None and not self._has_test:
             _log.warning("The test images have no labels: kNN leaves one training image out.")
-        self._sizes = models.features(encoder, train.shape) | {"pixels": np.zeros(train.shape)}
+        shape = augmentation.input_shape(augment, train.preparation)
+        self._sizes = models.features(encoder, shape) | {self._samples: np.zeros(shape)}
         for evaluator in self._evaluators:
-            for name in evaluator.features(Occasion(0, True, self._has_test)):
+            for name in evaluator.features(self._occasion(0, True)):
                 if name not in self._sizes:
                     hint = f"the encoder has no such feature; use some of: {', '.join(self._sizes)}"
                     refuse(evaluator.field, name, hint)
@@ -70,7 +74,7 @@ class Evaluation:
         start = time.perf_counter()
         wanted: dict[str, list[Evaluator]] = {}
         for evaluator in self._evaluators:
-            for name in evaluator.features(Occasion(epoch, final, self._has_test)):
+            for name in evaluator.features(self._occasion(epoch, final)):
                 if name in self._held:
                     wanted.setdefault(name, []).append(evaluator)
         if not wanted:
@@ -84,8 +88,8 @@ class Evaluation:
             if final:
                 by = ", ".join(type(evaluator).__name__ for evaluator in evaluators)
                 _log.info("Evaluating %s: %s.", name, by)
-            if name == "pixels":
-                rows[name], test_rows[name] = (s and _pixels(s) for s in (train, test))
+            if name == self._samples:
+                rows[name], test_rows[name] = (s and _samples(s) for s in (train, test))
             # Popped, so that long features are gone before the next ones are evaluated; evaluators
             # of all rows first, so that these are gone before those with a label are copied.
             both = rows.pop(name), test_rows.pop(name, None)
@@ -102,8 +106,11 @@ class Evaluation:
             runtime.give_back_freed_memory()
         return figures | {"time/evaluation": time.perf_counter() - start}
 
+    def _occasion(self, epoch: int, final: bool) -> Occasion:
+        return Occasion(epoch, final, self._has_test, self._samples)
+
     def _embed(self, variables: Any, images: Images, wanted) -> dict[str, np.ndarray]:
-        names = tuple(name for name in wanted if name != "pixels")
+        names = tuple(name for name in wanted if name != self._samples)
         if names not in self._embedders:
             size = self._settings.batch_size
             self._embedders[names] = Embedder(self._encoder, names, size, self._plain)
@@ -122,7 +129,7 @@ class Evaluation:
     def _held(self) -> set[str]:
         """The kinds of features that are short enough to be held; the embedding always is."""
         settings, held = self._settings, {"embedding"}
-        most = Occasion(0, True, self._has_test)
+        most = self._occasion(0, True)
         asked = {name for e in self._evaluators for name in e.features(most)}
         count = sum(len(s) for s in self._dataset if s is not None)
         for name in sorted(asked - held):
@@ -134,7 +141,13 @@ class Evaluation:
         return held
 
 
-def _pixels(images: Images) -> np.ndarray:
-    """The images themselves as features, float32 [N, H W C] in 0 to 1."""
-    rows = np.arange(len(images))[:, None]
-    return np.stack([x.reshape(-1) for x in images.batches(rows)]).astype(np.float32) / 255
+def _samples(images: Images) -> np.ndarray:
+    """The samples themselves as features, float32 [N, F]."""
+    found = None
+    for i, batch in enumerate(images.batches(ordered_plan(len(images), _AT_A_TIME))):
+        rows = images.preparation.rows(batch)
+        if found is None:
+            found = np.empty((len(images), rows.shape[1]), np.float32)
+        own = found[i * _AT_A_TIME :][:_AT_A_TIME]
+        own[:] = rows[: len(own)]  # the last batch is filled up
+    return found

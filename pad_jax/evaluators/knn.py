@@ -49,7 +49,7 @@ class Knn(Evaluator):
         self._settings, self._eval_settings = settings[KnnSettings], settings[EvaluationSettings]
 
     def features(self, occasion: Occasion) -> Sequence[str]:
-        return self._eval_settings.with_pixels(self._settings.features, occasion)
+        return self._eval_settings.with_samples(self._settings.features, occasion)
 
     def run(self, features: Features) -> Iterator[tuple[str, float]]:
         settings, leave_one_out = self._settings, features.test is None

@@ -1,8 +1,9 @@
-"""Encoders: images in, named features out.
+"""Encoders: images in, or features of images, named features out.
 
 An encoder is a Flax module with ``__call__(images, *, train=False)`` that returns features by name,
 "embedding" among them: float32 [B, embedding_dim], unit rows. Which others it has, and of what
-shapes, is its own to say. Its variables are "params" and "batch_stats".
+shapes, is its own to say. Its variables are "params" and, with batch norm, "batch_stats". It may
+say which kind of samples it takes, ``takes = PIXELS``.
 """
 
 import dataclasses
@@ -21,6 +22,8 @@ ENCODERS = {
     "resnet18": "pad_jax.models.resnet:resnet18",
     "resnet50": "pad_jax.models.resnet:resnet50",
     "tiny": "pad_jax.models.alexnet:tiny",
+    "linear": "pad_jax.models.vectors:linear",
+    "mlp": "pad_jax.models.vectors:mlp",
 }
 
 
@@ -32,7 +35,7 @@ class ModelSettings:
 
     name: str = setting(
         "alexnet",
-        "alexnet, resnet18, resnet50, tiny, or package.module:encoder",
+        "alexnet, resnet18, resnet50, tiny; linear, mlp for features; or package.module:encoder",
         named(ENCODERS),
         "paper",
     )
@@ -63,6 +66,10 @@ def create(settings: Settings, platform: str | None = None) -> nn.Module:
 
 def features(encoder: nn.Module, image_shape: tuple[int, ...]) -> dict[str, Any]:
     """Shape and dtype of each feature of one image, (1, ...), without computing anything.
+
+    Args:
+      encoder: images to named features.
+      image_shape: of an image as the encoder sees it.
 
     Raises:
       InputError: where images are too small for the encoder.

@@ -4,12 +4,13 @@ The tiny encoder for laptops and tests is the same network, thinner.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from pad_jax.data.preparation import PIXELS
 from pad_jax.models import ModelSettings, layers
 from pad_jax.settings import Settings, refuse
 
@@ -55,6 +56,8 @@ class AlexNet(nn.Module):
       dtype: type of the activations; parameters and the embedding are float32.
       platform: what it runs on; on a "cpu" convolutions are done another way.
     """
+
+    takes: ClassVar[str] = PIXELS
 
     embedding_dim: int = 128
     stem: str = "small"

@@ -2,12 +2,13 @@
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from pad_jax.data.preparation import PIXELS
 from pad_jax.models import ModelSettings, layers
 from pad_jax.settings import Settings
 
@@ -98,6 +99,8 @@ class ResNet(nn.Module):
       dtype: type of the activations; parameters and the embedding are float32.
       platform: what it runs on; on a "cpu" convolutions are done another way.
     """
+
+    takes: ClassVar[str] = PIXELS
 
     block: type[nn.Module]
     stage_sizes: Sequence[int]

@@ -24,11 +24,11 @@ def evaluate(config: ConfigDict, workdir: str | os.PathLike) -> metrics.Row:
     """
     settings = configs.read(config)
     trained = model.load(workdir)
-    dataset = data.load(settings)
-    if dataset.train.shape != trained.image_shape:
+    dataset = data.load(settings, trained.preparation)
+    if dataset.train.shape != trained.preparation.shape:
         raise InputError(
-            f"dataset: images are of shape {dataset.train.shape}, the encoder was trained on "
-            f"{trained.image_shape}; set dataset.image_size and dataset.channels"
+            f"dataset: images are {dataset.train.preparation}, the encoder was trained on "
+            f"{trained.preparation}; set dataset.image_size and dataset.channels"
         )
     augment = augmentation.create(trained.settings)  # gives images as the encoder knows them
     evaluation = Evaluation(settings, trained.encoder, dataset, augment)

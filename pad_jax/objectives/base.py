@@ -45,6 +45,7 @@ class Objective:
 
     Attributes:
       SETTINGS: the settings dataclasses that it declares.
+      takes: the kind of samples that it takes, PIXELS or FEATURES; None for any.
       metrics: names of the figures of a step, "loss" among them.
       feature: the encoder's feature that the objective works on. "fc" is what both baselines put
         their classifier on; the embedding stays the random linear map of it that it is at first.
@@ -58,6 +59,7 @@ class Objective:
     """
 
     SETTINGS: ClassVar[tuple[type, ...]] = ()
+    takes: ClassVar[str | None] = None
     metrics: ClassVar[tuple[str, ...]] = ("loss",)
     feature: ClassVar[str] = "fc"
     untrained: ClassVar[tuple[str, ...]] = ("embedding",)

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 
+from pad_jax.data.preparation import PIXELS
 from pad_jax.objectives import ObjectiveSettings, heads
 from pad_jax.objectives.base import Objective
 from pad_jax.settings import Settings, refuse
@@ -16,6 +17,7 @@ class Rotation(Objective):
     they differ in nothing else. The encoder sees 4 B images a step, twice as many as PAD's.
     """
 
+    takes = PIXELS
     metrics = ("loss", "rotation_accuracy")
     nothing = "This objective needs no groups: it tells how images were rotated."
     panels = heads.panels("rotation_accuracy", "rotations")

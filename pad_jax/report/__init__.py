@@ -66,4 +66,10 @@ def _some(images: Images) -> ResidentImages:
     """A few random images, the same ones every time."""
     chosen = np.random.default_rng(0).permutation(len(images))[:_QUERIES]
     names = [images.names[i] for i in chosen]
-    return ResidentImages(next(images.batches(chosen[None])), images.labels[chosen], names)
+    return ResidentImages(
+        next(images.batches(chosen[None])),
+        images.labels[chosen],
+        names,
+        preparation=images.preparation,
+        picture=lambda i: images.picture(chosen[i]),
+    )

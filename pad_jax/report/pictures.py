@@ -3,6 +3,7 @@
 import base64
 import io
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from pad_jax.data.images import Images
 
 _SIDE = 64  # pixels of the page that the longer side takes, at most
 _PNG_SIDE = 32  # up to here PNG is small enough, and exact
+_UNKNOWN = np.full((1, 1, 1), 160, np.uint8)  # in place of an image that is not at hand
 
 
 class Picture(NamedTuple):
@@ -52,16 +54,16 @@ def pictures(
         return []
     labels = images.labels[rows].tolist()
     notes = notes or [""] * len(rows)
+    with ThreadPoolExecutor() as pool:
+        looks = list(pool.map(images.picture, rows.tolist()))
     return [
         Picture(
-            *_inline(pixels),
+            *_inline(_UNKNOWN if pixels is None else pixels),
             name=images.names[row] if label < 0 else f"{images.names[row]} (class {label})",
             wrong=expected >= 0 and label >= 0 and label != expected,
             note=note,
         )
-        for row, pixels, label, note in zip(
-            rows.tolist(), next(images.batches(rows[None])), labels, notes, strict=True
-        )
+        for row, pixels, label, note in zip(rows.tolist(), looks, labels, notes, strict=True)
     ]
 
 

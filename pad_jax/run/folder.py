@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 from pad_jax import config as configs
 from pad_jax import parallel
 from pad_jax.data import Dataset
+from pad_jax.data.preparation import Preparation, recorded
 from pad_jax.errors import InputError
 from pad_jax.graph.groups import Groups
 from pad_jax.run import metrics
@@ -27,6 +28,7 @@ try:
 except ImportError:  # not on Windows
     fcntl = None
 
+_STATISTICS = "statistics.json"  # of features
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "numba", "scikit-learn")
 
 
@@ -124,7 +126,7 @@ def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
     run = {
         "num_images": len(dataset.train),
         "fingerprint": fingerprint,
-        "image_shape": list(dataset.train.shape),
+        **dataset.train.preparation.record(),
         "python": platform.python_version(),
         "platform": parallel.platform(),
         "device_kind": jax.devices()[0].device_kind,
@@ -134,6 +136,8 @@ def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
     if (workdir / "run.json").exists() and _has_epochs(workdir):
         check_images(workdir, dataset)
     try:
+        if statistics := dataset.train.preparation.statistics():
+            metrics.write_json(workdir / _STATISTICS, statistics)
         metrics.write_json(workdir / "run.json", run)
         metrics.write_json(workdir / "config.json", _to_dict(configs.filled(_to_dict(config))))
     except OSError as error:
@@ -192,6 +196,16 @@ def read_run(workdir: pathlib.Path) -> dict:
       InputError: if there is none.
     """
     return _read(workdir, "run.json")
+
+
+def read_preparation(workdir: pathlib.Path) -> Preparation:
+    """What the samples of a run went through.
+
+    Raises:
+      InputError: if there is no run.
+    """
+    run = read_run(workdir)
+    return recorded(run, {} if "image_shape" in run else _read(workdir, _STATISTICS))
 
 
 def _no_writing(workdir: pathlib.Path, error: OSError) -> str:

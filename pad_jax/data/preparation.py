@@ -1,0 +1,173 @@
+"""What a sample goes through on the host; a run keeps it for the samples that it sees later."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from PIL import Image, ImageOps
+
+PIXELS, FEATURES = "pixels", "features"  # kinds of samples
+
+
+class Preparation(Protocol):
+    """How samples, as a source or a user has them, become those that an augmentation takes.
+
+    Attributes:
+      kind: PIXELS or FEATURES.
+      shape: of a prepared sample.
+      dtype: of its numbers.
+    """
+
+    kind: ClassVar[str]
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype: ...
+
+    def new(self, samples: Iterable[np.ndarray]) -> np.ndarray:
+        """A user's samples, prepared: [B, *shape]; raises ValueError for what they cannot be."""
+        ...
+
+    def rows(self, samples: np.ndarray) -> np.ndarray:
+        """Prepared samples as rows for an evaluator: [B, *shape] -> float32 [B, F]."""
+        ...
+
+    def record(self) -> dict[str, Any]:
+        """What a run writes down of it, for JSON; ``recorded`` makes it anew."""
+        ...
+
+    def statistics(self) -> dict[str, list[float]]:
+        """The long part of that, which has a file of its own; empty if there is none."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Pixels:
+    """Images are resized, cropped and converted to one shape.
+
+    Attributes:
+      shape: (H, W, C).
+    """
+
+    kind: ClassVar[str] = PIXELS
+    dtype: ClassVar[np.dtype] = np.dtype(np.uint8)
+
+    shape: tuple[int, int, int]
+
+    def new(self, samples: Iterable[np.ndarray]) -> np.ndarray:
+        if isinstance(samples, np.ndarray) and samples.ndim == 3 and samples.shape[-1] in (1, 3):
+            raise ValueError(f"images are {list(samples.shape)}: of one image, give image[None]")
+        fitted = [fit(as_pixels(image), self.shape) for image in samples]
+        return np.stack(fitted) if fitted else np.zeros((0, *self.shape), np.uint8)
+
+    def rows(self, samples: np.ndarray) -> np.ndarray:
+        return samples.reshape(len(samples), -1).astype(np.float32) / 255
+
+    def record(self) -> dict[str, Any]:
+        return {"image_shape": list(self.shape)}
+
+    def statistics(self) -> dict[str, list[float]]:
+        return {}
+
+    def __str__(self) -> str:
+        height, width, channels = self.shape
+        return f"{height} x {width} {'grey' if channels == 1 else 'colour'} pixels"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Standardization:
+    """Features are centred and scaled, each by the mean and deviation it has over a run's samples.
+
+    Attributes:
+      mean, deviation: float32 [D].
+      num_views: V where a sample is V views of an image, float32 [V, D], the image as it is first;
+        None where it is one vector, float32 [D].
+      extractor: what made the features of images, where that is known.
+    """
+
+    kind: ClassVar[str] = FEATURES
+    dtype: ClassVar[np.dtype] = np.dtype(np.float32)
+
+    mean: np.ndarray
+    deviation: np.ndarray
+    num_views: int | None = None
+    extractor: Mapping[str, Any] | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        size = len(self.mean)
+        return (size,) if self.num_views is None else (self.num_views, size)
+
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        """Of any float type, [..., D] -> float32 [..., D]."""
+        standard = features - self.mean  # float32, for float16 features as well
+        standard /= self.deviation
+        return standard
+
+    def new(self, samples: Iterable[np.ndarray]) -> np.ndarray:
+        samples = samples if isinstance(samples, np.ndarray) else list(samples)
+        if not len(samples):
+            return np.zeros((0, *self.shape), np.float32)
+        features = np.asarray(samples)
+        size = len(self.mean)
+        if features.dtype.kind != "f" or features.ndim != 2 or features.shape[1] != size:
+            raise ValueError(
+                f"features are {features.dtype} {list(features.shape)}; give float [B, {size}]"
+            )
+        if not np.isfinite(features).all():
+            raise ValueError("features are not all finite; leave such rows out")
+        standard = self(features.astype(np.float32))
+        if self.num_views is not None:
+            standard = np.repeat(standard[:, None], self.num_views, axis=1)
+        return standard
+
+    def rows(self, samples: np.ndarray) -> np.ndarray:
+        return samples if self.num_views is None else samples[:, 0]
+
+    def record(self) -> dict[str, Any]:
+        extractor = {} if self.extractor is None else {"extractor": dict(self.extractor)}
+        return {"num_features": len(self.mean), "num_views": self.num_views} | extractor
+
+    def statistics(self) -> dict[str, list[float]]:
+        return {"mean": self.mean.tolist(), "deviation": self.deviation.tolist()}
+
+    def __str__(self) -> str:
+        views = "" if self.num_views is None else f" in {self.num_views} views"
+        return f"{len(self.mean):,} features{views}"
+
+
+def recorded(record: Mapping[str, Any], statistics: Mapping[str, Any]) -> Preparation:
+    """The preparation that a run has written down, by what ``record`` and ``statistics`` gave."""
+    if not statistics:
+        return Pixels(tuple(record["image_shape"]))
+    mean, deviation = (np.array(statistics[name], np.float32) for name in ("mean", "deviation"))
+    return Standardization(mean, deviation, record["num_views"], record.get("extractor"))
+
+
+def fit(image: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """Resizes and converts one image, uint8 [h, w, 1 or 3], to ``shape``."""
+    if image.shape == shape:
+        return image
+    pixels = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+    pixels = pixels.convert("L" if shape[2] == 1 else "RGB")
+    if image.shape[:2] != shape[:2]:
+        pixels = ImageOps.fit(pixels, (shape[1], shape[0]), Image.Resampling.BILINEAR)
+    return np.asarray(pixels).reshape(shape)
+
+
+def as_pixels(image: np.ndarray) -> np.ndarray:
+    """A user's image, uint8 [H, W] or [H, W, 1 or 3], as uint8 [H, W, 1 or 3].
+
+    Raises:
+      ValueError: for an array of another type or shape.
+    """
+    image = np.asarray(image)
+    pixels = image[..., None] if image.ndim == 2 else image
+    if image.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] not in (1, 3):
+        raise ValueError(
+            f"an image is {image.dtype} {list(image.shape)}; give uint8 [H, W] or [H, W, 1 or 3]"
+        )
+    return pixels

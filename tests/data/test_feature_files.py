@@ -1,0 +1,252 @@
+"""Files of features: formats, what stands beside them, and what is refused."""
+
+import json
+import logging
+import os
+import tracemalloc
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from pad_jax import config as configs
+from pad_jax import data
+from pad_jax.data.features import FeatureSource
+from pad_jax.data.preparation import FEATURES
+from pad_jax.errors import InputError
+from tests.support.image_files import save
+
+N, D = 12, 5
+
+
+@pytest.fixture
+def features(rng):
+    return rng.standard_normal((N, D)).astype(np.float32)
+
+
+def open_source(path, split="train", **fields):
+    config = configs.default()
+    fields = {"name": "features", "root": str(path), "test_split": ""} | fields
+    config.dataset.update(fields)
+    return FeatureSource(configs.read(config), split)
+
+
+def write_parquet(file, features, **columns):
+    columns = {"features": list(features)} | columns
+    pyarrow.parquet.write_table(pyarrow.table(columns), file, row_group_size=5)
+
+
+WRITERS = {
+    ".npy": np.save,
+    ".npz": lambda path, x: np.savez(path, features=x),
+    ".packed.npz": lambda path, x: np.savez_compressed(path, features=x),
+    ".parquet": write_parquet,
+}
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_formats(tmp_path, features, suffix, dtype, caplog):
+    path = tmp_path / f"f{suffix}"
+    WRITERS[suffix](path, features.astype(dtype))
+    with caplog.at_level(logging.INFO):
+        source = open_source(path)
+    assert ("float64 is read as float32" in caplog.text) == (dtype is np.float64)
+    assert len(source) == N
+    assert source.kind == FEATURES
+    rows = np.array([3, 0, 11])
+    expected = features.astype(dtype).astype(np.float32 if dtype is np.float64 else dtype)
+    taken = source.take(rows)
+    np.testing.assert_array_equal(taken, expected[rows])
+    assert taken.dtype == expected.dtype
+    np.testing.assert_array_equal(source[3].image, taken[0])
+    assert source[3].label is None
+    assert source.name(3) == "train/3"
+    assert source.picture(3) is None
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_views(tmp_path, rng, suffix, order):
+    views = np.array(rng.standard_normal((3, N, D)), np.float16, order=order)
+    WRITERS[suffix](tmp_path / f"f{suffix}", views)
+    source = open_source(tmp_path / f"f{suffix}")
+    assert len(source) == N
+    np.testing.assert_array_equal(source.take(np.array([4, 2])), views[:, [4, 2]].swapaxes(0, 1))
+    np.testing.assert_array_equal(source[4].image, views[:, 4])
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_files_are_mapped_not_read(tmp_path, suffix):
+    WRITERS[suffix](tmp_path / f"f{suffix}", np.ones((20_000, 100), np.float32))
+    tracemalloc.start()
+    source = open_source(tmp_path / f"f{suffix}")
+    source.take(np.arange(10))
+    assert tracemalloc.get_traced_memory()[1] < 2e6  # of 8e6
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".parquet"])
+def test_labels_and_paths_inside(tmp_path, features, suffix):
+    labels, names = np.arange(N) % 3 - 1, [f"{i}.png" for i in range(N)]
+    if suffix == ".npz":
+        paths = np.array([os.fsencode(name) for name in names])
+        np.savez(tmp_path / "f.npz", features=features, labels=labels, paths=paths)
+    else:
+        known = [None if label < 0 else label for label in labels.tolist()]
+        write_parquet(tmp_path / "f.parquet", features, label=known, path=names)
+    save(tmp_path / "7.png", np.full((4, 6, 3), 9, np.uint8))
+    source = open_source(tmp_path / f"f{suffix}")
+    assert [source[i].label for i in range(4)] == [None, 0, 1, None]
+    assert source.name(7) == "7.png"
+    np.testing.assert_array_equal(source.picture(7), np.full((4, 6, 3), 9))
+    assert source.picture(8) is None
+
+
+def test_labels_and_paths_beside(tmp_path, features, monkeypatch):
+    np.save(tmp_path / "f.npy", features)
+    (tmp_path / "paths.txt").write_text("".join(f"p/{i}.png\n" for i in range(N)))
+    (tmp_path / "classes.txt").write_text("dog\n\n" + "cat\n" * (N - 2))
+    np.save(tmp_path / "labels.npy", np.full(N, 4, np.int16))
+    save(tmp_path / "p/1.png", np.zeros((4, 4), np.uint8))
+    source = open_source(
+        tmp_path / "f.npy",
+        paths=str(tmp_path / "paths.txt"),
+        labels=str(tmp_path / "classes.txt"),
+    )
+    assert [source[i].label for i in range(3)] == [1, None, 0]
+    assert source.name(1) == "p/1.png"
+    assert source.picture(1).shape == (4, 4, 1)
+    assert open_source(tmp_path / "f.npy", labels=str(tmp_path / "labels.npy"))[0].label == 4
+    (tmp_path / "classes.txt").write_text("10\n9\n" * (N // 2))
+    numbers = open_source(tmp_path / "f.npy", labels=str(tmp_path / "classes.txt"))
+    assert [numbers[i].label for i in range(2)] == [10, 9]
+
+
+def test_what_made_them_is_in_the_file(tmp_path, features):
+    made_by = {"name": "a.b:c", "images": str(tmp_path / "photos")}
+    paths = np.array([b"x.png"] * N)
+    np.savez(tmp_path / "f.npz", features=features, paths=paths, extractor=json.dumps(made_by))
+    save(tmp_path / "photos/x.png", np.zeros((3, 3), np.uint8))
+    source = open_source(tmp_path / "f.npz")
+    assert source.extractor == made_by
+    assert source.picture(0).shape == (3, 3, 1)
+
+
+def test_splits_are_files_of_a_folder(tmp_path, features):
+    np.save(tmp_path / "train.npy", features)
+    np.savez(tmp_path / "test.npz", features=features[:3] + 1)
+    assert len(open_source(tmp_path)) == N
+    assert len(open_source(tmp_path, "test")) == 3
+    assert open_source(tmp_path, "test").name(0) == "test/0"
+    with pytest.raises(InputError, match=r"no features of split 'val'; add val.npz or val.npy or"):
+        open_source(tmp_path, "val")
+    with pytest.raises(InputError, match="is one split, train; for 'test' give a folder"):
+        open_source(tmp_path / "train.npy", "test")
+
+
+def bad(rng, **changes):
+    x = rng.standard_normal((N, D)).astype(np.float32)
+    return {"features": x} | changes
+
+
+REFUSED = {
+    "a wrong rank": (dict(features=np.zeros(N, np.float32)), r"features are float32 \[12\]; make"),
+    "four axes": (dict(features=np.zeros((2, 2, 2, 2), np.float32)), "make them float16 or"),
+    "integers": (dict(features=np.zeros((N, D), np.int64)), "features are int64"),
+    "no rows": (dict(features=np.zeros((0, D), np.float32)), r"float32 \[0, 5\]"),
+    "another name": (dict(x=np.zeros(3)), "there is no array features; there are: x"),
+    "labels of text": (
+        dict(labels=np.array(["a"] * N)),
+        r"labels: it is <U1 \[12\]; give integers",
+    ),
+    "labels too few": (dict(labels=np.arange(3)), "labels: there are 3, for 12 rows of features"),
+    "paths too few": (dict(paths=np.array(["a"])), "paths: there are 1, for 12 rows of features"),
+    "no JSON": (dict(extractor="{"), "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused(tmp_path, rng, case):
+    arrays, message = REFUSED[case]
+    arrays = arrays if "x" in arrays else bad(rng, **arrays)
+    np.savez(tmp_path / "f.npz", **arrays)
+    with pytest.raises(InputError, match=message) as refused:
+        open_source(tmp_path / "f.npz")
+    assert "\n" not in str(refused.value)
+
+
+def test_rows_of_several_lengths(tmp_path):
+    ragged = np.empty(2, object)
+    ragged[:] = [[1.0, 2.0], [1.0]]
+    np.save(tmp_path / "f.npy", ragged, allow_pickle=True)
+    with pytest.raises(InputError, match="f.npy cannot be read"):
+        open_source(tmp_path / "f.npy")
+    for rows in ([[1.0, 2.0], [1.0]], [[1.0, 2.0]] * 5 + [[1.0]] * 5, [[1.0, 2.0], None]):
+        table = pyarrow.table({"features": rows})
+        pyarrow.parquet.write_table(table, tmp_path / "f.parquet", row_group_size=5)
+        with pytest.raises(InputError, match="rows of features are of several lengths"):
+            open_source(tmp_path / "f.parquet")
+
+
+def test_columns_of_parquet(tmp_path, features):
+    rows = list(features)
+    for columns, message in (
+        ({"vector": rows}, None),
+        ({"a": rows, "b": rows}, "one column of lists of floats, or one named features.*: a, b"),
+        ({"a": range(N)}, "there are: a"),
+    ):
+        pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "f.parquet")
+        if message is None:
+            np.testing.assert_array_equal(
+                open_source(tmp_path / "f.parquet").take(np.arange(N)), features
+            )
+            continue
+        with pytest.raises(InputError, match=message):
+            open_source(tmp_path / "f.parquet")
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".parquet"])
+def test_no_file_and_no_features(tmp_path, suffix):
+    with pytest.raises(InputError, match="does not exist; give a file of features"):
+        open_source(tmp_path / f"f{suffix}")
+    (tmp_path / f"f{suffix}").write_bytes(b"nothing of the kind")
+    with pytest.raises(InputError, match="cannot be read .*; make it anew"):
+        open_source(tmp_path / f"f{suffix}")
+
+
+def test_other_files(tmp_path, features):
+    np.save(tmp_path / "f.npy", features)
+    for path, fields, message in (
+        ("", {}, "dataset.root is not set; give the file with your features"),
+        ("f.csv", {}, "is no file of features; give .npz, .npy or .parquet"),
+        (tmp_path / "f.npy", {"labels": "none.txt"}, "dataset.labels=none.txt cannot be read"),
+        (tmp_path / "f.npy", {"paths": "none.txt"}, "dataset.paths=none.txt cannot be read"),
+    ):
+        with pytest.raises(InputError, match=message):
+            open_source(path, **fields)
+
+
+def test_paths_that_are_not_as_many_as_rows(tmp_path, features):
+    np.save(tmp_path / "f.npy", features)
+    (tmp_path / "p.txt").write_text("a\nb\n")
+    for field in ("paths", "labels"):
+        with pytest.raises(InputError, match=f"dataset.{field}=.*: there are 2, for 12 rows"):
+            open_source(tmp_path / "f.npy", **{field: str(tmp_path / "p.txt")})
+
+
+def test_a_data_set_of_features(tmp_path, features):
+    np.savez(tmp_path / "train.npz", features=features, labels=np.arange(N) % 2)
+    np.savez(tmp_path / "test.npz", features=features[:4] + 1, labels=np.arange(4) % 2)
+    config = configs.default()
+    config.dataset.update({"name": "features", "root": str(tmp_path)})
+    train, test = data.load(configs.read(config))
+    mean, deviation = features.mean(0), features.std(0)
+    np.testing.assert_allclose(train.array, (features - mean) / deviation, atol=1e-5)
+    np.testing.assert_allclose(test.array, (features[:4] + 1 - mean) / deviation, atol=1e-5)
+    assert test.labels.tolist() == [0, 1, 0, 1]
+    # A trained run's statistics serve for another set.
+    config.dataset.update({"root": str(tmp_path / "test.npz"), "test_split": ""})
+    again = data.load(configs.read(config), train.preparation).train
+    np.testing.assert_array_equal(again.array, test.array)
