@@ -153,7 +153,8 @@ def _help() -> str:
 
 def _with_config_file(argv: list[str], mode: Mode) -> list[str]:
     """The arguments with --config as a file: of a name, or where a run's own is to be taken."""
-    config = _given(argv, "config")
+    given = _given(argv, "config")
+    config = mode.default_config if given is None else given
     if config is not None:
         if "/" in config or "\\" in config or config.partition(":")[0].endswith(".py"):
             return argv
@@ -229,7 +230,7 @@ def run() -> None:
         print(f"pad_jax: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("pad_jax: stopped; the same command goes on from the last epoch", file=sys.stderr)
+        print("pad_jax: stopped; the same command goes on from what was saved", file=sys.stderr)
         sys.exit(130)
 
 

@@ -6,4 +6,5 @@ MODES = {
     "evaluate": "pad_jax.modes.evaluate:MODE",
     "report": "pad_jax.modes.report:MODE",
     "sweep": "pad_jax.modes.sweep:MODE",
+    "features": "pad_jax.modes.features:MODE",
 }

@@ -41,8 +41,10 @@ class Mode(NamedTuple):
       run: does it; returns what the first process prints.
       works_on_run: whether it needs no --config, but takes that of the run in --workdir.
       one_process: whether it refuses --distributed, and starts no device.
+      default_config: the package's config that it takes without --config; None where it has none.
     """
 
     run: Callable[[Call], str]
     works_on_run: bool = False
     one_process: bool = False
+    default_config: str | None = None

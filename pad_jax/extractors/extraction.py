@@ -1,0 +1,247 @@
+"""From a folder of images to a file of their features."""
+
+import collections
+import contextlib
+import dataclasses
+import hashlib
+import json
+import logging
+import os
+import pathlib
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from pad_jax.data.augmentation import CropSettings
+from pad_jax.data.folder import FolderSource
+from pad_jax.data.preparation import as_pixels, fit
+from pad_jax.data.source import DatasetSettings, Example, Selection, UnreadableImage
+from pad_jax.errors import InputError
+from pad_jax.extractors import Extractor, ExtractorSpec, create
+from pad_jax.extractors.views import Views
+from pad_jax.extractors.work_folder import WorkFolder
+from pad_jax.run import metrics
+from pad_jax.settings import RunSettings, Settings
+
+_log = logging.getLogger(__name__)
+
+BATCH_SIZE = 64  # images at a time
+DTYPES = ("float16", "float32")
+
+
+def extract(
+    spec: ExtractorSpec,
+    images: str,
+    output: str | os.PathLike,
+    settings: Settings,
+    *,
+    views: int = 0,
+    dtype: str = "float16",
+    batch_size: int = BATCH_SIZE,
+) -> tuple[int, int]:
+    """Extracts the features of a folder's images and writes them to a file.
+
+    The file, not compressed, so that it can be memory-mapped, has the arrays
+
+      features: [N, D], or [1 + views, N, D]: of the image as it is, then of augmented views;
+      labels: int64 [N], -1 where the class is not known; absent where none is;
+      paths: bytes [N], relative to ``images``;
+      extractor: JSON text: the spec with the image size that was used, ``views`` and ``images``.
+
+    While it is made there is a folder beside it, ``FILE.npz.partial``. An interrupted call goes on
+    from there when it is made again, and ends with the same file.
+
+    Args:
+      spec: the extractor.
+      images: the folder.
+      output: the file, ``.npz``.
+      settings: of ``dataset`` which images there are, and whether one that cannot be decoded stops
+        the extraction (``strict``) or is left out; of ``augmentation`` and ``seed`` the views.
+      views: how many augmented views.
+      dtype: of the features, float16 or float32.
+      batch_size: images at a time.
+
+    Returns:
+      N and D.
+
+    Raises:
+      InputError: where images, extractor or output cannot be used, or a half-done extraction was
+        begun in another way.
+    """
+    output, images = _checked(output, images), os.path.abspath(os.path.expanduser(images))
+    source = _open(images, settings)
+    augmented = Views(settings, batch_size) if views else None
+    command = {
+        "--extractor": spec.name,
+        "--weights": spec.weights,
+        "--image_size": spec.image_size,
+        "--images": images,
+        "--views": views,
+        "--dtype": dtype,
+        "batch_size": batch_size,
+        "the number of images": len(source),
+    }
+    if views:
+        command["--config.seed"] = settings[RunSettings].seed
+        command["--config.augmentation"] = dataclasses.asdict(settings[CropSettings])
+    work = WorkFolder(output, command, _inputs(images, source, spec.weights), len(source))
+    extractor = create(spec)
+    strict = settings[DatasetSettings].strict
+    if strict and work.skipped:  # by an earlier call that was not
+        raise _undecodable(source.name(work.skipped[0]))
+    decoded = _decoded(source, work.done, batch_size, extractor.image_size)
+    left = len(source) - work.done
+    with work.working(), contextlib.closing(decoded):
+        for batch in metrics.progress(decoded, left, batch_size, "features"):
+            skipped = []
+            for i, example in enumerate(batch, work.done):
+                if isinstance(example, UnreadableImage):
+                    if strict:
+                        raise _undecodable(str(example))
+                    _log.warning("Skipped, cannot be decoded: %s", example)
+                    skipped.append(i)
+            readable = [example for example in batch if isinstance(example, Example)]
+            labels = [-1 if label is None else label for _, label in readable]
+            features = None
+            if readable:
+                pixels = np.stack([image for image, _ in readable])
+                rows = np.arange(work.kept, work.kept + len(pixels))
+                each = [pixels, *(augmented(pixels, rows, v + 1) for v in range(views))]
+                features = _cast(np.stack([extractor(x) for x in each]), dtype, spec, work)
+            work.add(features, labels, skipped, work.done + len(batch))
+    if work.skipped:
+        _log.warning("Skipped %d of %d images.", len(work.skipped), len(source))
+    if not work.kept:
+        raise InputError(f"--images={images}: not one image can be decoded; see the warnings above")
+    left_out = set(work.skipped)
+    paths = [source.identity(i) for i in range(len(source)) if i not in left_out]
+    used = dataclasses.replace(spec, image_size=extractor.image_size)
+    return work.pack(paths, json.dumps(used.as_dict() | {"views": views, "images": images}))
+
+
+def extract_arrays(extractor: Extractor, images: Iterable[np.ndarray]) -> np.ndarray:
+    """Features of images in memory, as ``extract`` gets them of files.
+
+    Args:
+      extractor: of ``create``.
+      images: each uint8 [H, W] or [H, W, 1 or 3], of any size.
+
+    Returns:
+      float32 [B, D].
+
+    Raises:
+      ValueError: for arrays of another type or shape.
+      InputError: where the extractor returns no features.
+    """
+    size, found, waiting = extractor.image_size, [], []
+    for image in images:
+        waiting.append(_fitted(as_pixels(image), size))
+        if len(waiting) == BATCH_SIZE:
+            found.append(extractor(np.stack(waiting)))
+            waiting = []
+    if waiting:
+        found.append(extractor(np.stack(waiting)))
+    if not found:  # how many numbers a feature has, only the extractor knows
+        return extractor(np.zeros((1, size, size, 3), np.uint8))[:0]
+    return np.concatenate(found)
+
+
+def _fitted(image: np.ndarray, size: int) -> np.ndarray:
+    """What an extractor sees of an image: uint8 [H, W, 1 or 3] -> uint8 [size, size, 3]."""
+    return fit(image, (size, size, 3))
+
+
+def _checked(output: str | os.PathLike, images: str) -> pathlib.Path:
+    """The path of the file, before any work is done for it."""
+    path = pathlib.Path(output).expanduser()
+    if path.suffix != ".npz":
+        raise InputError(f"--output={output} is not the name of a .npz file; give FILE.npz")
+    if path.exists():
+        raise InputError(f"--output={output} exists; remove it, or choose another")
+    folder = pathlib.Path(images).expanduser()
+    if not folder.is_dir():
+        raise InputError(f"--images={images} is not a folder; give the one with your images")
+    if path.resolve().is_relative_to(folder.resolve()):
+        # Its work folder would be one of the classes.
+        raise InputError(f"--output={output} lies inside of --images; choose a place outside of it")
+    there = next(parent for parent in path.absolute().parents if os.path.exists(parent))
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        raise InputError(
+            f"--output={output} cannot be used ({there} is no folder, or one that cannot be "
+            "written to); choose another place"
+        )
+    return path
+
+
+def _open(images: str, settings: Settings) -> Selection:
+    dataset = settings[DatasetSettings]
+    try:
+        sources = [FolderSource(images, split) for split in dataset.train_splits]
+    except InputError as error:  # where the folder is a flag, and no setting
+        raise InputError(str(error).replace("dataset.root", "--images")) from None
+    return Selection(sources, dataset.max_images)
+
+
+def _inputs(images: str, source: Selection, weights: str) -> dict[str, Any]:
+    """What tells the files that are read from others, by name."""
+    digest = hashlib.sha256()
+    for i in range(len(source)):
+        name = source.identity(i)
+        size = _stat(os.path.join(os.fsencode(images), name), "st_size")
+        digest.update(f"{len(name)} {size} ".encode() + name)
+    return {
+        "the names or sizes of the files": digest.hexdigest(),
+        "the file of weights": _stat(weights, "st_mtime_ns"),
+    }
+
+
+def _stat(path: str | bytes, field: str) -> int | None:
+    """Size or date of a file; None where it cannot be looked at."""
+    try:
+        return getattr(os.stat(path), field)
+    except OSError:
+        return None
+
+
+def _decoded(
+    source: Selection, first: int, batch_size: int, image_size: int
+) -> Iterator[list[Example | UnreadableImage]]:
+    """Batches of images of one size, in their order, by threads that are a batch ahead."""
+
+    def read(i: int) -> Example | UnreadableImage:
+        try:
+            image, label = source[i]
+        except UnreadableImage as error:
+            return error
+        return Example(_fitted(image, image_size), label)
+
+    pool, waiting = ThreadPoolExecutor(), collections.deque()
+    try:
+        for start in range(first, len(source), batch_size):
+            waiting.append(pool.map(read, range(start, min(start + batch_size, len(source)))))
+            if len(waiting) > 1:
+                yield list(waiting.popleft())
+        while waiting:
+            yield list(waiting.popleft())
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _cast(features: np.ndarray, dtype: str, spec: ExtractorSpec, work: WorkFolder) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        stored = features.astype(dtype)
+    if not np.isfinite(stored).all():
+        remove = f", and remove {work.folder}" if work.kept else ""
+        raise InputError(
+            f"--dtype={dtype} cannot hold the features of --extractor={spec.name}, which are up to "
+            f"{np.abs(features).max():.3g}; give --dtype=float32{remove}"
+        )
+    return stored
+
+
+def _undecodable(what: str) -> InputError:
+    return InputError(
+        f"cannot decode {what}; mend or remove it, or skip it by --config.dataset.strict=False"
+    )

@@ -1,0 +1,67 @@
+"""--mode=features: writes a file with the features of a folder's images."""
+
+import os
+
+from absl import flags
+
+from pad_jax import config as configs
+from pad_jax.errors import InputError
+from pad_jax.extractors import ExtractorSpec
+from pad_jax.extractors.extraction import DTYPES, extract
+from pad_jax.modes.base import Call, Mode
+
+_IMAGES = flags.DEFINE_string("images", None, "Folder of the images to extract features of.")
+_EXTRACTOR = flags.DEFINE_string(
+    "extractor", None, "What extracts them: timm:MODEL, or package.module:function."
+)
+_OUTPUT = flags.DEFINE_string("output", None, "File to write the features to, FILE.npz.")
+_WEIGHTS = flags.DEFINE_string(
+    "weights",
+    "",
+    "File with weights of the timm model, instead of a download; random: untrained, for tests.",
+)
+_VIEWS = flags.DEFINE_integer(
+    "views", 0, "How many augmented views of each image are extracted, too.", lower_bound=0
+)
+_IMAGE_SIZE = flags.DEFINE_integer(
+    "image_size",
+    None,
+    "Side of the images that the extractor sees, px; by default the model's own, or 224.",
+    lower_bound=1,
+)
+_DTYPE = flags.DEFINE_enum("dtype", "float16", DTYPES, "What the features are stored as.")
+
+_FLAGS_FOR = {"dataset.root": "--images", "dataset.image_size": "--image_size"}
+
+
+def _run(call: Call) -> str:
+    # JAX would take most of a GPU's memory for itself, and leave the extractor's framework none.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    for flag, hint in (
+        (_IMAGES, "the folder of the images"),
+        (_EXTRACTOR, "one, such as timm:resnet50"),
+        (_OUTPUT, "the file to write, FILE.npz"),
+    ):
+        if not flag.value:
+            raise InputError(f"--{flag.name} is missing; give {hint}")
+    for field, name in _FLAGS_FOR.items():
+        if field in call.overrides:
+            raise InputError(f"--config.{field} has no meaning for --mode=features; give {name}")
+    weights = _WEIGHTS.value
+    if weights not in ("", "random"):  # whoever reads the file may be in another folder
+        weights = os.path.abspath(os.path.expanduser(weights))
+    count, width = extract(
+        ExtractorSpec(_EXTRACTOR.value, weights, _IMAGE_SIZE.value),
+        _IMAGES.value,
+        _OUTPUT.value,
+        configs.read(call.config),
+        views=_VIEWS.value,
+        dtype=_DTYPE.value,
+    )
+    said = f"{count} x {width} features of {_EXTRACTOR.value}"
+    if _VIEWS.value:
+        said += f", and of {_VIEWS.value} augmented view{'s' * (_VIEWS.value > 1)} of each image"
+    return f"Written: {_OUTPUT.value} ({said})"
+
+
+MODE = Mode(_run, one_process=True, default_config="folder")
