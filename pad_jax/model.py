@@ -14,7 +14,7 @@ from pad_jax import config as configs
 from pad_jax import models, parallel
 from pad_jax.data import augmentation
 from pad_jax.data.images import ResidentImages
-from pad_jax.data.preparation import Preparation
+from pad_jax.data.preparation import Preparation, refuse_one_image
 from pad_jax.embedding import Embedder
 from pad_jax.run import folder
 from pad_jax.run.checkpoints import Checkpoints
@@ -74,6 +74,7 @@ class Model:
         made_by = getattr(self.preparation, "extractor", None)
         if made_by is None:
             return images
+        refuse_one_image(images)
         images = iter(images)
         first = next(images, None)
         if first is None:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def files(tmp_path_factory):
 def small_config(root, **overrides):
     config = features_config.get_config()
     config.dataset.root = str(root)
-    config.num_epochs, config.batch_size = 2, 64
+    config.num_epochs, config.batch_size, config.grouping.num_neighbors = 2, 64, 5
     config.eval.every_epochs, config.eval.kmeans_runs = 0, 2
     config.update_from_flattened_dict(overrides)
     return config
@@ -211,6 +212,8 @@ def test_new_images_go_the_way_that_the_features_went(tmp_path):
     assert len(files) == 16
     expected = model.embed(features["features"])
     np.testing.assert_allclose(model.embed(map(decode, files)), expected, atol=2e-3)  # float16
+    with pytest.raises(ValueError, match="of one image, give image"):
+        model.embed(decode(files[0]))
     same_size = np.stack([decode(file) for file in files[:5]])
     np.testing.assert_allclose(model.embed(same_size), expected[:5], atol=2e-3)
     assert model.embed([]).shape == (0, 128)
@@ -218,3 +221,20 @@ def test_new_images_go_the_way_that_the_features_went(tmp_path):
     assert run["extractor"]["name"] == "tests.support.grid_extractor:grid"
     assert run["extractor"]["image_size"] == 16
     assert (tmp_path / "run/report.html").read_text().count("data:image/png") > 5
+
+
+def test_a_run_whose_statistics_are_damaged(run, tmp_path):
+    workdir, *_ = run
+    shutil.copytree(workdir, tmp_path / "run")
+    for text in ("", "{}", '{"mean": 3}'):
+        (tmp_path / "run/statistics.json").write_text(text)
+        with pytest.raises(InputError, match="statistics.json is damaged; mend it"):
+            pad_jax.load(tmp_path / "run")
+
+
+def test_features_and_images_are_not_evaluated_for_each_other(run):
+    workdir, *_ = run
+    config = small_config("", **{"dataset.name": "digits", "dataset.test_split": "test"})
+    message = "it has 8 x 8 grey pixels; give a data set of 55 features, as in training"
+    with pytest.raises(InputError, match=message):
+        evaluate(config, workdir)

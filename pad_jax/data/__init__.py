@@ -11,7 +11,7 @@ import numpy as np
 from pad_jax import registry
 from pad_jax.data import images, vectors
 from pad_jax.data.images import Images
-from pad_jax.data.preparation import FEATURES, Preparation, Standardization
+from pad_jax.data.preparation import FEATURES, PIXELS, Preparation, Standardization
 from pad_jax.data.source import DatasetSettings, Selection, Source, refuse_overlap
 from pad_jax.settings import Settings, refuse
 
@@ -53,7 +53,8 @@ def load(settings: Settings, like: Preparation | None = None) -> Dataset:
     _check_apart(dataset_settings, train_sources, test_sources)
     train = _prepare(dataset_settings, train_sources, like, dataset_settings.max_images)
     test = _prepare(dataset_settings, test_sources, train.preparation) if test_sources else None
-    if test is not None and test.shape != train.shape:
+    is_pixels = train.preparation.kind == PIXELS  # features may have views in training alone
+    if is_pixels and test is not None and test.shape != train.shape:
         refuse(
             "dataset.image_size",
             dataset_settings.image_size,

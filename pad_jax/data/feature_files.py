@@ -1,15 +1,16 @@
-"""Files of features: ``.npy``, ``.npz`` and Parquet."""
+"""Files of features: ``.npy``, ``.npz`` and Parquet, and what stands beside them."""
 
 import json
 import os
 import pathlib
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from pad_jax.data import parquet
 from pad_jax.errors import InputError, first_line
 
 
@@ -30,18 +31,18 @@ class FeatureFile(NamedTuple):
     extractor: Mapping[str, Any] | None = None
 
 
-SUFFIXES = (".npz", ".npy", ".parquet")
-# What NumPy, zipfile and pyarrow raise for files that are not what they seem; pyarrow's own errors
-# are ValueErrors and OSErrors.
+# What NumPy, zipfile and json raise for files that are not what they seem.
 _UNREADABLE = (
     AttributeError,
     EOFError,
+    KeyError,
     OSError,
     TypeError,
     ValueError,
     zipfile.BadZipFile,
     zlib.error,
 )
+SUFFIXES = (".npz", ".npy", ".parquet")
 
 
 def read(path: pathlib.Path) -> FeatureFile:
@@ -50,19 +51,22 @@ def read(path: pathlib.Path) -> FeatureFile:
     Raises:
       InputError: where the file is none, or is not as described in ``FeatureFile``.
     """
-    readers = {".npy": _read_npy, ".npz": _read_npz, ".parquet": _read_parquet}
+    readers: dict[str, Callable] = {".npy": _read_npy, ".npz": _read_npz, ".parquet": _read_parquet}
+    field = f"dataset.root={path}"
     if path.suffix not in readers:
-        raise InputError(f"dataset.root={path} is no file of features; give {_some_of(SUFFIXES)}")
-    try:
-        found = readers[path.suffix](path)
-    except InputError:
-        raise
-    except FileNotFoundError:
-        raise InputError(f"dataset.root={path} does not exist; give a file of features") from None
-    except _UNREADABLE as error:
-        reason = first_line(error) or type(error).__name__
-        raise InputError(f"dataset.root={path} cannot be read ({reason}); make it anew") from None
-    return _checked(path, found)
+        raise InputError(f"{field} is no file of features; give .npz, .npy or .parquet")
+    if not path.exists():
+        raise InputError(f"{field} does not exist; give a file of features")
+    found = _opened(field, readers[path.suffix], path)
+    features = found.features
+    if features.dtype.kind != "f" or features.ndim not in (2, 3) or 0 in features.shape:
+        raise InputError(
+            f"{field}: features are {features.dtype} {list(features.shape)}; make them float16 or "
+            "float32, [N, D] or, with V views of each image, [V, N, D]"
+        )
+    check_labels(f"{field}: labels", found)
+    check_paths(f"{field}: paths", found)
+    return found
 
 
 def read_labels(path: pathlib.Path) -> np.ndarray:
@@ -74,12 +78,10 @@ def read_labels(path: pathlib.Path) -> np.ndarray:
     Raises:
       InputError: where the file cannot be read.
     """
-    try:
-        if path.suffix == ".npy":
-            return np.load(path)
-        lines = _lines(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"dataset.labels={path} cannot be read ({first_line(error)})") from None
+    field = f"dataset.labels={path}"
+    if path.suffix == ".npy":
+        return _opened(field, _mapped_npy, path)
+    lines = _opened(field, _lines, path)
     classes = sorted(set(lines) - {""})
     try:
         numbers = {name: int(name) for name in classes}
@@ -94,10 +96,7 @@ def read_paths(path: pathlib.Path) -> list[str]:
     Raises:
       InputError: where the file cannot be read.
     """
-    try:
-        return _lines(path)
-    except OSError as error:
-        raise InputError(f"dataset.paths={path} cannot be read ({first_line(error)})") from None
+    return _opened(f"dataset.paths={path}", _lines, path)
 
 
 def check_labels(field: str, found: FeatureFile) -> None:
@@ -105,8 +104,10 @@ def check_labels(field: str, found: FeatureFile) -> None:
     if found.labels is None:
         return
     labels = found.labels
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise InputError(f"{field}: it is {labels.dtype} {list(labels.shape)}; give integers [N]")
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.max(initial=0) >= 2**63:
+        raise InputError(
+            f"{field} are {labels.dtype} {list(labels.shape)}; make them integers [N], below 2^63"
+        )
     _check_count(field, len(labels), found)
 
 
@@ -122,27 +123,53 @@ def _check_count(field: str, count: int, found: FeatureFile) -> None:
         raise InputError(f"{field}: there are {count}, for {rows} rows of features; give one a row")
 
 
+def _opened(field: str, reader: Callable[[pathlib.Path], Any], path: pathlib.Path) -> Any:
+    """What a reader finds in a file; an InputError that names the field if it finds nothing."""
+    try:
+        return reader(path)
+    except InputError as error:
+        raise InputError(f"{field}: {error}") from None
+    except _UNREADABLE as error:
+        reason = first_line(error) or type(error).__name__
+        raise InputError(f"{field} cannot be read ({reason}); make it anew") from None
+
+
 def _lines(path: pathlib.Path) -> list[str]:
-    # File names are bytes, of which not all are UTF-8.
-    return path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    # File names are bytes, of which not all are UTF-8; some editors begin a file with a mark.
+    text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+    if "\0" in text:
+        raise ValueError("it is no text")
+    return text.removesuffix("\n").split("\n")
+
+
+def _mapped_npy(path: pathlib.Path) -> np.ndarray:
+    return np.lib.format.open_memmap(path, mode="r")  # np.load would take other formats, too
 
 
 def _read_npy(path: pathlib.Path) -> FeatureFile:
-    return FeatureFile(np.load(path, mmap_mode="r"))
+    return FeatureFile(_mapped_npy(path))
 
 
 def _read_npz(path: pathlib.Path) -> FeatureFile:
+    if not zipfile.is_zipfile(path):
+        raise ValueError("it is no .npz")
     with np.load(path) as arrays:
         if "features" not in arrays:
-            raise InputError(f"{path}: there is no array features; there are: {', '.join(arrays)}")
+            raise InputError(f"there is no array features; there are: {', '.join(arrays)}")
         labels, paths = arrays.get("labels"), arrays.get("paths")
         extractor = json.loads(str(arrays["extractor"])) if "extractor" in arrays else None
     if paths is not None:
-        paths = [os.fsdecode(p) for p in paths.tolist()]
-    return FeatureFile(_mapped(path, "features.npy"), labels, paths, extractor)
+        if paths.dtype.kind not in "SU":
+            raise InputError(f"paths are {paths.dtype}; make them text")
+        paths = [os.fsdecode(p) for p in paths.reshape(-1).tolist()]
+    if extractor is not None and not (
+        isinstance(extractor, dict) and isinstance(extractor.get("images", ""), str)
+    ):
+        raise InputError("extractor is no description of one; leave it out")
+    return FeatureFile(_mapped_member(path, "features.npy"), labels, paths, extractor)
 
 
-def _mapped(path: pathlib.Path, name: str) -> np.ndarray:
+def _mapped_member(path: pathlib.Path, name: str) -> np.ndarray:
     """An array of an .npz file, mapped into memory where it is not compressed."""
     with zipfile.ZipFile(path) as archive:
         info = archive.getinfo(name)
@@ -165,61 +192,4 @@ def _mapped(path: pathlib.Path, name: str) -> np.ndarray:
 
 
 def _read_parquet(path: pathlib.Path) -> FeatureFile:
-    """The column of lists of floats, and the columns label(s) and path(s) where there are any."""
-    import pyarrow.parquet  # here, not at the top: most runs do without
-    import pyarrow.types as kinds
-
-    file = pyarrow.parquet.ParquetFile(path, memory_map=True)
-    schema, total = file.schema_arrow, file.metadata.num_rows
-    lists = (kinds.is_list, kinds.is_large_list, kinds.is_fixed_size_list)
-    columns = [
-        c.name
-        for c in schema
-        if any(f(c.type) for f in lists) and kinds.is_floating(c.type.value_type)
-    ]
-    name = "features" if "features" in columns else next(iter(columns), None)
-    if name is None or (len(columns) > 1 and name != "features"):
-        raise InputError(
-            f"{path}: there has to be one column of lists of floats, or one named features; "
-            f"there are: {', '.join(schema.names)}"
-        )
-    features, row = None, 0
-    for batch in file.iter_batches(columns=[name]):
-        column = batch.column(0)
-        size = len(column[0])
-        if column.null_count or any(n != size for n in column.value_lengths().to_pylist()):
-            raise InputError(f"{path}: rows of {name} are of several lengths; make them one")
-        values = column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), size)
-        if features is None:
-            features = np.empty((total, size), values.dtype)
-        if size != features.shape[1]:
-            raise InputError(f"{path}: rows of {name} are of several lengths; make them one")
-        features[row : row + len(values)] = values
-        row += len(values)
-    if features is None:
-        features = np.empty((0, 0), np.float32)
-    labels, paths = (
-        next((file.read([c]).column(0) for c in (word, f"{word}s") if c in schema.names), None)
-        for word in ("label", "path")
-    )
-    return FeatureFile(
-        features,
-        None if labels is None else labels.fill_null(-1).to_numpy(),
-        None if paths is None else paths.to_pylist(),
-    )
-
-
-def _checked(path: pathlib.Path, found: FeatureFile) -> FeatureFile:
-    features = found.features
-    if features.dtype.kind != "f" or features.ndim not in (2, 3) or 0 in features.shape:
-        raise InputError(
-            f"{path}: features are {features.dtype} {list(features.shape)}; make them float16 or "
-            "float32, [N, D] or, with V views of each image, [V, N, D]"
-        )
-    check_labels(f"{path}: labels", found)
-    check_paths(f"{path}: paths", found)
-    return found
-
-
-def _some_of(words: tuple[str, ...]) -> str:
-    return f"{', '.join(words[:-1])} or {words[-1]}"
+    return FeatureFile(*parquet.read(path))

@@ -13,7 +13,7 @@ from pad_jax.data.decoding import decode
 from pad_jax.data.preparation import FEATURES
 from pad_jax.data.source import DatasetSettings, Example, UnreadableImage
 from pad_jax.errors import InputError
-from pad_jax.settings import RESULTS, Settings, any_text, setting
+from pad_jax.settings import RESULTS, Settings, any_text, refuse, setting
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +38,24 @@ class FeatureSettings:
     )
 
 
+class Pictures:
+    """The images that features are of, by row."""
+
+    def __init__(self, paths: list[str] | None, bases: list[pathlib.Path]):
+        self._paths, self._bases = paths, bases
+
+    def __call__(self, i: int) -> np.ndarray | None:
+        """The image of row i, uint8 [H, W, 1 or 3]; None where it is not found or readable."""
+        if self._paths is None or not self._paths[i]:
+            return None
+        for base in self._bases:
+            try:
+                return decode(base / self._paths[i])
+            except UnreadableImage:
+                continue
+        return None
+
+
 class FeatureSource:
     """Rows of a file of features.
 
@@ -50,24 +68,30 @@ class FeatureSource:
 
     def __init__(self, settings: Settings, split: str):
         root, feature_settings = settings[DatasetSettings].root, settings[FeatureSettings]
+        labels, paths = feature_settings.labels, feature_settings.paths
         path = _file_of(root, split)
+        for field, value in (("labels", labels), ("paths", paths)):
+            if value and _path(root).is_dir():
+                refuse(f"dataset.{field}", value, "dataset.root is a folder; put it in its files")
         found = feature_files.read(path)
-        if feature_settings.labels:
-            found = found._replace(labels=feature_files.read_labels(_path(feature_settings.labels)))
-            feature_files.check_labels(f"dataset.labels={feature_settings.labels}", found)
-        if feature_settings.paths:
-            found = found._replace(paths=feature_files.read_paths(_path(feature_settings.paths)))
-            feature_files.check_paths(f"dataset.paths={feature_settings.paths}", found)
-        self._split, self._labels, self._paths = split, found.labels, found.paths
+        if labels:
+            found = found._replace(labels=feature_files.read_labels(_path(labels)))
+            feature_files.check_labels(f"dataset.labels={labels}", found)
+        if paths:
+            found = found._replace(paths=feature_files.read_paths(_path(paths)))
+            feature_files.check_paths(f"dataset.paths={paths}", found)
+        self._split, self._paths = split, found.paths
         self._features, self.extractor = found.features, found.extractor
+        unknown = np.full(len(self), -1)
+        self.labels = unknown if found.labels is None else found.labels
         self._is_double = found.features.dtype.itemsize > 4
         if self._is_double:
             _log.info("%s: %s is read as float32.", path, found.features.dtype)
-        # Where paths that are not absolute begin.
-        beside = [path, _path(feature_settings.paths)] if feature_settings.paths else [path]
-        self._bases = [pathlib.Path(), *(p.parent for p in beside)]
-        if found.extractor and "images" in found.extractor:
-            self._bases.insert(0, pathlib.Path(found.extractor["images"]))
+        # Where paths that are not absolute may begin.
+        made_of = (found.extractor or {}).get("images")
+        bases = [pathlib.Path(made_of)] if made_of else []
+        bases += [pathlib.Path(), *([_path(paths).parent] if paths else []), path.parent]
+        self.picture = Pictures(found.paths, bases)
 
     def __len__(self) -> int:
         return self._features.shape[-2]
@@ -78,28 +102,18 @@ class FeatureSource:
             taken = np.asarray(self._features[rows])
         else:
             taken = np.asarray(self._features[:, rows]).swapaxes(0, 1)
-        return taken.astype(np.float32) if self._is_double else taken
+        with np.errstate(over="ignore"):  # infinity is looked for later
+            return taken.astype(np.float32) if self._is_double else taken
 
     def __getitem__(self, i: int) -> Example:
-        label = None if self._labels is None or self._labels[i] < 0 else int(self._labels[i])
-        return Example(self.take(np.array([i]))[0], label)
+        label = int(self.labels[i])
+        return Example(self.take(np.array([i]))[0], None if label < 0 else label)
 
     def name(self, i: int) -> str:
         return f"{self._split}/{i}" if self._paths is None else self._paths[i]
 
     def identity(self, i: int) -> bytes:
         return hashlib.sha256(np.ascontiguousarray(self[i].image)).digest()
-
-    def picture(self, i: int) -> np.ndarray | None:
-        """The image of row i, uint8 [H, W, 1 or 3]; None where it is not found or readable."""
-        if self._paths is None:
-            return None
-        for base in self._bases:
-            try:
-                return decode(base / self._paths[i])
-            except UnreadableImage:
-                continue
-        return None
 
     def shares_images_with(self, other: "FeatureSource") -> bool:
         return False  # splits of two names are two files
@@ -115,11 +129,12 @@ def _file_of(root: str, split: str) -> pathlib.Path:
     path = _path(root)
     if path.is_dir():
         files = [path / f"{split}{suffix}" for suffix in feature_files.SUFFIXES]
-        found = next((file for file in files if file.is_file()), None)
-        if found is None:
-            names = " or ".join(file.name for file in files)
-            raise InputError(f"dataset.root={root} has no features of split {split!r}; add {names}")
-        return found
+        found = [file for file in files if file.is_file()]
+        if len(found) != 1:
+            names = " or ".join(file.name for file in found or files)
+            what = "more than one file" if found else "no file"
+            raise InputError(f"dataset.root={root} has {what} of split {split!r}; give it {names}")
+        return found[0]
     if split != "train":
         raise InputError(
             f"dataset.root={root} is one split, train; for {split!r} give a folder with a file of "

@@ -58,8 +58,7 @@ class Pixels:
     shape: tuple[int, int, int]
 
     def new(self, samples: Iterable[np.ndarray]) -> np.ndarray:
-        if isinstance(samples, np.ndarray) and samples.ndim == 3 and samples.shape[-1] in (1, 3):
-            raise ValueError(f"images are {list(samples.shape)}: of one image, give image[None]")
+        refuse_one_image(samples)
         fitted = [fit(as_pixels(image), self.shape) for image in samples]
         return np.stack(fitted) if fitted else np.zeros((0, *self.shape), np.uint8)
 
@@ -117,9 +116,10 @@ class Standardization:
             raise ValueError(
                 f"features are {features.dtype} {list(features.shape)}; give float [B, {size}]"
             )
-        if not np.isfinite(features).all():
+        with np.errstate(over="ignore"):
+            standard = self(features.astype(np.float32))
+        if not np.isfinite(standard).all():
             raise ValueError("features are not all finite; leave such rows out")
-        standard = self(features.astype(np.float32))
         if self.num_views is not None:
             standard = np.repeat(standard[:, None], self.num_views, axis=1)
         return standard
@@ -140,8 +140,12 @@ class Standardization:
 
 
 def recorded(record: Mapping[str, Any], statistics: Mapping[str, Any]) -> Preparation:
-    """The preparation that a run has written down, by what ``record`` and ``statistics`` gave."""
-    if not statistics:
+    """The preparation that a run has written down, by what ``record`` and ``statistics`` gave.
+
+    Raises:
+      KeyError, TypeError: where that is not complete.
+    """
+    if "image_shape" in record:
         return Pixels(tuple(record["image_shape"]))
     mean, deviation = (np.array(statistics[name], np.float32) for name in ("mean", "deviation"))
     return Standardization(mean, deviation, record["num_views"], record.get("extractor"))
@@ -156,6 +160,12 @@ def fit(image: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     if image.shape[:2] != shape[:2]:
         pixels = ImageOps.fit(pixels, (shape[1], shape[0]), Image.Resampling.BILINEAR)
     return np.asarray(pixels).reshape(shape)
+
+
+def refuse_one_image(images: Any) -> None:
+    """Raises ValueError for an array that is one image, where there should be several."""
+    if isinstance(images, np.ndarray) and images.ndim == 3 and images.shape[-1] in (1, 3):
+        raise ValueError(f"images are {list(images.shape)}: of one image, give image[None]")
 
 
 def as_pixels(image: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Where images come from: one protocol, what it yields, and the settings of a data set."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
@@ -23,7 +23,8 @@ class DatasetSettings:
     )
     root: str = setting(
         "",
-        "npz, features: the file; folder: the folder; TensorFlow Datasets: its data_dir",
+        "npz, features: the file; folder: the folder; features: or a folder with a file for each "
+        "split; TensorFlow Datasets: its data_dir",
         any_text(),
         affects=RESULTS,
     )
@@ -98,9 +99,10 @@ class Example(NamedTuple):
 class Source(Protocol):
     """Examples by index, in an order that is a function of the data set alone.
 
-    A source of features has ``kind = FEATURES``. It may have ``take(rows)``, the samples of many
-    rows at once, int [B] -> [B, ...]; ``picture(i)``, the image of row i; and ``extractor``, what
-    made the features (see ``Standardization``).
+    A source of features has ``kind = FEATURES``. It may have, besides: ``take(rows)``, the samples
+    of many rows at once, int [B] -> [B, ...]; ``labels``, those of all rows, -1 where the class is
+    not known; ``picture``, a function of i, the image of row i; and ``extractor``, what made the
+    features (see ``Standardization``).
     """
 
     def __len__(self) -> int: ...
@@ -138,29 +140,28 @@ class Selection:
         the same in every run.
 
     Attributes:
+      sources: those given.
       kind: of the samples, PIXELS or FEATURES.
       is_whole: whether all samples are chosen.
-      extractor: what made the features, where that is known.
     """
 
     def __init__(self, sources: Sequence[Source], max_images: int | None = None):
-        self._sources = sources
+        self.sources = sources
         sizes = [len(source) for source in sources]
         number = np.repeat(np.arange(len(sources)), sizes)
         row = np.concatenate([np.arange(size) for size in sizes])
         self.is_whole = max_images is None or max_images >= len(row)
-        if max_images is not None and max_images < len(row):
+        if not self.is_whole:
             chosen = np.random.default_rng(0).choice(len(row), max_images, replace=False)
             number, row = (x[np.sort(chosen)] for x in (number, row))
         self._number, self._row = number, row
         self.kind = getattr(sources[0], "kind", PIXELS)
-        self.extractor = getattr(sources[0], "extractor", None)
 
     def __len__(self) -> int:
         return len(self._row)
 
     def _find(self, i: int) -> tuple[Source, int]:
-        return self._sources[self._number[i]], int(self._row[i])
+        return self.sources[self._number[i]], int(self._row[i])
 
     def __getitem__(self, i: int) -> Example:
         source, row = self._find(i)
@@ -178,7 +179,7 @@ class Selection:
         """The samples of some rows, of one shape: int [B] -> [B, ...]."""
         parts, number = [], self._number[rows]
         for i in np.unique(number):
-            source, own = self._sources[i], self._row[rows[number == i]]
+            source, own = self.sources[i], self._row[rows[number == i]]
             many = getattr(source, "take", None)
             parts.append(many(own) if many else np.stack([source[j].image for j in own.tolist()]))
         if len(parts) == 1:
@@ -187,11 +188,34 @@ class Selection:
         taken[np.argsort(number, kind="stable")] = taken.copy()
         return taken
 
-    def picture(self, i: int) -> np.ndarray | None:
-        """The image that row i is the features of, uint8 [H, W, 1 or 3]; None if not at hand."""
-        source, row = self._find(i)
-        look = getattr(source, "picture", None)
-        return look(row) if look else None
+    @property
+    def labels(self) -> np.ndarray:
+        """Of every row, int64 [N], -1 where the class is not known."""
+        labels = np.empty(len(self), np.int64)
+        for i, source in enumerate(self.sources):
+            own = self._number == i
+            rows, known = self._row[own], getattr(source, "labels", None)
+            if known is None:
+                each = (source[row].label for row in rows.tolist())
+                labels[own] = [-1 if label is None else label for label in each]
+            else:
+                labels[own] = np.asarray(known)[rows]
+        return labels
+
+    @property
+    def picture(self) -> Callable[[int], np.ndarray | None]:
+        """A function of i, the image that row i is the features of, None if it is not at hand.
+
+        It does not hold the features.
+        """
+        looks = [getattr(source, "picture", None) for source in self.sources]
+        number, row = self._number, self._row
+
+        def picture(i: int) -> np.ndarray | None:
+            look = looks[number[i]]
+            return look(int(row[i])) if look else None
+
+        return picture
 
 
 def _share_images(one: str, other: str) -> bool:

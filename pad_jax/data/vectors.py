@@ -1,7 +1,8 @@
 """Features as a run's samples: looked through once, standardised as they are read."""
 
 import hashlib
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from pad_jax.data.preparation import Standardization
 from pad_jax.data.source import Selection
 from pad_jax.errors import InputError
 
+_log = logging.getLogger(__name__)
 _BLOCK = 2**22  # numbers looked at at a time
 
 
@@ -27,15 +29,13 @@ class Vectors(Images):
     ):
         self._selection, self.preparation = selection, preparation
         self.labels, self.names, self.fingerprint = labels, names, fingerprint
+        self.picture = selection.picture
 
     def __len__(self) -> int:
         return len(self._selection)
 
     def batches(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         return (self.preparation(self._selection.take(line)) for line in rows)
-
-    def picture(self, i: int) -> np.ndarray | None:
-        return self._selection.picture(i)
 
 
 def prepare(
@@ -44,46 +44,83 @@ def prepare(
     """Looks through features, and holds them where they fit.
 
     Args:
-      selection: features of one length and number of views.
+      selection: features.
       like: the standardisation of the training set, for a test set; None to make one.
       max_resident_bytes: the largest set that is held as one array, of float32.
 
     Raises:
-      InputError: for a number that is not finite, a feature that is the same in every row, and
-        features of another length than those of ``like``.
+      InputError: for features of several lengths, or of another one than those of ``like``; for a
+        number that is not finite; and for a feature that is the same in every row.
     """
+    extractor = _one_extractor(selection, like)
+    _check_shapes(selection)
     seen = _look_through(selection)
-    size = len(seen.mean)
     if like is None:
-        constant = np.flatnonzero(seen.deviation == 0)
-        if len(constant) and selection.is_whole:
-            raise InputError(
-                f"dataset: {len(constant)} of {size} features are the same in every row, the first "
-                f"in column {constant[0]}; leave them out: features[..., features.std(-2) > 0]"
-            )
-        deviation = np.where(seen.deviation == 0, 1, seen.deviation)
-        mean, deviation = (x.astype(np.float32) for x in (seen.mean, deviation))
-        like = Standardization(mean, deviation, seen.num_views, selection.extractor)
-    elif size != len(like.mean) or seen.num_views != like.num_views:
-        own = Standardization(seen.mean, seen.deviation, seen.num_views)
-        raise InputError(f"dataset: a sample is {own}; it has to be {like}, as in training")
+        mean, deviation = seen.mean, _usable(seen.deviation, selection, extractor)
+        mean, deviation = (x.astype(np.float32) for x in (mean, deviation))
+    elif len(seen.mean) == len(like.mean):
+        mean, deviation = like.mean, like.deviation
+    else:
+        raise InputError(
+            f"dataset: a sample has {len(seen.mean)} features; it has to have {len(like.mean)}, as "
+            "in training"
+        )
+    preparation = Standardization(mean, deviation, seen.num_views, extractor)
     n = len(selection)
-    labels = [selection[i].label for i in range(n)]
     vectors = Vectors(
         selection,
-        np.array([-1 if label is None else label for label in labels], np.int64),
+        selection.labels,
         [selection.name(i) for i in range(n)],
         seen.fingerprint,
-        like,
+        preparation,
     )
-    if 4 * n * np.prod(like.shape) > max_resident_bytes:
+    if 4 * n * np.prod(preparation.shape) > max_resident_bytes:
         return vectors
-    array = np.empty((n, *like.shape), np.float32)
+    array = np.empty((n, *preparation.shape), np.float32)
     for rows in _blocks(n, array[0].size):
-        array[rows] = like(selection.take(rows))
+        array[rows] = preparation(selection.take(rows))
     return ResidentImages(
-        array, vectors.labels, vectors.names, vectors.fingerprint, like, vectors.picture
+        array, vectors.labels, vectors.names, vectors.fingerprint, preparation, vectors.picture
     )
+
+
+def _one_extractor(selection: Selection, like: Standardization | None) -> Mapping | None:
+    """What made the features, where that is known; features of several things are refused."""
+    known = [getattr(source, "extractor", None) for source in selection.sources]
+    known = [made_by for made_by in [like and like.extractor, *known] if made_by is not None]
+    for made_by in known[1:]:
+        for key in ("name", "weights", "image_size"):
+            if made_by.get(key) != known[0].get(key):
+                raise InputError(
+                    f"dataset: features are of several extractors ({key} is {known[0].get(key)!r} "
+                    f"and {made_by.get(key)!r}); extract all of them in one way"
+                )
+    return known[0] if known else None
+
+
+def _check_shapes(selection: Selection) -> None:
+    """Raises InputError for sources whose samples differ in shape."""
+    shapes = {np.shape(source[0].image) for source in selection.sources}
+    if len(shapes) > 1:
+        raise InputError(
+            f"dataset: splits have samples of several shapes ({shapes}); make them one"
+        )
+
+
+def _usable(deviation: np.ndarray, selection: Selection, extractor: Mapping | None) -> np.ndarray:
+    """Deviations to divide by: 1 for a feature that is the same in every row.
+
+    That is likely of a part of a set, and of a network's units, not of numbers of the user's own.
+    """
+    constant = np.flatnonzero(deviation == 0)
+    if len(constant) and selection.is_whole and extractor is None:
+        raise InputError(
+            f"dataset: {len(constant)} of {len(deviation)} features are the same in every row, the "
+            f"first in column {constant[0]}; leave these columns out, in the files of all splits"
+        )
+    if len(constant):
+        _log.info("%d of %d features are the same in every row.", len(constant), len(deviation))
+    return np.where(deviation == 0, 1, deviation)
 
 
 class _Seen(NamedTuple):

@@ -12,7 +12,7 @@ from pad_jax import models, registry, runtime
 from pad_jax.data import Dataset, augmentation
 from pad_jax.data.augmentation import Augmentation
 from pad_jax.data.batches import ordered_plan
-from pad_jax.data.images import Images
+from pad_jax.data.images import Images, ResidentImages
 from pad_jax.embedding import Embedder
 from pad_jax.evaluators import EVALUATORS
 from pad_jax.evaluators.base import EvaluationSettings, Evaluator, Features, Occasion, labelled
@@ -143,6 +143,8 @@ class Evaluation:
 
 def _samples(images: Images) -> np.ndarray:
     """The samples themselves as features, float32 [N, F]."""
+    if isinstance(images, ResidentImages):
+        return images.preparation.rows(images.array)
     found = None
     for i, batch in enumerate(images.batches(ordered_plan(len(images), _AT_A_TIME))):
         rows = images.preparation.rows(batch)

@@ -79,10 +79,14 @@ class WorkFolder:
         """Makes the folder, and saves what was done there however the block ends."""
         with self._writing():
             self.folder.mkdir(parents=True, exist_ok=True)
+        self._saved = time.monotonic()
         try:
             yield
         finally:
             self._save()
+            if self._features is None:  # nothing is lost, and another command may follow
+                with contextlib.suppress(OSError):
+                    self.folder.rmdir()
 
     def add(
         self, features: np.ndarray | None, labels: Sequence[int], skipped: Sequence[int], done: int
@@ -179,8 +183,6 @@ class WorkFolder:
     def _save(self) -> None:
         """Brings everything to the disk: first the rows, then that they are there."""
         if self._features is None:
-            with contextlib.suppress(OSError):
-                self.folder.rmdir()  # nothing is lost, and another command may follow
             return
         with self._writing():
             self._features.flush()

@@ -84,7 +84,7 @@ def features(encoder: nn.Module, image_shape: tuple[int, ...]) -> dict[str, Any]
         refuse(
             "model.stem",
             getattr(encoder, "stem", None),
-            f"it cannot take images of {image_shape[0]}x{image_shape[1]}; use model.stem=small, or "
-            "a larger dataset.image_size",
+            f"it cannot take images of {'x'.join(map(str, image_shape[:2]))}; use "
+            "model.stem=small, or a larger dataset.image_size",
         )
     return jax.eval_shape(encoder.apply, variables, images)

@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 from pad_jax import config as configs
 from pad_jax import data, model, parallel
 from pad_jax.data import augmentation
+from pad_jax.data.preparation import PIXELS
 from pad_jax.errors import InputError
 from pad_jax.evaluators.evaluation import Evaluation
 from pad_jax.modes.base import Call, Mode
@@ -25,10 +26,15 @@ def evaluate(config: ConfigDict, workdir: str | os.PathLike) -> metrics.Row:
     settings = configs.read(config)
     trained = model.load(workdir)
     dataset = data.load(settings, trained.preparation)
-    if dataset.train.shape != trained.preparation.shape:
+    given, trained_on = dataset.train.preparation, trained.preparation
+    if given.kind != trained_on.kind:
         raise InputError(
-            f"dataset: images are {dataset.train.preparation}, the encoder was trained on "
-            f"{trained.preparation}; set dataset.image_size and dataset.channels"
+            f"dataset: it has {given}; give a data set of {trained_on}, as in training"
+        )
+    if given.kind == PIXELS and given.shape != trained_on.shape:
+        raise InputError(
+            f"dataset: images are {given}, the encoder was trained on {trained_on}; set "
+            "dataset.image_size and dataset.channels"
         )
     augment = augmentation.create(trained.settings)  # gives images as the encoder knows them
     evaluation = Evaluation(settings, trained.encoder, dataset, augment)

@@ -14,6 +14,7 @@ from pad_jax.run import folder, metrics
 
 _FOLDER = pathlib.Path(__file__).parent
 _MAP_POINTS = 2000
+_LOOKED_AT = 12  # images, of which one at least should be at hand
 _MAP_GROUPS = 10  # are coloured where there are no labels
 _MAP_MEMBERS = 50  # of such a group, at most
 
@@ -59,7 +60,9 @@ def render(workdir: pathlib.Path, snapshot: Snapshot) -> str:
         labelled=bool((images.labels >= 0).any()),
         num_images=len(images),
         samples=str(images.preparation),
-        has_pictures=images.picture(0) is not None,
+        has_pictures=any(
+            images.picture(i) is not None for i in range(min(len(images), _LOOKED_AT))
+        ),
         epoch=rows[-1]["epoch"],
         num_epochs=config["num_epochs"],
         found_epoch=found.epoch,

@@ -205,7 +205,15 @@ def read_preparation(workdir: pathlib.Path) -> Preparation:
       InputError: if there is no run.
     """
     run = read_run(workdir)
-    return recorded(run, {} if "image_shape" in run else _read(workdir, _STATISTICS))
+    statistics = {} if "image_shape" in run else _read(workdir, _STATISTICS)
+    try:
+        return recorded(run, statistics)
+    except (KeyError, TypeError):
+        raise InputError(_is_damaged(workdir / _STATISTICS)) from None
+
+
+def _is_damaged(file: pathlib.Path) -> str:
+    return f"{file} is damaged; mend it, or choose another --workdir"
 
 
 def _no_writing(workdir: pathlib.Path, error: OSError) -> str:
@@ -222,9 +230,7 @@ def _read(workdir: pathlib.Path, name: str) -> dict:
     except OSError:
         raise InputError(f"{workdir} holds no run (no {name}); give another --workdir") from None
     except ValueError:
-        raise InputError(
-            f"{workdir / name} is damaged; mend it, or choose another --workdir"
-        ) from None
+        raise InputError(_is_damaged(workdir / name)) from None
 
 
 def _to_dict(config: ConfigDict) -> dict:

@@ -140,8 +140,16 @@ def test_splits_are_files_of_a_folder(tmp_path, features):
     assert len(open_source(tmp_path)) == N
     assert len(open_source(tmp_path, "test")) == 3
     assert open_source(tmp_path, "test").name(0) == "test/0"
-    with pytest.raises(InputError, match=r"no features of split 'val'; add val.npz or val.npy or"):
+    with pytest.raises(InputError, match=r"no file of split 'val'; give it val.npz or val.npy or"):
         open_source(tmp_path, "val")
+    np.save(tmp_path / "test.npy", features)
+    with pytest.raises(
+        InputError, match=r"more than one file of split 'test'; .* test.npz or test"
+    ):
+        open_source(tmp_path, "test")
+    for field in ("labels", "paths"):  # they would be those of every split
+        with pytest.raises(InputError, match=f"dataset.{field}='x' .*; dataset.root is a folder"):
+            open_source(tmp_path, **{field: "x"})
     with pytest.raises(InputError, match="is one split, train; for 'test' give a folder"):
         open_source(tmp_path / "train.npy", "test")
 
@@ -157,10 +165,12 @@ REFUSED = {
     "integers": (dict(features=np.zeros((N, D), np.int64)), "features are int64"),
     "no rows": (dict(features=np.zeros((0, D), np.float32)), r"float32 \[0, 5\]"),
     "another name": (dict(x=np.zeros(3)), "there is no array features; there are: x"),
-    "labels of text": (
-        dict(labels=np.array(["a"] * N)),
-        r"labels: it is <U1 \[12\]; give integers",
-    ),
+    "labels of text": (dict(labels=np.array(["a"] * N)), r"labels are <U1 \[12\]; make them int"),
+    "labels of a matrix": (dict(labels=np.zeros((N, 1), int)), r"labels are int64 \[12, 1\]"),
+    "labels too large": (dict(labels=np.full(N, 2**63, np.uint64)), "labels are uint64"),
+    "paths of numbers": (dict(paths=np.arange(N)), "paths are int64; make them text"),
+    "another description": (dict(extractor="3"), "extractor is no description of one"),
+    "images of no name": (dict(extractor='{"images": 3}'), "extractor is no description of one"),
     "labels too few": (dict(labels=np.arange(3)), "labels: there are 3, for 12 rows of features"),
     "paths too few": (dict(paths=np.array(["a"])), "paths: there are 1, for 12 rows of features"),
     "no JSON": (dict(extractor="{"), "cannot be read"),
@@ -183,10 +193,35 @@ def test_rows_of_several_lengths(tmp_path):
     np.save(tmp_path / "f.npy", ragged, allow_pickle=True)
     with pytest.raises(InputError, match="f.npy cannot be read"):
         open_source(tmp_path / "f.npy")
-    for rows in ([[1.0, 2.0], [1.0]], [[1.0, 2.0]] * 5 + [[1.0]] * 5, [[1.0, 2.0], None]):
+    for rows, message in (
+        ([[1.0, 2.0], [1.0]], "of several lengths; make them one"),
+        ([[1.0, 2.0]] * 5 + [[1.0]] * 5, "of several lengths; make them one"),
+        ([[1.0, 2.0], None], "rows of features are empty; leave them out"),
+        ([None, [1.0, 2.0]], "rows of features are empty; leave them out"),
+    ):
         table = pyarrow.table({"features": rows})
         pyarrow.parquet.write_table(table, tmp_path / "f.parquet", row_group_size=5)
-        with pytest.raises(InputError, match="rows of features are of several lengths"):
+        with pytest.raises(InputError, match=message):
+            open_source(tmp_path / "f.parquet")
+
+
+def test_other_columns_of_parquet(tmp_path, features):
+    for columns in (
+        {"labels": pyarrow.array(range(N), pyarrow.uint8())},
+        {"path": ["a", None] * 6},
+    ):
+        write_parquet(tmp_path / "f.parquet", features, **columns)
+        source = open_source(tmp_path / "f.parquet")
+        assert source.picture(1) is None
+        assert (source[3].label == 3) == ("labels" in columns)
+    for columns, message in (
+        ({"label": ["a"] * N}, "labels are string; make them integers"),
+        ({"label": [True] * N}, "labels are bool; make them integers"),
+        ({"label": np.full(N, 2**64 - 1, np.uint64)}, "cannot be read"),
+        ({"path": range(N)}, "paths are int64; make them text"),
+    ):
+        write_parquet(tmp_path / "f.parquet", features, **columns)
+        with pytest.raises(InputError, match=f"dataset.root=.*{message}"):
             open_source(tmp_path / "f.parquet")
 
 
@@ -214,6 +249,33 @@ def test_no_file_and_no_features(tmp_path, suffix):
     (tmp_path / f"f{suffix}").write_bytes(b"nothing of the kind")
     with pytest.raises(InputError, match="cannot be read .*; make it anew"):
         open_source(tmp_path / f"f{suffix}")
+
+
+def test_files_under_another_name(tmp_path, features):
+    np.savez(tmp_path / "a.npz", features=features)
+    np.save(tmp_path / "b.npy", features)
+    (tmp_path / "a.npz").rename(tmp_path / "f.npy")
+    (tmp_path / "b.npy").rename(tmp_path / "f.npz")
+    for name in ("f.npy", "f.npz"):
+        with pytest.raises(InputError, match=f"{name} cannot be read"):
+            open_source(tmp_path / name)
+    np.save(tmp_path / "g.npy", features)
+    (tmp_path / "empty.npy").write_bytes(b"")
+    (tmp_path / "zero.txt").write_bytes(b"a\0b")
+    for field, name in (("labels", "f.npy"), ("labels", "empty.npy"), ("paths", "zero.txt")):
+        with pytest.raises(InputError, match=f"dataset.{field}=.*{name} cannot be read"):
+            open_source(tmp_path / "g.npy", **{field: str(tmp_path / name)})
+
+
+def test_text_as_editors_write_it(tmp_path, features):
+    np.save(tmp_path / "f.npy", features)
+    (tmp_path / "labels.txt").write_bytes(b"\xef\xbb\xbf" + b"1\r\n" * N)
+    (tmp_path / "paths.txt").write_bytes("a\u2028b.png\n".encode() * (N - 1) + b"caf\xe9.png")
+    beside = {name: str(tmp_path / f"{name}.txt") for name in ("labels", "paths")}
+    source = open_source(tmp_path / "f.npy", **beside)
+    assert {source[i].label for i in range(N)} == {1}
+    assert source.name(0) == "a\u2028b.png"
+    assert os.fsencode(source.name(N - 1)) == b"caf\xe9.png"
 
 
 def test_other_files(tmp_path, features):

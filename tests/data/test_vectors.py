@@ -1,6 +1,7 @@
 """Features as samples: statistics, standardisation, views, and what tells sets apart."""
 
 import dataclasses
+import logging
 
 import numpy as np
 import pytest
@@ -87,9 +88,14 @@ def test_a_test_set_is_standardised_as_the_training_set(rng):
     like = prepare(train).preparation
     images = prepare(test, like)
     np.testing.assert_array_equal(images.array, (test - like.mean) / like.deviation)
-    for other in (test[:, :3], test[:, None].repeat(2, 1)):
-        with pytest.raises(InputError, match="it has to be 4 features, as in training"):
-            prepare(other, like)
+    with pytest.raises(InputError, match="has 3 features; it has to have 4, as in training"):
+        prepare(test[:, :3], like)
+    # Views are for training alone.
+    views = prepare(np.stack([test, test + 1], 1), like)
+    assert views.shape == (2, 4)
+    np.testing.assert_array_equal(views.array[:, 0], images.array)
+    of_views = prepare(np.stack([train, train + 1], 1)).preparation
+    np.testing.assert_array_equal(prepare(test, of_views).array, images.array)
 
 
 def test_several_sources_and_a_part_of_them(rng):
@@ -104,6 +110,34 @@ def test_several_sources_and_a_part_of_them(rng):
     selection = Selection([Source(features[:10]), Source(features[10:])])
     rows = np.array([25, 3, 11, 3, 9, 10])
     np.testing.assert_array_equal(selection.take(rows), features[rows])
+
+
+def test_splits_that_differ(rng):
+    features = rng.standard_normal((10, 4)).astype(np.float32)
+    with pytest.raises(InputError, match="splits have samples of several shapes"):
+        prepare([features, features[:, :3]])
+    made_by = [{"name": "a:b", "image_size": size, "images": str(size)} for size in (224, 224, 96)]
+    sources = [Source(features), Source(features + 1)]
+    sources[0].extractor, sources[1].extractor = made_by[:2]
+    images = vectors.prepare(Selection(sources), None, max_resident_bytes=1e9)
+    assert images.preparation.extractor == made_by[0]
+    sources[1].extractor = made_by[2]
+    message = "several extractors .image_size is 224 and 96.; extract all of them in one way"
+    with pytest.raises(InputError, match=message):
+        vectors.prepare(Selection(sources), None, max_resident_bytes=1e9)
+    with pytest.raises(InputError, match=message):
+        vectors.prepare(Selection(sources[1:]), images.preparation, max_resident_bytes=1e9)
+
+
+def test_units_of_a_network_may_be_dead(rng, caplog):
+    features = rng.standard_normal((10, 4)).astype(np.float32)
+    features[:, 2] = 0.1
+    source = Source(features)
+    source.extractor = {"name": "a:b"}
+    with caplog.at_level(logging.INFO):
+        images = vectors.prepare(Selection([source]), None, max_resident_bytes=1e9)
+    assert "1 of 4 features are the same in every row" in caplog.text
+    np.testing.assert_allclose(images.array[:, 2], 0, atol=1e-7)
 
 
 def test_what_is_refused(rng):
@@ -151,8 +185,9 @@ def test_a_users_features():
     for wrong in (np.zeros((3, 2), np.uint8), np.zeros((3, 4)), np.zeros(2)):
         with pytest.raises(ValueError, match=r"give float \[B, 2\]"):
             preparation.new(wrong)
-    with pytest.raises(ValueError, match="not all finite"):
-        preparation.new(np.float32([[np.nan, 0]]))
+    for value in (np.nan, 1e300):
+        with pytest.raises(ValueError, match="not all finite"):
+            preparation.new(np.array([[value, 0]]))
 
 
 def test_what_a_run_keeps_of_it():

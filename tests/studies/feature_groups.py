@@ -34,15 +34,26 @@ Figures = dict[str, float]
 
 COLUMNS = ("acc", "nmi", "knn", "purity", "coverage", "edges", "seconds")
 NO_HPE: dict[str, Any] = {"loss.hpe": "none"}
-SINGLETONS: dict[str, Any] = {"grouping.kind": "singleton"}
+CLASSES: dict[str, Any] = {"grouping.singletons_until": 1.0}  # of images in no group, too
+SINGLETONS: dict[str, Any] = {"grouping.kind": "singleton"} | CLASSES
 # Overrides of configs/features.py by method; those with VIEWS are for files that have some.
 METHODS: dict[str, dict[str, Any]] = {
     "singletons without HPE (Instance)": SINGLETONS | NO_HPE,
     "singletons with HPE": SINGLETONS,
-    "AND": {"grouping.kind": "anchor_neighbors"} | NO_HPE,
-    "neighbours": {"grouping.kind": "neighbors", "grouping.num_neighbors": 10},
+    "AND": {"grouping.kind": "anchor_neighbors"} | CLASSES | NO_HPE,
+    "neighbours": {"grouping.kind": "neighbors", "grouping.num_neighbors": 10} | CLASSES,
+    "PAD as published": {
+        "grouping.features": "memory",
+        "grouping.num_neighbors": 5,
+        "loss.hpe_weight": 0.8,
+        **CLASSES,
+    },
+    "PAD as published, fresh graph": {
+        "grouping.num_neighbors": 5,
+        "loss.hpe_weight": 0.8,
+        **CLASSES,
+    },
     "PAD without HPE": NO_HPE,
-    "PAD as published": {"grouping.features": "memory", "grouping.num_neighbors": 5},
     "PAD, as configured": {},
     "PAD, mlp": {"model.name": "mlp"},
 }
@@ -91,15 +102,17 @@ def measured(path: pathlib.Path, seeds: range, only: str) -> Iterator[tuple[str,
         plain = pathlib.Path(folder, "plain.npz")
         np.savez(plain, features=features if features.ndim == 2 else features[0], labels=labels)
         images = data.load(configs.read(config_of(plain, 0))).train
-        for method, run in (
-            ("k-means on the features", kmeans),
-            ("HDBSCAN, clusters of 2 or more", lambda rows, labels, seed: hdbscan(rows, labels, 2)),
-            ("HDBSCAN, of 15 or more", lambda rows, labels, seed: hdbscan(rows, labels, 15)),
+        [standard] = images.batches(np.arange(len(images))[None])
+        as_they_are = np.load(plain)["features"].astype(np.float32)
+        for method, rows in (
+            ("k-means on the features", as_they_are),
+            ("k-means on the features, standardised", standard),
         ):
             if only in method:
-                [rows] = images.batches(np.arange(len(images))[None])
-                runs = seeds if run is kmeans else range(1)
-                yield method, [timed(run, rows, labels, seed) for seed in runs]
+                yield method, [timed(kmeans, rows, labels, seed) for seed in seeds]
+        for min_size in (2, 15):
+            if only in (method := f"HDBSCAN, clusters of {min_size} or more"):
+                yield method, [timed(hdbscan, standard, labels, min_size)]
         for method, overrides in METHODS.items():
             if only in method:
                 yield method, [timed(train, plain, images, s, overrides) for s in seeds]
@@ -124,7 +137,7 @@ def config_of(path: pathlib.Path, seed: int, **overrides: Any):
 def kmeans(rows: np.ndarray, labels: np.ndarray, seed: int) -> Figures:
     """Into the true number of classes, as ``Clustering`` does it."""
     classes = len(np.unique(labels))
-    cluster = KMeans(classes, n_init=3, random_state=seed).fit_predict(rows)
+    cluster = KMeans(classes, n_init=10, random_state=seed).fit_predict(rows)
     predicted = knn.predict(rows, labels, rows, leave_one_out=True)
     return {
         "acc": clustering_accuracy(labels, cluster),
