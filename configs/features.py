@@ -33,10 +33,9 @@ def get_config():
     config.loss.hpe_weight = 0.4
     config.optimizer.learning_rate = 0.015
     config.optimizer.decay_at = (0.8, 0.9)
+    config.eval.every_epochs = 0
     config.eval.features = ("embedding",)
     config.eval.probe = ()
-    config.eval.kmeans_runs, config.eval.kmeans_inits = (
-        3,
-        10,
-    )  # of the features, too, which are long
+    config.eval.kmeans_runs = 3  # of the features, too, which are long
+    config.eval.kmeans_inits = 10
     return config

@@ -80,6 +80,10 @@ class _TimmModel:
 def _create(timm: Any, model: str, spec: ExtractorSpec) -> Any:
     """The network without its classifier, its weights downloaded if the spec names no others."""
     options = {"pretrained": not spec.weights, "num_classes": 0}
+    if not spec.weights:
+        _log.info("timm:%s: weights are downloaded, unless they are at hand.", model)
+        # It warns of every try; what comes of the last one is said below.
+        logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
         if spec.image_size is None:
             return timm.create_model(model, **options)
