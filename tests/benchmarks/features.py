@@ -1,0 +1,85 @@
+"""Features of ImageNet's number of images: what is read and held, with a synthetic file.
+
+Everything of a cycle but the kNN graph, which graph.py measures; the search runs on a stand-in.
+"""
+
+import pathlib
+import tempfile
+
+import jax
+import numpy as np
+
+from configs import features as features_config
+from pad_jax import config as configs
+from pad_jax import data, groupings, models, objectives, parallel, runtime, steps, train
+from pad_jax import state as states
+from pad_jax.graph.search import Graph
+from pad_jax.settings import RunSettings
+from tests.benchmarks import measure
+from tests.benchmarks.cycle import N, stand_in_graph
+
+WIDTH = 768
+
+
+def write(path: pathlib.Path) -> None:
+    """A file of float16 features, in pieces."""
+    rng = np.random.default_rng(0)
+    file = np.lib.format.open_memmap(path, "w+", np.float16, (N, WIDTH))
+    for first in range(0, N, 20_000):
+        piece = file[first : first + 20_000]
+        piece[:] = rng.standard_normal(piece.shape, np.float32)
+    file.flush()
+
+
+def main():
+    args = measure.arguments(__doc__, steps=3)
+    runtime.configure()
+    rows, rng = [], np.random.default_rng(0)
+
+    def timed(name, f):
+        result = []
+        seconds = measure.seconds(lambda: result.append(jax.block_until_ready(f())))
+        rows.append({"part": name, "seconds": seconds, "MiB held": measure.resident_mib()})
+        return result[0]
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "features.npy")
+        write(path)
+        config = features_config.get_config()
+        config.dataset.root = str(path)
+        settings = configs.read(config)
+        images = timed("features read and standardised", lambda: data.load(settings).train)
+        encoder, objective = models.create(settings), objectives.create(settings)
+        parts = train.step_parts(settings, encoder, objective, N)
+        state = train.init_state(settings[RunSettings], parts, images)
+        embed = train.feature_embedder(settings, parts)
+        variables = parallel.replicate(state.variables)
+        state = state.replace(memory=timed("all embedded", lambda: embed(variables, images)))
+        grouping = groupings.create(settings)
+
+        def discover():
+            graph, features = stand_in_graph(), embed(variables, images)
+            return grouping.find(Graph(graph, None), graph, features, 0)
+
+        groups = timed("all embedded again, SCS search, hard positives", discover)
+        state = timed("state to the devices", lambda: states.to_devices(state))
+        state = timed("groups to the devices", lambda: state.with_groups(groups))
+        sums = parallel.replicate({name: np.float32(0) for name in objective.metrics})
+        step, resident = steps.pmap_resident_train_steps(parts), parallel.replicate(images.array)
+        held = [state, sums]
+        for i in range(args.steps):
+            plan = rng.choice(N, (jax.device_count(), 1, config.batch_size), False)
+            on_devices = parallel.shard(plan.astype(np.int32))
+            name = "compilation and first step" if i == 0 else f"step {i + 1}, memory refreshed"
+
+            def run(on_devices=on_devices):
+                held[:] = step(*held, resident, on_devices, np.int32(0))
+                return held
+
+            timed(name, run)
+    rows.append({"part": "peak of the process", "MiB held": measure.resident_mib(peak=True)})
+    measure.report(f"N = {N} x {WIDTH}, float16, batch {config.batch_size}", rows, args.json)
+
+
+if __name__ == "__main__":
+    main()
