@@ -133,7 +133,10 @@ def _file_of(root: str, split: str) -> pathlib.Path:
         if len(found) != 1:
             names = " or ".join(file.name for file in found or files)
             what = "more than one file" if found else "no file"
-            raise InputError(f"dataset.root={root} has {what} of split {split!r}; give it {names}")
+            hint = "" if found else "; --mode=features makes one of a folder of images"
+            raise InputError(
+                f"dataset.root={root} has {what} of split {split!r}; give it {names}{hint}"
+            )
         return found[0]
     if split != "train":
         raise InputError(

@@ -115,6 +115,7 @@ class Standardization:
         if features.dtype.kind != "f" or features.ndim != 2 or features.shape[1] != size:
             raise ValueError(
                 f"features are {features.dtype} {list(features.shape)}; give float [B, {size}]"
+                + ", for what extracted them is not known" * (features.dtype == np.uint8)
             )
         with np.errstate(over="ignore"):
             standard = self(features.astype(np.float32))

@@ -119,7 +119,7 @@ def _usable(deviation: np.ndarray, selection: Selection, extractor: Mapping | No
             f"first in column {constant[0]}; leave these columns out, in the files of all splits"
         )
     if len(constant):
-        _log.info("%d of %d features are the same in every row.", len(constant), len(deviation))
+        _log.info("Ignored: %d of %d features, the same everywhere.", len(constant), len(deviation))
     return np.where(deviation == 0, 1, deviation)
 
 

@@ -153,18 +153,18 @@ def _sums_forward(passing, x, positive, rows):
     """The sums, and what their gradients are made of: exp(l_j) has the gradient exp(l_j) m_j / tau.
 
     The gradients are sums of terms times memory rows, weighted by cotangents that come later. Where
-    all logits are held the terms wait for them, [B, N] each. In chunks each kind of term is
+    all logits are held the terms wait for them, [N, B] each. In chunks each kind of term is
     multiplied by the rows at once, [B, D] each: two products more, but no logits computed again.
     """
     x, positive = jax.tree.map(lambda v: parallel.gather(v, passing.axis_name), (x, positive))
 
     def sums_of(chunk):
         terms = _chunk_terms(x, positive, rows, chunk)
-        return jax.tree.map(lambda v: jnp.sum(v, axis=-1), terms), terms
+        return jax.tree.map(lambda v: jnp.sum(v, axis=0), terms), terms
 
     def body(accumulated, chunk):
         sums, terms = sums_of(chunk)
-        with_rows = jax.tree.map(lambda v: v @ chunk.memory, terms)
+        with_rows = jax.tree.map(lambda v: _times_rows(v, chunk.memory), terms)
         return jax.tree.map(jnp.add, accumulated, (sums, with_rows)), None
 
     if passing.chunk_rows == rows.memory.shape[0]:
@@ -183,7 +183,9 @@ def _sums_forward(passing, x, positive, rows):
 
 def _sums_backward(passing, residuals, cotangents):
     terms, memory, scale = residuals  # already times the memory where that is None
-    d = jax.tree.map(lambda c: parallel.gather(c, passing.axis_name)[:, None], cotangents)
+    d = jax.tree.map(lambda c: parallel.gather(c, passing.axis_name), cotangents)
+    if memory is None:
+        d = jax.tree.map(lambda c: c[:, None], d)
     of_x = d.all * terms.all + d.group * terms.group
     of_positive = None
     if terms.positive is not None:
@@ -191,7 +193,7 @@ def _sums_backward(passing, residuals, cotangents):
         of_positive = d.positive * terms.positive + d.shift * terms.all
     gradients = (of_x, of_positive)
     if memory is not None:
-        gradients = jax.tree.map(lambda v: v @ memory, gradients)
+        gradients = jax.tree.map(lambda v: _times_rows(v, memory), gradients)
     gradients = jax.tree.map(lambda g: g * scale, gradients)
     if passing.axis_name is not None:
         gradients = jax.tree.map(
@@ -232,24 +234,32 @@ def _scan_chunks(passing, body, init, rows):
     return lax.scan(step, init, jnp.arange(0, n, c))[0]
 
 
+def _times_rows(terms, memory):
+    """[c, B], [c, D] -> [B, D]."""
+    return lax.dot_general(terms, memory, (((0,), (0,)), ((), ())))
+
+
 def _chunk_terms(x, positive, rows, chunk):
-    """The terms of the sums over one chunk, [B, c] each."""
-    valid = chunk.group_id >= 0
+    """The terms of the sums over one chunk, [c, B] each.
+
+    That way round XLA's CPU product of memory and embeddings takes about half of the time.
+    """
+    valid = (chunk.group_id >= 0)[:, None]
 
     def logits(v):
-        return v @ chunk.memory.T * rows.scale
+        return chunk.memory @ v.T * rows.scale
 
     def exponentials(logits):
         return jnp.where(valid, jnp.exp(logits - rows.scale), 0)
 
     if rows.sample_members is None:
-        in_group = rows.sample_group[:, None] == chunk.group_id
+        in_group = chunk.group_id[:, None] == rows.sample_group
     else:
         c = chunk.group_id.shape[0]
         column = rows.sample_members - chunk.first_row
         column = jnp.where((column >= 0) & (column < c), column, c)  # c: dropped
         sample = jnp.arange(x.shape[0])[:, None]
-        in_group = jnp.zeros((x.shape[0], c), bool).at[sample, column].set(True, mode="drop")
+        in_group = jnp.zeros((c, x.shape[0]), bool).at[column, sample].set(True, mode="drop")
     of_x = logits(x)
     e = exponentials(of_x)
     terms = _Sums(e, jnp.where(in_group, e, 0), None, None)

@@ -1,16 +1,20 @@
 """Puts the parts of a report together."""
 
+import logging
 import pathlib
 
 import jinja2
 import numpy as np
 from sklearn.decomposition import PCA
 
+from pad_jax.data.images import Images
 from pad_jax.graph import diagnostics
 from pad_jax.report import galleries, graphs, plots
 from pad_jax.report.galleries import GroupTable
 from pad_jax.report.snapshot import Snapshot
 from pad_jax.run import folder, metrics
+
+_log = logging.getLogger(__name__)
 
 _FOLDER = pathlib.Path(__file__).parent
 _MAP_POINTS = 2000
@@ -60,9 +64,7 @@ def render(workdir: pathlib.Path, snapshot: Snapshot) -> str:
         labelled=bool((images.labels >= 0).any()),
         num_images=len(images),
         samples=str(images.preparation),
-        has_pictures=any(
-            images.picture(i) is not None for i in range(min(len(images), _LOOKED_AT))
-        ),
+        has_pictures=_has_pictures(images),
         epoch=rows[-1]["epoch"],
         num_epochs=config["num_epochs"],
         found_epoch=found.epoch,
@@ -74,6 +76,17 @@ def render(workdir: pathlib.Path, snapshot: Snapshot) -> str:
         from_test=snapshot.queries is not None,
         map=_map(snapshot, table, noun),
     )
+
+
+def _has_pictures(images: Images) -> bool:
+    """Whether some of the first images are at hand; of features that is not so by itself."""
+    found = any(images.picture(i) is not None for i in range(min(len(images), _LOOKED_AT)))
+    if not found:
+        _log.info(
+            "The report shows no images: dataset.paths says where they are; the first is %s.",
+            images.names[0],
+        )
+    return found
 
 
 def _figures(row: metrics.Row, snapshot: Snapshot, noun: str) -> list[tuple[str, str]]:
