@@ -1,8 +1,8 @@
 """The affinity graph (Eq 1): exact k nearest neighbours by cosine similarity.
 
-Rows are taken in runs of 32. A row's k nearest lie in the k runs with the largest maxima: a run
-outside them has k runs before it, each with a row at least as similar. So a first pass over the
-similarities keeps maxima only, and a second one looks through k runs a row. The matrix is
+Rows are taken in runs of 32, or of 16. A row's k nearest lie in the k runs with the largest maxima:
+a run outside them has k runs before it, each with a row at least as similar. So a first pass over
+the similarities keeps maxima only, and a second one looks through k runs a row. The matrix is
 symmetric: the first pass computes one half of it, each tile for its rows and for its columns.
 """
 
@@ -18,24 +18,26 @@ from jax import lax
 from pad_jax import parallel
 from pad_jax.graph.search import Graph
 
-_RUN = 32  # rows of which only the largest similarity is compared at first
-
 
 class _Tiles(NamedTuple):
     """How much is done at a time.
 
     Attributes:
-      rows, columns: of a tile of similarities; a multiple of each other and of ``_RUN``.
+      rows, columns: of a tile of similarities; a multiple of each other and of ``run``.
       gathered: floats gathered at a time when runs are looked through.
+      run: rows of which only the largest similarity is compared at first.
     """
 
     rows: int
     columns: int
     gathered: int
+    run: int = 32
 
 
 _CPU = _Tiles(1024, 512, 2**20)  # 2 MB of similarities, which stay in the caches
 _ACCELERATOR = _Tiles(4096, 4096, 2**26)
+# With many neighbours of few rows looking through runs costs more than comparing their maxima.
+_SHORT_RUN, _ROWS_PER_NEIGHBOR = 16, 2000
 
 
 def nearest_neighbors(
@@ -88,7 +90,9 @@ def pmap_search(
       [devices, rows per device, k] each.
     """
     tiles = _CPU if platform == "cpu" else _ACCELERATOR
-    columns = min(tiles.columns, _round_up(num_rows, _RUN))
+    if platform == "cpu" and num_rows <= _ROWS_PER_NEIGHBOR * k:
+        tiles = tiles._replace(run=_SHORT_RUN)
+    columns = min(tiles.columns, _round_up(num_rows, tiles.run))
     rows = min(tiles.rows, _round_up(num_rows, columns))
     return _pmap_search(k, tiles._replace(columns=columns, rows=rows), devices)
 
@@ -115,14 +119,14 @@ def _nearest_runs(device, features, k, tiles):
     Returns:
       (maxima float32 [N, k], runs int32 [N, k]): largest first; -inf where there are fewer.
     """
-    rows, columns, _ = tiles
+    rows, columns, _, run = tiles
     n = len(features)
     blocks = -(-n // rows)
     strips = blocks * rows // columns
     strips_per_block = rows // columns
-    runs_per_block, runs_per_strip = rows // _RUN, columns // _RUN
+    runs_per_block, runs_per_strip = rows // run, columns // run
     # The rows of a strip are laid out so that maxima over runs are taken elementwise over vectors.
-    order = np.arange(columns).reshape(runs_per_strip, _RUN).T.reshape(-1)
+    order = np.arange(columns).reshape(runs_per_strip, run).T.reshape(-1)
     row_order = (np.arange(0, rows, columns)[:, None] + order).reshape(-1)
     index = np.arange(0, blocks * rows, columns)[:, None] + order
     features = features.at[index].get(mode="fill", fill_value=0)
@@ -145,9 +149,9 @@ def _nearest_runs(device, features, k, tiles):
                 lambda x: x,
                 similarity,
             )
-            tile = similarity.reshape(rows, _RUN, runs_per_strip).max(1)
+            tile = similarity.reshape(rows, run, runs_per_strip).max(1)
             of_rows = lax.dynamic_update_slice_in_dim(of_rows, tile, j * runs_per_strip, 1)
-            tile = similarity.reshape(strips_per_block, _RUN, runs_per_strip, columns).max(1)
+            tile = similarity.reshape(strips_per_block, run, runs_per_strip, columns).max(1)
             return of_rows, of_columns.at[j].set(tile.reshape(runs_per_block, columns))
 
         of_rows, of_columns = lax.fori_loop(
@@ -162,11 +166,11 @@ def _nearest_runs(device, features, k, tiles):
 
         def merge_columns(b, nearest):
             x = lax.dynamic_slice_in_dim(of_columns, b * strips_per_block, strips_per_block)
-            x = x.reshape(strips_per_block, runs_per_block, _RUN, runs_per_strip)
+            x = x.reshape(strips_per_block, runs_per_block, run, runs_per_strip)
             x = x.transpose(0, 3, 2, 1).reshape(rows, runs_per_block)
             return _merge(nearest, b, x, i * runs_per_block)
 
-        of_rows = of_rows.reshape(strips_per_block, _RUN, runs_per_strip, -1).swapaxes(1, 2)
+        of_rows = of_rows.reshape(strips_per_block, run, runs_per_strip, -1).swapaxes(1, 2)
         nearest = _merge(nearest, i, of_rows.reshape(rows, -1), 0)
         return lax.fori_loop(i + 1, blocks, merge_columns, nearest)
 
@@ -207,8 +211,8 @@ def _exchange(x):
 
 def _look_through(first, runs, features, tiles):
     """The k nearest within k runs of each row, -1 for none: [rows, k] -> two arrays [rows, k]."""
-    (num_rows, k), (n, dim) = runs.shape, features.shape
-    size = max(1, min(num_rows, tiles.gathered // (k * _RUN * dim)))
+    (num_rows, k), (n, dim), run = runs.shape, features.shape, tiles.run
+    size = max(1, min(num_rows, tiles.gathered // (k * run * dim)))
     parts = -(-num_rows // size)
     runs = jnp.pad(runs, ((0, parts * size - num_rows), (0, 0))).reshape(parts, size, k)
 
@@ -216,7 +220,7 @@ def _look_through(first, runs, features, tiles):
         part, runs = args
         own = first + part * size + jnp.arange(size)
         runs = jnp.sort(runs, axis=1)
-        index = (runs[:, :, None] * _RUN + jnp.arange(_RUN)).reshape(size, k * _RUN)
+        index = (runs[:, :, None] * run + jnp.arange(run)).reshape(size, k * run)
         similarity = jnp.einsum(
             "bcd,bd->bc",
             features.at[index].get(mode="clip"),

@@ -65,6 +65,19 @@ def test_ties_go_to_the_lower_index_across_blocks(small_tiles, unit_rows, rng, d
     )
 
 
+@pytest.mark.parametrize(("rows_per_neighbor", "run"), [(0, 32), (2000, 16)])
+def test_runs_of_both_lengths(small_tiles, unit_rows, monkeypatch, rows_per_neighbor, run):
+    used, search = [], neighbors._pmap_search
+    monkeypatch.setattr(neighbors, "_ROWS_PER_NEIGHBOR", rows_per_neighbor)
+    monkeypatch.setattr(
+        neighbors, "_pmap_search", lambda k, tiles, d: used.append(tiles.run) or search(k, tiles, d)
+    )
+    features = unit_rows(333, 8)
+    found = nearest_neighbors(features, 7, platform="cpu")
+    np.testing.assert_array_equal(found[0], naive_neighbors(features, 7)[0])
+    assert used == [run]
+
+
 @pytest.mark.parametrize("k", [0, 10, 11])
 def test_bad_k(unit_rows, k):
     with pytest.raises(ValueError, match=f"k={k}"):
