@@ -1,10 +1,11 @@
 """A trained encoder, ready to embed images."""
 
 import contextlib
+import functools
 import itertools
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import flax.linen as nn
@@ -45,7 +46,6 @@ class Model:
         self._augment = augmentation.create(settings)
         self._embed = Embedder(encoder, ("embedding",), 256, self._augment.plain)
         self._on_devices = parallel.replicate(variables)
-        self._extractor: Any = None  # of the images whose features it takes, when it is first asked
 
     def embed(self, images: np.ndarray | Iterable[np.ndarray]) -> np.ndarray:
         """Embeddings, float32 [B, D], unit rows.
@@ -71,8 +71,7 @@ class Model:
 
     def _extracted(self, images: Any) -> Any:
         """Features of images, where the model takes features and knows their extractor."""
-        made_by = getattr(self.preparation, "extractor", None)
-        if made_by is None:
+        if self.preparation.extractor is None:
             return images
         refuse_one_image(images)
         images = iter(images)
@@ -82,12 +81,18 @@ class Model:
         images = itertools.chain([first], images)
         if np.asarray(first).dtype != np.uint8:
             return list(images)
+        return self._extract(images)
+
+    @functools.cached_property
+    def _extract(self) -> Callable[[Iterable[np.ndarray]], np.ndarray]:
+        """Images to their features, as those of the run were made."""
         from pad_jax import extractors  # not at the top: most models do without
         from pad_jax.extractors.extraction import extract_arrays
 
-        if self._extractor is None:
-            self._extractor = extractors.create(extractors.ExtractorSpec.from_dict(made_by))
-        return extract_arrays(self._extractor, images)
+        made_by = self.preparation.extractor
+        assert made_by is not None  # else nobody asks
+        spec = extractors.ExtractorSpec.from_dict(made_by)
+        return functools.partial(extract_arrays, extractors.create(spec))
 
 
 def load(workdir: str | os.PathLike) -> Model:

@@ -7,7 +7,7 @@ import numpy as np
 import optax
 
 from pad_jax.objectives.base import Objective
-from pad_jax.settings import Rule, RunSettings, Settings, at_least, numbers, setting, share
+from pad_jax.settings import RunSettings, Settings, at_least, below_one, numbers, setting, share
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,9 +22,7 @@ class OptimizerSettings:
         at_least(0)._replace(hint="use 0 (nothing is learnt) or more"),
         "paper",
     )
-    momentum: float = setting(
-        0.9, "Nesterov's", Rule(lambda v: 0 <= v < 1, "use 0 or more, below 1"), "paper"
-    )
+    momentum: float = setting(0.9, "Nesterov's", below_one("use 0 or more, below 1"), "paper")
     weight_decay: float = setting(5e-4, "of all that is trained", at_least(0), "AND")
     decay_at: tuple[float, ...] = setting(
         (0.4, 0.6, 0.8),

@@ -219,6 +219,11 @@ def share(hint: str) -> Rule:
     return Rule(lambda v: 0 <= v <= 1, hint)
 
 
+def below_one(hint: str) -> Rule:
+    """0 to 1, without 1."""
+    return Rule(lambda v: 0 <= v < 1, hint)
+
+
 def one_of(*values: Any) -> Rule:
     return Rule(lambda v: v in values, f"use one of: {', '.join(map(str, values))}")
 

@@ -42,7 +42,6 @@ _UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-SUFFIXES = (".npz", ".npy", ".parquet")
 
 
 def read(path: pathlib.Path) -> FeatureFile:
@@ -51,13 +50,12 @@ def read(path: pathlib.Path) -> FeatureFile:
     Raises:
       InputError: where the file is none, or is not as described in ``FeatureFile``.
     """
-    readers: dict[str, Callable] = {".npy": _read_npy, ".npz": _read_npz, ".parquet": _read_parquet}
     field = f"dataset.root={path}"
-    if path.suffix not in readers:
+    if path.suffix not in _READERS:
         raise InputError(f"{field} is no file of features; give .npz, .npy or .parquet")
     if not path.exists():
         raise InputError(f"{field} does not exist; give a file of features")
-    found = _opened(field, readers[path.suffix], path)
+    found = _opened(field, _READERS[path.suffix], path)
     features = found.features
     if features.dtype.kind != "f" or features.ndim not in (2, 3) or 0 in features.shape:
         raise InputError(
@@ -193,3 +191,7 @@ def _mapped_member(path: pathlib.Path, name: str) -> np.ndarray:
 
 def _read_parquet(path: pathlib.Path) -> FeatureFile:
     return FeatureFile(*parquet.read(path))
+
+
+_READERS = {".npz": _read_npz, ".npy": _read_npy, ".parquet": _read_parquet}
+SUFFIXES = tuple(_READERS)

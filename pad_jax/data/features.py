@@ -84,8 +84,7 @@ class FeatureSource:
         self._features, self.extractor = found.features, found.extractor
         unknown = np.full(len(self), -1)
         self.labels = unknown if found.labels is None else found.labels
-        self._is_double = found.features.dtype.itemsize > 4
-        if self._is_double:
+        if found.features.dtype.itemsize > 4:
             _log.info("%s: %s is read as float32.", path, found.features.dtype)
         # Where paths that are not absolute may begin.
         made_of = (found.extractor or {}).get("images")
@@ -102,8 +101,10 @@ class FeatureSource:
             taken = np.asarray(self._features[rows])
         else:
             taken = np.asarray(self._features[:, rows]).swapaxes(0, 1)
+        if taken.dtype.itemsize <= 4:
+            return taken
         with np.errstate(over="ignore"):  # infinity is looked for later
-            return taken.astype(np.float32) if self._is_double else taken
+            return taken.astype(np.float32)
 
     def __getitem__(self, i: int) -> Example:
         label = int(self.labels[i])

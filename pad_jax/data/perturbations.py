@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from pad_jax.data.preparation import FEATURES
-from pad_jax.settings import Rule, Settings, at_least, setting
+from pad_jax.settings import Settings, at_least, below_one, setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +19,7 @@ class PerturbationSettings:
     dropout: float = setting(
         0.3,
         "of features: each becomes 0, its mean, with this probability",
-        Rule(lambda v: 0 <= v < 1, "use a probability below 1, such as 0.3"),
+        below_one("use a probability below 1, such as 0.3"),
     )
     noise: float = setting(
         0.0, "of features: deviation of Gaussian noise; they have deviation 1", at_least(0)

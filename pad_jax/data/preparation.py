@@ -17,6 +17,7 @@ class Preparation(Protocol):
       kind: PIXELS or FEATURES.
       shape: of a prepared sample.
       dtype: of its numbers.
+      extractor: what made features of images, where that is known.
     """
 
     kind: ClassVar[str]
@@ -26,6 +27,9 @@ class Preparation(Protocol):
 
     @property
     def dtype(self) -> np.dtype: ...
+
+    @property
+    def extractor(self) -> Mapping[str, Any] | None: ...
 
     def new(self, samples: Iterable[np.ndarray]) -> np.ndarray:
         """A user's samples, prepared: [B, *shape]; raises ValueError for what they cannot be."""
@@ -54,6 +58,7 @@ class Pixels:
 
     kind: ClassVar[str] = PIXELS
     dtype: ClassVar[np.dtype] = np.dtype(np.uint8)
+    extractor: ClassVar[None] = None
 
     shape: tuple[int, int, int]
 

@@ -22,7 +22,7 @@ from pad_jax.errors import InputError
 from pad_jax.extractors import Extractor, ExtractorSpec, create
 from pad_jax.extractors.views import Views
 from pad_jax.extractors.work_folder import WorkFolder
-from pad_jax.run import metrics
+from pad_jax.run import folder, metrics
 from pad_jax.settings import RunSettings, Settings
 
 _log = logging.getLogger(__name__)
@@ -95,14 +95,7 @@ def extract(
     left = len(source) - work.done
     with work.working(), contextlib.closing(decoded):
         for batch in metrics.progress(decoded, left, batch_size, "features"):
-            skipped = []
-            for i, example in enumerate(batch, work.done):
-                if isinstance(example, UnreadableImage):
-                    if strict:
-                        raise _undecodable(str(example))
-                    _log.warning("Skipped, cannot be decoded: %s", example)
-                    skipped.append(i)
-            readable = [example for example in batch if isinstance(example, Example)]
+            readable, skipped = _sorted_out(batch, work.done, strict)
             labels = [-1 if label is None else label for _, label in readable]
             features = None
             if readable:
@@ -160,18 +153,13 @@ def _checked(output: str | os.PathLike, images: str) -> pathlib.Path:
         raise InputError(f"--output={output} is not the name of a .npz file; give FILE.npz")
     if path.exists():
         raise InputError(f"--output={output} exists; remove it, or choose another")
-    folder = pathlib.Path(images).expanduser()
-    if not folder.is_dir():
+    of_images = pathlib.Path(images).expanduser()
+    if not of_images.is_dir():
         raise InputError(f"--images={images} is not a folder; give the one with your images")
-    if path.resolve().is_relative_to(folder.resolve()):
+    if path.resolve().is_relative_to(of_images.resolve()):
         # Its work folder would be one of the classes.
         raise InputError(f"--output={output} lies inside of --images; choose a place outside of it")
-    there = next(parent for parent in path.absolute().parents if os.path.exists(parent))
-    if not (there.is_dir() and os.access(there, os.W_OK)):
-        raise InputError(
-            f"--output={output} cannot be used ({there} is no folder, or one that cannot be "
-            "written to); choose another place"
-        )
+    folder.check_writable(f"--output={output}", path.absolute().parent, "choose another place")
     return path
 
 
@@ -227,6 +215,22 @@ def _decoded(
             yield list(waiting.popleft())
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _sorted_out(
+    batch: list[Example | UnreadableImage], first: int, strict: bool
+) -> tuple[list[Example], list[int]]:
+    """Those of a batch that can be read, and the numbers of the others, counted from ``first``."""
+    readable, skipped = [], []
+    for i, example in enumerate(batch, first):
+        if isinstance(example, Example):
+            readable.append(example)
+            continue
+        if strict:
+            raise _undecodable(str(example))
+        _log.warning("Skipped, cannot be decoded: %s", example)
+        skipped.append(i)
+    return readable, skipped
 
 
 def _cast(features: np.ndarray, dtype: str, spec: ExtractorSpec, work: WorkFolder) -> np.ndarray:

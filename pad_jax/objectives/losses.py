@@ -154,7 +154,7 @@ def _sums_forward(passing, x, positive, rows):
 
     The gradients are sums of terms times memory rows, weighted by cotangents that come later. Where
     all logits are held the terms wait for them, [N, B] each. In chunks each kind of term is
-    multiplied by the rows at once, [B, D] each: two products more, but no logits computed again.
+    multiplied by the rows at once, [D, B] each: two products more, but no logits computed again.
     """
     x, positive = jax.tree.map(lambda v: parallel.gather(v, passing.axis_name), (x, positive))
 
@@ -164,14 +164,14 @@ def _sums_forward(passing, x, positive, rows):
 
     def body(accumulated, chunk):
         sums, terms = sums_of(chunk)
-        with_rows = jax.tree.map(lambda v: _times_rows(v, chunk.memory), terms)
+        with_rows = jax.tree.map(lambda v: _with_rows(v, chunk.memory), terms)
         return jax.tree.map(jnp.add, accumulated, (sums, with_rows)), None
 
     if passing.chunk_rows == rows.memory.shape[0]:
         sums, terms = sums_of(_all_rows(passing, rows))
         residuals = (terms, rows.memory, rows.scale)
     else:
-        zeros = [jnp.zeros(x.shape[:1], x.dtype), jnp.zeros_like(x)]
+        zeros = [jnp.zeros(x.shape[:1], x.dtype), jnp.zeros_like(x.T)]
         zeros = tuple(_Sums(z, z, *((None, None) if positive is None else (z, z))) for z in zeros)
         sums, with_rows = _scan_chunks(passing, body, zeros, rows)
         residuals = (with_rows, None, rows.scale)
@@ -184,8 +184,6 @@ def _sums_forward(passing, x, positive, rows):
 def _sums_backward(passing, residuals, cotangents):
     terms, memory, scale = residuals  # already times the memory where that is None
     d = jax.tree.map(lambda c: parallel.gather(c, passing.axis_name), cotangents)
-    if memory is None:
-        d = jax.tree.map(lambda c: c[:, None], d)
     of_x = d.all * terms.all + d.group * terms.group
     of_positive = None
     if terms.positive is not None:
@@ -193,8 +191,8 @@ def _sums_backward(passing, residuals, cotangents):
         of_positive = d.positive * terms.positive + d.shift * terms.all
     gradients = (of_x, of_positive)
     if memory is not None:
-        gradients = jax.tree.map(lambda v: _times_rows(v, memory), gradients)
-    gradients = jax.tree.map(lambda g: g * scale, gradients)
+        gradients = jax.tree.map(lambda v: _with_rows(v, memory), gradients)
+    gradients = jax.tree.map(lambda g: g.T * scale, gradients)
     if passing.axis_name is not None:
         gradients = jax.tree.map(
             lambda g: lax.psum_scatter(g, passing.axis_name, tiled=True), gradients
@@ -234,9 +232,9 @@ def _scan_chunks(passing, body, init, rows):
     return lax.scan(step, init, jnp.arange(0, n, c))[0]
 
 
-def _times_rows(terms, memory):
-    """[c, B], [c, D] -> [B, D]."""
-    return lax.dot_general(terms, memory, (((0,), (0,)), ((), ())))
+def _with_rows(terms, memory):
+    """Each sample's sum of memory rows, weighted by its terms: [c, B], [c, D] -> [D, B]."""
+    return memory.T @ terms
 
 
 def _chunk_terms(x, positive, rows, chunk):

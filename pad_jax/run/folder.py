@@ -41,12 +41,7 @@ def check_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
     Raises:
       InputError: if it is neither, or cannot.
     """
-    there = next(path for path in (workdir, *workdir.parents) if os.path.exists(path))
-    if not (there.is_dir() and os.access(there, os.W_OK)):
-        raise InputError(
-            f"--workdir={workdir} cannot be used ({there} is no folder, or one that cannot be "
-            "written to); choose another folder"
-        )
+    check_writable(f"--workdir={workdir}", workdir, "choose another folder")
     if (workdir / "config.json").exists():
         changed = changes(workdir, config, affecting=(TRAINING,))
         if changed and _has_epochs(workdir):
@@ -62,6 +57,16 @@ def check_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
             )
     elif (workdir / "metrics.jsonl").exists():
         raise InputError(f"{workdir} is in use (but has no config.json); choose another --workdir")
+
+
+def check_writable(flag: str, folder: pathlib.Path, hint: str) -> None:
+    """Raises InputError, naming the flag, where a folder cannot be written to, or made."""
+    there = next(path for path in (folder, *folder.parents) if os.path.exists(path))
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        raise InputError(
+            f"{flag} cannot be used ({there} is no folder, or one that cannot be written to); "
+            f"{hint}"
+        )
 
 
 def is_finished(workdir: pathlib.Path, num_epochs: int) -> bool:

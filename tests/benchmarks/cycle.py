@@ -3,10 +3,10 @@
 Everything but the kNN graph, which graph.py measures on fewer rows: the search runs on a stand-in.
 """
 
+import functools
 import os
 import sys
 
-import jax
 import numpy as np
 
 from configs import imagenet
@@ -45,12 +45,7 @@ def main():
     rng = np.random.default_rng(0)
     rows = []
 
-    def timed(name, f):
-        result = []
-        seconds = measure.seconds(lambda: result.append(jax.block_until_ready(f())))
-        rows.append({"part": name, "seconds": seconds, "MiB held": measure.resident_mib()})
-        return result[0]
-
+    timed = functools.partial(measure.timed, rows)
     graph = stand_in_graph()
     features = random_rows(N, config.model.embedding_dim, 0)
     shape = (args.image_size, args.image_size, 3)

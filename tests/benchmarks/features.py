@@ -3,6 +3,7 @@
 Everything of a cycle but the kNN graph, which graph.py measures; the search runs on a stand-in.
 """
 
+import functools
 import pathlib
 import tempfile
 
@@ -36,12 +37,7 @@ def main():
     runtime.configure()
     rows, rng = [], np.random.default_rng(0)
 
-    def timed(name, f):
-        result = []
-        seconds = measure.seconds(lambda: result.append(jax.block_until_ready(f())))
-        rows.append({"part": name, "seconds": seconds, "MiB held": measure.resident_mib()})
-        return result[0]
-
+    timed = functools.partial(measure.timed, rows)
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "features.npy")
         write(path)

@@ -9,6 +9,7 @@ import statistics
 import time
 from collections.abc import Callable
 from importlib import metadata
+from typing import Any
 
 
 def seconds(f: Callable) -> float:
@@ -16,6 +17,16 @@ def seconds(f: Callable) -> float:
     start = time.perf_counter()
     f()
     return time.perf_counter() - start
+
+
+def timed(rows: list[dict], name: str, f: Callable) -> Any:
+    """What a call of JAX gives; adds its seconds, and the memory held after it, to the rows."""
+    import jax  # here, not at the top: some benchmarks are of code that does without
+
+    result = []
+    elapsed = seconds(lambda: result.append(jax.block_until_ready(f())))
+    rows.append({"part": name, "seconds": elapsed, "MiB held": resident_mib()})
+    return result[0]
 
 
 def in_turn(rounds: int, **contenders: Callable) -> dict[str, float]:

@@ -175,8 +175,8 @@ def train(path: pathlib.Path, images: Images, seed: int, overrides: dict[str, An
     names = {"acc": "eval/kmeans_acc", "nmi": "eval/kmeans_nmi", "knn": "eval/knn_accuracy"}
     figures = {column: row[name] for column, name in names.items()}
     for column in ("purity", "coverage"):
-        found = [v for k, v in row.items() if k.endswith(f"/{column}") and row.get(k) is not None]
-        figures |= {column: found[0]} if found and found[0] else {}
+        if value := next((v for k, v in row.items() if k.endswith(f"/{column}")), None):
+            figures[column] = value
     edges = [v for k, v in row.items() if k.startswith("neighbors/precision_at_")]
     return figures | ({"edges": edges[-1]} if edges else {})
 
