@@ -52,8 +52,8 @@ class ModelSettings:
     def activations(self, platform: str) -> jnp.dtype:
         """Their type on a platform.
 
-        A run in bfloat16 may be used on a CPU, which gains nothing by it. There XLA of jaxlib 0.11.2
-        makes numbers of 1e38 of pooled bfloat16 maps.
+        A run in bfloat16 may be used on a CPU, which gains nothing by it. There jaxlib 0.11.2 makes
+        numbers of 1e38 of pooled bfloat16 maps.
         """
         settings = self
         return jnp.dtype("float32" if platform == "cpu" else settings.dtype)
