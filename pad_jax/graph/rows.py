@@ -28,7 +28,8 @@ def unit_rows(x: np.ndarray) -> np.ndarray:
     x = np.asarray(x)
     if x.ndim != 2 or not any(dtypes.issubdtype(x.dtype, kind) for kind in _REAL):
         raise ValueError(f"rows must be real numbers [N, D], not {x.dtype} {list(x.shape)}")
-    result = x.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):  # of numbers beyond float32, in rows that are divided below
+        result = x.astype(np.float32, copy=False)
     block = max(1, _AT_ONCE // max(x.shape[1], 1))
     for first in range(0, len(x), block):
         # Scaled by the largest number first: nothing overflows, and the sum of squares is exact
