@@ -179,10 +179,10 @@ class Model:
         return embeddings, groups
 
     def _embed(self, images: given.Given, feature: str, argument: str) -> np.ndarray:
-        if feature not in self._features:
+        if feature not in self.features:
             raise ValueError(
                 f"feature={feature!r} is none of the encoder's; use one of: "
-                + ", ".join(self._features)
+                + ", ".join(self.features)
             )
         if feature not in self._embedders:
             self._embedders[feature] = Embedder(
@@ -191,12 +191,12 @@ class Model:
         embedder = self._embedders[feature]
         batches = self._batches(images, embedder.batch_size, argument)
         found = embedder.stream(self._on_devices, batches)
-        shape = self._features[feature].shape[1:]
+        shape = self.features[feature].shape[1:]
         return collected((batch[feature] for batch in found), shape)
 
     @functools.cached_property
-    def _features(self) -> dict[str, Any]:
-        """Shape of each feature of one image, [1, ...]."""
+    def features(self) -> dict[str, Any]:
+        """Shape and dtype of each of the encoder's features of one image, [1, ...]."""
         shape = augmentation.input_shape(self._augment, self.preparation)
         return models.features(self.encoder, shape)
 

@@ -88,9 +88,7 @@ def blocks(features: Iterable, size: int) -> Iterator[Any]:
         yield block
 
 
-def batches(
-    images: Given, pixels: Pixels, size: int, name: str = "images"
-) -> Iterator[np.ndarray]:
+def batches(images: Given, pixels: Pixels, size: int, name: str = "images") -> Iterator[np.ndarray]:
     """The images, prepared: uint8 [b, *pixels.shape] each, b = ``size`` but for the last batch.
 
     Args:
@@ -104,10 +102,10 @@ def batches(
       ValueError, TypeError: for what is no image.
     """
     images = _as_array(images)
-    if isinstance(images, np.ndarray) and images.dtype == np.uint8 and images.ndim == 4:
-        if images.shape[1:] == pixels.shape:  # nothing is left to be done
-            yield from (images[i : i + size] for i in range(0, len(images), size))
-            return
+    is_array = isinstance(images, np.ndarray) and images.dtype == np.uint8
+    if is_array and images.shape[1:] == pixels.shape:  # nothing is left to be done
+        yield from (images[i : i + size] for i in range(0, len(images), size))
+        return
     ready: list[np.ndarray] = []
     for image in _prepared(items(images, name), pixels):
         ready.append(image)
