@@ -133,7 +133,7 @@ def _of_run(call: Call) -> Collection:
         load,
         strict=settings[DatasetSettings].strict,
     )
-    own_picture = getattr(selection, "picture", None)
+    own_picture = selection.picture
 
     def path(i: int) -> pathlib.Path | None:
         return selection.path(int(rows[i]))

@@ -122,4 +122,6 @@ def _prepare(
         channels=settings.channels,
         strict=settings.strict,
         max_resident_bytes=most,
+        resize=settings.resize,
+        decoding=settings.decoding,
     )

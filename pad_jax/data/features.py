@@ -10,9 +10,9 @@ from typing import ClassVar
 import numpy as np
 
 from pad_jax.data import feature_files
-from pad_jax.data.decoding import decode
+from pad_jax.data.decoding import UnreadableImage, decode
 from pad_jax.data.preparation import FEATURES
-from pad_jax.data.source import DatasetSettings, Example, UnreadableImage
+from pad_jax.data.source import DatasetSettings, Example
 from pad_jax.errors import InputError
 from pad_jax.settings import RESULTS, Settings, any_text, refuse, setting
 

@@ -5,7 +5,7 @@ import logging
 import os
 import pathlib
 
-from pad_jax.data.decoding import decode
+from pad_jax.data.decoding import Decoder
 from pad_jax.data.source import DatasetSettings, Example
 from pad_jax.errors import InputError
 from pad_jax.settings import Settings
@@ -20,7 +20,8 @@ _SUFFIXES = {
 
 def folder(settings: Settings, split: str) -> "FolderSource":
     """A split of the folder that ``dataset.root`` names."""
-    return FolderSource(settings[DatasetSettings].root, split)
+    dataset = settings[DatasetSettings]
+    return FolderSource(dataset.root, split, Decoder(dataset.decoding))
 
 
 class FolderSource:
@@ -32,9 +33,11 @@ class FolderSource:
     Args:
       root: a folder.
       split: a folder in it. "train" stands for ``root`` itself where there is no such folder.
+      decoder: of the files.
     """
 
-    def __init__(self, root: str, split: str):
+    def __init__(self, root: str, split: str, decoder: Decoder | None = None):
+        self.decoder = decoder or Decoder()
         if not root:
             raise InputError("dataset.root is not set; give the folder with your images")
         folder = pathlib.Path(root).expanduser()
@@ -102,7 +105,7 @@ class FolderSource:
 
     def __getitem__(self, i: int) -> Example:
         """Example i, its image uint8 [H, W, 1] if it is grey, else [H, W, 3]."""
-        return Example(decode(self.paths[i]), self._labels[i])
+        return Example(self.decoder(self.paths[i], str(self.paths[i])), self._labels[i])
 
 
 def _some(names: list[str], most: int = 5) -> str:

@@ -6,9 +6,31 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
+from PIL import ImageColor
 
-from pad_jax.data.preparation import PIXELS
-from pad_jax.settings import NOTHING, RESULTS, Rule, any_text, at_least, refuse, setting, yes_or_no
+from pad_jax.data.decoding import DEFAULT, LEAST_SIDE, Decoding
+from pad_jax.data.decoding import UnreadableImage as UnreadableImage
+from pad_jax.data.preparation import PIXELS, RESIZINGS
+from pad_jax.settings import (
+    NOTHING,
+    RESULTS,
+    Rule,
+    any_text,
+    at_least,
+    more_than,
+    one_of,
+    refuse,
+    setting,
+    yes_or_no,
+)
+
+
+def _is_colour(text: str) -> bool:
+    try:
+        ImageColor.getrgb(text)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,12 +66,30 @@ class DatasetSettings:
         None, "this many training images, chosen at random; None: all", at_least(1)
     )
     image_size: int | None = setting(
-        None, "px; images are resized and cropped to squares; None: as they are", at_least(1)
+        None, "px; images are resized to squares; None: as they are", at_least(1)
+    )
+    resize: str = setting(
+        "crop",
+        "how an image becomes a square: crop cuts its longer side at both ends, pad fills up the "
+        "shorter one with dataset.background, squash changes its proportions",
+        one_of(*RESIZINGS),
     )
     channels: int | None = setting(
         None,
         "1 grey, 3 RGB; None: as the first image is",
         Rule(lambda v: v in (1, 3), "use 1 (grey), 3 (RGB)"),
+    )
+    background: str = setting(
+        DEFAULT.background,
+        "colour that transparent images are laid over, and that pad fills up with: a name, or "
+        "'#rrggbb'",
+        Rule(_is_colour, "give a colour by its name, such as white, or as '#rrggbb'"),
+    )
+    max_megapixels: float = setting(
+        DEFAULT.max_megapixels,
+        "million pixels; larger images of files are left out, they would fill the memory",
+        more_than(0, 256.0),
+        affects=NOTHING,
     )
     strict: bool = setting(
         False,
@@ -63,6 +103,15 @@ class DatasetSettings:
         at_least(0),
         affects=NOTHING,
     )
+
+    @property
+    def decoding(self) -> Decoding:
+        """How the images of files become arrays."""
+        settings = self
+        least = None  # they have one size already, and keep it
+        if settings.image_size is not None:
+            least = max(LEAST_SIDE, 2 * settings.image_size)
+        return Decoding(settings.background, settings.max_megapixels, least)
 
     def check(self) -> None:
         """Refuses to hold out what is trained on; slices are compared once a source is open."""
@@ -100,11 +149,12 @@ class Example(NamedTuple):
 class Source(Protocol):
     """Examples by index, in an order that is a function of the data set alone.
 
-    A source of files may have ``path``, a function of i: the file of image i, absolute, None where
-    it has none. A source of features has ``kind = FEATURES``. It may have, besides: ``take(rows)``,
-    the samples of many rows at once, int [B] -> [B, ...]; ``labels``, those of all rows, -1 where
-    the class is not known; ``picture``, a function of i, the image of row i; and ``extractor``, what
-    made the features (see ``Standardization``).
+    It may have, besides: ``path``, a function of i, the file of image i, absolute, None where it
+    has none; ``class_names``, of the labels 0, 1, ...; and ``decoder``, which is asked what there
+    is to say of the files once all are read. A source of features has ``kind = FEATURES``, and may
+    have ``take(rows)``, the samples of many rows at once, int [B] -> [B, ...]; ``labels``, those of
+    all rows, -1 where the class is not known; ``picture``, a function of i, the image of row i; and
+    ``extractor``, what made the features (see ``Standardization``).
     """
 
     def __len__(self) -> int: ...
@@ -127,10 +177,6 @@ class Source(Protocol):
     def shares_images_with(self, other: "Source") -> bool:
         """Whether an image is in this split and in another one of the same data set."""
         ...
-
-
-class UnreadableImage(Exception):
-    """An image that cannot be decoded; the message names it."""
 
 
 class Selection:
@@ -176,6 +222,18 @@ class Selection:
     def identity(self, i: int) -> bytes:
         source, row = self._find(i)
         return source.identity(row)
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """Of the labels 0, 1, ...; None where nobody knows, or the sources differ."""
+        known = {getattr(source, "class_names", None) for source in self.sources}
+        return known.pop() if len(known) == 1 else None
+
+    def tell(self) -> None:
+        """Says in the log what decoding the images has found."""
+        for source in self.sources:
+            if decoder := getattr(source, "decoder", None):
+                decoder.tell()
 
     def take(self, rows: np.ndarray) -> np.ndarray:
         """The samples of some rows, of one shape: int [B] -> [B, ...]."""

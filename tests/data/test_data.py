@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image
 
 from pad_jax import config, data
 from pad_jax.data import arrays
@@ -132,7 +132,7 @@ def test_whatever_is_wrong_with_a_file_it_is_named(folder, monkeypatch):
     def broken(image):
         raise struct.error("unpack requires a buffer")
 
-    monkeypatch.setattr(ImageOps, "exif_transpose", broken)
+    monkeypatch.setattr(Image.Image, "load", broken)
     with pytest.raises(UnreadableImage, match="a.jpg: unpack requires"):
         FolderSource(str(folder), "train")[0]
 
