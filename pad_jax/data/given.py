@@ -160,7 +160,7 @@ def _read(item: Item, pixels: Pixels) -> np.ndarray | None:
                 f"{item.name} is a folder, {item.image}; give it by itself, not in a list"
             ) from None
         raise InputError(
-            f"{item.name} cannot be decoded, {error}; mend it or leave it out"
+            f"{item.name} cannot be decoded ({error}); mend it or leave it out"
         ) from None
 
 
@@ -168,9 +168,13 @@ def _as_pixels(item: Item, pixels: Pixels) -> np.ndarray:
     """An array, or a PIL image, as uint8 [H, W, 1 or 3]."""
     try:
         if isinstance(item.image, Image.Image):
-            # Here and not in a thread: the same object may come twice, and loads itself only once.
+            # Here and not in a thread: one that comes twice would be loaded by two at a time.
             return from_pillow(item.image, pixels.decoding)
         return as_pixels(item.image)
+    except UnreadableImage as error:
+        raise InputError(
+            f"{item.name} cannot be decoded ({error}); mend it or leave it out"
+        ) from None
     except ValueError as error:
         raise ValueError(f"{item.name}: {error}") from None
 
