@@ -176,8 +176,6 @@ def _image(file: str | os.PathLike | bytes, decoding: Decoding, note: _Note) -> 
         is_drafted = image.size != (width, height)
         with _budget.of(width * height if is_whole else image.width * image.height):
             deep = low_bytes if has_16_bits(image) else None
-            if image.format == "TIFF":
-                image.filename = ""  # mapped into memory, grey ones that lie come out in shreds
             return _loaded(image, 1 if is_drafted else shrink, deep, decoding, note)
 
 
@@ -189,6 +187,10 @@ def _loaded(
     note: _Note,
 ) -> Image.Image:
     """An opened image in mode L or RGB, upright, its sides divided by ``shrink``."""
+    if image.format == "TIFF":  # mapped into memory, those that lie come out in shreds
+        name, image.filename = image.filename, ""
+        image.load()
+        image.filename = name
     image.load()
     turn = _turn(image, note)
     loaded = in_8_bits(image, low_bytes, note)
