@@ -83,6 +83,27 @@ def decode(path: str | os.PathLike, decoding: Decoding = DEFAULT) -> np.ndarray:
     return Decoder(decoding)(path, os.fspath(path))
 
 
+def from_pillow(image: Image.Image, decoding: Decoding = DEFAULT) -> np.ndarray:
+    """The array of an image that Pillow has opened or made, as ``decode`` gives that of its file.
+
+    Pillow alone decides how it is read: of colours of 16 bits it has the upper 8, and a JPEG is
+    decoded in full size before it is made smaller.
+
+    Args:
+      image: in any mode. It is not changed, but loaded.
+      decoding: how.
+
+    Raises:
+      UnreadableImage: where it cannot be read.
+    """
+    shrink = _shrink(image.width, image.height, decoding.least_side)
+    try:
+        pixels = np.asarray(_loaded(image, shrink, None, decoding, lambda text: None))
+    except Exception as error:  # whatever Pillow's decoders and readers of metadata raise
+        raise UnreadableImage(printable(str(error))) from error
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
 class Decoder:
     """Decodes files, and remembers what there is to say of them.
 
@@ -155,16 +176,29 @@ def _image(file: str | os.PathLike | bytes, decoding: Decoding, note: _Note) -> 
         is_drafted = image.size != (width, height)
         with _budget.of(width * height if is_whole else image.width * image.height):
             deep = low_bytes if has_16_bits(image) else None
-            if image.format == "TIFF":
-                image.filename = ""  # mapped into memory, grey ones that lie come out in shreds
-            image.load()
-            turn = _turn(image, note)
-            loaded = in_8_bits(image, deep, note)
-            if shrink > 1 and not is_drafted:
-                loaded = loaded.reduce(shrink)
-            if loaded.mode in ("LA", "RGBA"):
-                loaded = _over(loaded, decoding.background_rgb)
-            return loaded.transpose(turn) if turn is not None else loaded
+            return _loaded(image, 1 if is_drafted else shrink, deep, decoding, note)
+
+
+def _loaded(
+    image: Image.Image,
+    shrink: int,
+    low_bytes: Callable[[], Image.Image] | None,
+    decoding: Decoding,
+    note: _Note,
+) -> Image.Image:
+    """An opened image in mode L or RGB, upright, its sides divided by ``shrink``."""
+    if image.format == "TIFF":  # mapped into memory, those that lie come out in shreds
+        name, image.filename = image.filename, ""
+        image.load()
+        image.filename = name
+    image.load()
+    turn = _turn(image, note)
+    loaded = in_8_bits(image, low_bytes, note)
+    if shrink > 1:
+        loaded = loaded.reduce(shrink)
+    if loaded.mode in ("LA", "RGBA"):
+        loaded = _over(loaded, decoding.background_rgb)
+    return loaded.transpose(turn) if turn is not None else loaded
 
 
 def _shrink(width: int, height: int, least_side: int | None) -> int:

@@ -149,7 +149,6 @@ class Standardization:
         if features.dtype.kind != "f" or features.ndim != 2 or features.shape[1] != size:
             raise ValueError(
                 f"features are {features.dtype} {list(features.shape)}; give float [B, {size}]"
-                + ", for what extracted them is not known" * (features.dtype == np.uint8)
             )
         with np.errstate(over="ignore"):
             standard = self(features.astype(np.float32))
@@ -221,10 +220,12 @@ def fit(
     return np.asarray(pixels).reshape(shape)
 
 
-def refuse_one_image(images: Any) -> None:
+def refuse_one_image(images: Any, name: str = "images") -> None:
     """Raises ValueError for an array that is one image, where there should be several."""
-    if isinstance(images, np.ndarray) and images.ndim == 3 and images.shape[-1] in (1, 3):
-        raise ValueError(f"images are {list(images.shape)}: of one image, give image[None]")
+    if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
+        return
+    if images.ndim == 2 or (images.ndim == 3 and images.shape[-1] in (1, 3)):
+        raise ValueError(f"{name} are {list(images.shape)}: of one image, give image[None]")
 
 
 def as_pixels(image: np.ndarray) -> np.ndarray:
