@@ -47,9 +47,8 @@ class DatasetSettings:
     )
     root: str = setting(
         "",
-        "npz, list, parquet, features: the file, or except for npz a folder with one for each "
-        "split; folder: the folder, or a list (.txt, .csv) or a .parquet file; TensorFlow Datasets: "
-        "its data_dir",
+        "folder: the folder, or what list and parquet take; list, parquet, features: the file, or a "
+        "folder with one for each split; npz: the file; TensorFlow Datasets: its data_dir",
         any_text(),
         affects=RESULTS,
     )
@@ -162,10 +161,10 @@ class Source(Protocol):
     It may have, besides: ``path``, a function of i, the file of image i, absolute, None where it
     has none; ``class_names``, of the labels 0, 1, ...; ``has_folders``, which is true where these
     are names of folders; and ``decoder``, which is asked what there is to say of the files once all
-    are read. A source of features has ``kind = FEATURES``, and may
-    have ``take(rows)``, the samples of many rows at once, int [B] -> [B, ...]; ``labels``, those of
-    all rows, -1 where the class is not known; ``picture``, a function of i, the image of row i; and
-    ``extractor``, what made the features (see ``Standardization``).
+    are read. A source of features has ``kind = FEATURES``, and may have ``take(rows)``, the samples
+    of many rows at once, int [B] -> [B, ...]; ``labels``, those of all rows, -1 where the class is
+    not known; ``picture``, a function of i, the image of row i; and ``extractor``, what made the
+    features (see ``Standardization``).
     """
 
     def __len__(self) -> int: ...
