@@ -47,8 +47,8 @@ class DatasetSettings:
     )
     root: str = setting(
         "",
-        "folder: the folder, or what list and parquet take; list, parquet, features: the file, or a "
-        "folder with one for each split; npz: the file; TensorFlow Datasets: its data_dir",
+        "folder: the folder, or what list and parquet take; list, parquet, features: the file, or "
+        "a folder with one for each split; npz: the file; TensorFlow Datasets: its data_dir",
         any_text(),
         affects=RESULTS,
     )
@@ -262,9 +262,9 @@ class Selection:
 
     def tell(self) -> None:
         """Says in the log what decoding the images has found."""
-        for source in self.sources:
-            if decoder := getattr(source, "decoder", None):
-                decoder.tell()
+        decoders = [source.decoder for source in self.sources if hasattr(source, "decoder")]
+        for decoder in dict.fromkeys(decoders):  # each once
+            decoder.tell()
 
     def take(self, rows: np.ndarray) -> np.ndarray:
         """The samples of some rows, of one shape: int [B] -> [B, ...]."""
