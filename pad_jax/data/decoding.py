@@ -58,8 +58,9 @@ class Decoding:
     max_megapixels: float = 256.0
     least_side: int | None = LEAST_SIDE
 
-    @property
+    @functools.cached_property  # every image asks for it
     def background_rgb(self) -> tuple[int, ...]:
+        """Red, green and blue, 0 to 255."""
         return ImageColor.getrgb(self.background)[:3]
 
 
