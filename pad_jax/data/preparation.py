@@ -180,11 +180,14 @@ def recorded(record: Mapping[str, Any], statistics: Mapping[str, Any]) -> Prepar
       KeyError, TypeError: where that is not complete.
     """
     if "image_shape" in record:
-        # Runs of old resized by cropping.
-        decoding = Decoding(**record.get("decoding", {}))
-        return Pixels(tuple(record["image_shape"]), record.get("resize", "crop"), decoding)
+        return pixels_of(tuple(record["image_shape"]), record)
     mean, deviation = (np.array(statistics[name], np.float32) for name in ("mean", "deviation"))
     return Standardization(mean, deviation, record["num_views"], record.get("extractor"))
+
+
+def pixels_of(shape: tuple[int, int, int], record: Mapping[str, Any]) -> Pixels:
+    """How images were prepared, by what ``Pixels.record`` gave; those of old were cropped."""
+    return Pixels(shape, record.get("resize", "crop"), Decoding(**record.get("decoding", {})))
 
 
 def fit(

@@ -41,19 +41,28 @@ class DatasetSettings:
 
     name: str = setting(
         "digits",
-        "digits, npz, folder, features, a name of TensorFlow Datasets, or package.module:Source",
+        "digits, npz, folder, list, parquet, features, a name of TensorFlow Datasets, or "
+        "package.module:Source",
         Rule(bool, "give the name of a data set"),
     )
     root: str = setting(
         "",
-        "npz, features: the file; folder: the folder; features: or a folder with a file for each "
-        "split; TensorFlow Datasets: its data_dir",
+        "folder: the folder, or what list and parquet take; list, parquet, features: the file, or "
+        "a folder with one for each split; npz: the file; TensorFlow Datasets: its data_dir",
+        any_text(),
+        affects=RESULTS,
+    )
+    labels: str = setting(
+        "",
+        "classes, for evaluation alone: '' as the images come with them; folder: by the folders "
+        "that files lie in; none; or a CSV file with the columns image and label; features: or a "
+        "file with one for each row, .npy or a class a line",
         any_text(),
         affects=RESULTS,
     )
     train_split: str = setting(
         "train",
-        'several with a +: "train+test"',
+        'several with a +: "train+test"; folder: . for all that dataset.root holds',
         Rule(bool, "give a split, such as train"),
     )
     test_split: str = setting(
@@ -150,11 +159,12 @@ class Source(Protocol):
     """Examples by index, in an order that is a function of the data set alone.
 
     It may have, besides: ``path``, a function of i, the file of image i, absolute, None where it
-    has none; ``class_names``, of the labels 0, 1, ...; and ``decoder``, which is asked what there
-    is to say of the files once all are read. A source of features has ``kind = FEATURES``, and may
-    have ``take(rows)``, the samples of many rows at once, int [B] -> [B, ...]; ``labels``, those of
-    all rows, -1 where the class is not known; ``picture``, a function of i, the image of row i; and
-    ``extractor``, what made the features (see ``Standardization``).
+    has none; ``class_names``, of the labels 0, 1, ...; ``has_folders``, which is true where these
+    are names of folders; and ``decoder``, which is asked what there is to say of the files once all
+    are read. A source of features has ``kind = FEATURES``, and may have ``take(rows)``, the samples
+    of many rows at once, int [B] -> [B, ...]; ``labels``, those of all rows, -1 where the class is
+    not known; ``picture``, a function of i, the image of row i; and ``extractor``, what made the
+    features (see ``Standardization``).
     """
 
     def __len__(self) -> int: ...
@@ -179,6 +189,16 @@ class Source(Protocol):
         ...
 
 
+class Labelling(Protocol):
+    """Classes in place of the sources' own: see ``classes.Classes``."""
+
+    @property
+    def names(self) -> tuple[str, ...] | None: ...
+
+    @property
+    def label(self) -> Callable[[Source, int, int | None], int | None]: ...
+
+
 class Selection:
     """Some samples of several sources of one kind, one source after the other.
 
@@ -186,6 +206,7 @@ class Selection:
       sources: any number of sources.
       max_images: how many to choose at random, in the order they have; None for all. The choice is
         the same in every run.
+      classes: those of the samples; None for what their sources say.
 
     Attributes:
       sources: those given.
@@ -193,8 +214,13 @@ class Selection:
       is_whole: whether all samples are chosen.
     """
 
-    def __init__(self, sources: Sequence[Source], max_images: int | None = None):
-        self.sources = sources
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        max_images: int | None = None,
+        classes: Labelling | None = None,
+    ):
+        self.sources, self._classes = sources, classes
         sizes = [len(source) for source in sources]
         number = np.repeat(np.arange(len(sources)), sizes)
         row = np.concatenate([np.arange(size) for size in sizes])
@@ -213,7 +239,10 @@ class Selection:
 
     def __getitem__(self, i: int) -> Example:
         source, row = self._find(i)
-        return source[row]
+        if self._classes is None:
+            return source[row]
+        image, label = source[row]
+        return Example(image, self._classes.label(source, row, label))
 
     def name(self, i: int) -> str:
         source, row = self._find(i)
@@ -226,14 +255,16 @@ class Selection:
     @property
     def class_names(self) -> tuple[str, ...] | None:
         """Of the labels 0, 1, ...; None where nobody knows, or the sources differ."""
+        if self._classes is not None:
+            return self._classes.names
         known = {getattr(source, "class_names", None) for source in self.sources}
         return known.pop() if len(known) == 1 else None
 
     def tell(self) -> None:
         """Says in the log what decoding the images has found."""
-        for source in self.sources:
-            if decoder := getattr(source, "decoder", None):
-                decoder.tell()
+        decoders = [source.decoder for source in self.sources if hasattr(source, "decoder")]
+        for decoder in dict.fromkeys(decoders):  # each once
+            decoder.tell()
 
     def take(self, rows: np.ndarray) -> np.ndarray:
         """The samples of some rows, of one shape: int [B] -> [B, ...]."""
@@ -260,6 +291,11 @@ class Selection:
                 labels[own] = [-1 if label is None else label for label in each]
             else:
                 labels[own] = np.asarray(known)[rows]
+            if self._classes is not None:
+                label = self._classes.label
+                pairs = zip(rows.tolist(), labels[own].tolist(), strict=True)
+                each = (label(source, row, None if k < 0 else k) for row, k in pairs)
+                labels[own] = [-1 if k is None else k for k in each]
         return labels
 
     @property

@@ -46,7 +46,17 @@ def tracked(monkeypatch):
 @pytest.fixture
 def images(rng):
     """Nine images of several sizes, grey and in colour, one of them prepared already."""
-    sizes = [(6, 6, 3), (9, 7), (8, 12, 3), (5, 5, 1), (20, 6, 3), (6, 6), (7, 7, 3), (3, 9), (4, 4)]
+    sizes = [
+        (6, 6, 3),
+        (9, 7),
+        (8, 12, 3),
+        (5, 5, 1),
+        (20, 6, 3),
+        (6, 6),
+        (7, 7, 3),
+        (3, 9),
+        (4, 4),
+    ]
     return [rng.integers(0, 256, size, np.uint8) for size in sizes]
 
 
