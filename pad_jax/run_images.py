@@ -13,11 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pad_jax import model
+from pad_jax import model, progress
 from pad_jax.data.preparation import FEATURES, PIXELS, Preparation
 from pad_jax.data.source import Selection, UnreadableImage
 from pad_jax.errors import InputError
-from pad_jax.run import metrics
 
 _log = logging.getLogger(__name__)
 
@@ -77,11 +76,11 @@ def embed(selection: Selection, encoder: model.Model, *, strict: bool) -> Embedd
     count = len(selection)
     if selection.kind == FEATURES:
         rows, labels = np.arange(count), np.asarray(selection.labels, np.int64)
-        blocks = metrics.progress(_features(selection), count, _block(selection), "embedding")
+        blocks = progress.bar(_features(selection), count, "embedding", each=_block(selection))
         embeddings = [encoder.embed(block) for block in blocks]
         return Embedded(np.concatenate(embeddings), rows, labels)
     reader = _Reader(selection, encoder.preparation, strict)
-    embeddings = encoder.embed(metrics.progress(reader, count, 1, "embedding"))
+    embeddings = encoder.embed(progress.bar(reader, count, "embedding"))
     if reader.skipped:
         _log.warning("Skipped %d of %d images.", reader.skipped, count)
     if not len(embeddings):
