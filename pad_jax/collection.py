@@ -110,11 +110,12 @@ def _of_run(call: Call) -> Collection:
     """A run's training images, or others, as its encoder sees them."""
     workdir = call.run_folder
     preparation = folder.read_preparation(workdir)
+    takes_images = preparation.kind == PIXELS or preparation.extractor is not None
     epoch = newest_epoch(workdir)
     config = call.config.copy_and_resolve_references()
     config.dataset.test_split = ""
     if call.images is not None:
-        if preparation.kind != PIXELS and preparation.extractor is None:
+        if not takes_images:
             raise InputError(
                 f"--images={call.images} cannot be embedded: {workdir} was trained on features, "
                 "and what extracted them is not known; leave it out"
@@ -129,7 +130,7 @@ def _of_run(call: Call) -> Collection:
         selection,
         workdir,
         epoch,
-        "embeddings" if call.images is None else "embeddings_of_others",
+        "own" if call.images is None else "others",
         load,
         strict=settings[DatasetSettings].strict,
     )
@@ -144,14 +145,14 @@ def _of_run(call: Call) -> Collection:
         return own_picture(int(rows[i]))
 
     return Collection(
-        embeddings=unit_rows(embeddings),
+        embeddings=_unit_rows(embeddings, f"the embeddings by {workdir}"),
         names=[selection.name(i) for i in rows.tolist()],
         path=path,
         picture=_picture(path, unfiled),
         labels=_told_apart(labels),
         folder=workdir,
         settings=settings,
-        embed=lambda images: load().embed(images),
+        embed=(lambda images: load().embed(images)) if takes_images else None,
     )
 
 
@@ -177,13 +178,9 @@ def _of_features(call: Call) -> Collection:
         candidates = (base / paths[i] for base in bases)
         return next((file.absolute() for file in candidates if file.is_file()), None)
 
-    try:
-        rows = unit_rows(np.asarray(features, np.float32))
-    except ValueError as error:  # a row of zeros, or of what is no number
-        raise InputError(f"--features={file}: {error}") from None
     unknown = np.full(count, -1, np.int64)
     return Collection(
-        embeddings=rows,
+        embeddings=_unit_rows(features, f"--features={file}"),
         names=[(paths[i] if paths else "") or str(i) for i in range(count)],
         path=path,
         picture=_picture(path, lambda i: None),
@@ -193,10 +190,18 @@ def _of_features(call: Call) -> Collection:
     )
 
 
+def _unit_rows(features: np.ndarray, what: str) -> np.ndarray:
+    """Rows of length one; an InputError for one of zeros, or that is not finite."""
+    try:
+        return unit_rows(features)
+    except ValueError as error:
+        raise InputError(f"{what}: {error}") from None
+
+
 def _picture(
     path: Callable[[int], pathlib.Path | None], unfiled: Callable[[int], np.ndarray | None]
 ) -> Callable[[int], np.ndarray | None]:
-    """A function of i, the image of row i: from its file, or where it has none as ``unfiled`` says."""
+    """A function of i: the image of row i, from its file, or as ``unfiled`` says if it has none."""
 
     def picture(i: int) -> np.ndarray | None:
         try:

@@ -13,11 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pad_jax import model
+from pad_jax import model, outputs, progress
 from pad_jax.data.preparation import FEATURES, PIXELS, Preparation
 from pad_jax.data.source import Selection, UnreadableImage
 from pad_jax.errors import InputError
-from pad_jax.run import metrics
 
 _log = logging.getLogger(__name__)
 
@@ -50,8 +49,9 @@ def embedded(
 ) -> Embedded:
     """The embeddings of images by a run's encoder: those its folder keeps, or new ones.
 
-    They are kept in ``NAME.npz``, with what they depend on: the checkpoint, and the images' names,
-    sizes and times, or the features themselves. What is kept of others is not used, but replaced.
+    They are kept in ``cache/NAME.npz``, with what they depend on: the checkpoint, and the images'
+    names, sizes and times, or the features themselves. What is kept of others is not used, but
+    replaced.
 
     Args:
       selection: N images, or features of images.
@@ -64,7 +64,7 @@ def embedded(
     Raises:
       InputError: where an image cannot be decoded with ``strict``, or none can.
     """
-    path, key = workdir / f"{name}.npz", _key(selection, workdir, epoch)
+    path, key = workdir / "cache" / f"{name}.npz", _key(selection, workdir, epoch)
     if (kept := _read(path, key)) is not None:
         return kept
     made = embed(selection, load(), strict=strict)
@@ -77,11 +77,11 @@ def embed(selection: Selection, encoder: model.Model, *, strict: bool) -> Embedd
     count = len(selection)
     if selection.kind == FEATURES:
         rows, labels = np.arange(count), np.asarray(selection.labels, np.int64)
-        blocks = metrics.progress(_features(selection), count, _block(selection), "embedding")
+        blocks = progress.bar(_features(selection), count, "embedding", each=_block(selection))
         embeddings = [encoder.embed(block) for block in blocks]
         return Embedded(np.concatenate(embeddings), rows, labels)
     reader = _Reader(selection, encoder.preparation, strict)
-    embeddings = encoder.embed(metrics.progress(reader, count, 1, "embedding"))
+    embeddings = encoder.embed(progress.bar(reader, count, "embedding"))
     if reader.skipped:
         _log.warning("Skipped %d of %d images.", reader.skipped, count)
     if not len(embeddings):
@@ -183,12 +183,9 @@ def _read(path: pathlib.Path, key: str) -> Embedded | None:
 
 
 def _write(path: pathlib.Path, key: str, made: Embedded) -> None:
-    """Keeps the embeddings; where that cannot be, it is said, since the next command takes longer."""
-    part = path.with_name(path.name + ".part")
+    """Keeps the embeddings; where that cannot be it is said: the next command takes longer."""
     try:
-        with part.open("wb") as file:
+        with outputs.whole(path) as part, part.open("wb") as file:
             np.savez(file, key=np.array(key), **made._asdict())
-        os.replace(part, path)
-    except OSError as error:
-        _log.warning("The embeddings are not kept in %s (%s).", path, error.strerror)
-        part.unlink(missing_ok=True)
+    except InputError as error:
+        _log.warning("The embeddings are not kept, and made again next time: %s", error)
