@@ -137,7 +137,8 @@ class Decoder:
     def tell(self) -> None:
         """Says in the log what was noted, and of how many images."""
         for text, names in sorted(self._noted.items()):
-            _log.info("%d images %s, such as %s.", len(names), text, printable(min(names)))
+            count = f"{len(names)} image{'s' * (len(names) != 1)}"
+            _log.info("%s: %s, such as %s.", text, count, printable(min(names)))
 
 
 def printable(text: str) -> str:
@@ -169,7 +170,7 @@ def _image(file: str | os.PathLike | bytes, decoding: Decoding, note: _Note) -> 
             )
         # Phones put maps of depth behind a photograph, as MPO.
         if image.format != "MPO" and getattr(image, "is_animated", False):
-            note("have several frames or pages, of which the first is read")
+            note("Several frames or pages, of which the first is read")
         shrink = _shrink(width, height, decoding.least_side)
         if shrink > 1:
             image.draft(None, (width // shrink, height // shrink))  # JPEGs alone know of that
@@ -218,7 +219,7 @@ def _turn(image: Image.Image, note: _Note) -> Image.Transpose | None:
     try:
         return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
     except Exception:
-        note("have metadata that cannot be read, and are not turned")
+        note("Metadata that cannot be read, so that nothing is turned")
         return None
 
 
