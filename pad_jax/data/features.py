@@ -3,15 +3,17 @@
 import dataclasses
 import hashlib
 import logging
+import os
 import pathlib
 from typing import ClassVar
 
 import numpy as np
 
-from pad_jax.data import feature_files
-from pad_jax.data.decoding import decode
+from pad_jax.data import csv_files, feature_files
+from pad_jax.data.classes import FOLDER, NONE
+from pad_jax.data.decoding import UnreadableImage, decode
 from pad_jax.data.preparation import FEATURES
-from pad_jax.data.source import DatasetSettings, Example, UnreadableImage
+from pad_jax.data.source import DatasetSettings, Example
 from pad_jax.errors import InputError
 from pad_jax.settings import RESULTS, Settings, any_text, refuse, setting
 
@@ -24,12 +26,6 @@ class FeatureSettings:
 
     SECTION: ClassVar[str] = "dataset"
 
-    labels: str = setting(
-        "",
-        "features: a file of their classes, .npy or a class a line; '' for the file's own",
-        any_text(),
-        affects=RESULTS,
-    )
     paths: str = setting(
         "",
         "features: a text file of the images' paths, one a line; '' for the file's own",
@@ -46,14 +42,18 @@ class Pictures:
 
     def __call__(self, i: int) -> np.ndarray | None:
         """The image of row i, uint8 [H, W, 1 or 3]; None where it is not found or readable."""
+        path = self.path(i)
+        try:
+            return None if path is None else decode(path)
+        except UnreadableImage:
+            return None
+
+    def path(self, i: int) -> pathlib.Path | None:
+        """The file of row i, absolute; None where it is not found."""
         if self._paths is None or not self._paths[i]:
             return None
-        for base in self._bases:
-            try:
-                return decode(base / self._paths[i])
-            except UnreadableImage:
-                continue
-        return None
+        candidates = (base / self._paths[i] for base in self._bases)
+        return next((path.absolute() for path in candidates if os.path.isfile(path)), None)
 
 
 class FeatureSource:
@@ -67,8 +67,10 @@ class FeatureSource:
     kind = FEATURES
 
     def __init__(self, settings: Settings, split: str):
-        root, feature_settings = settings[DatasetSettings].root, settings[FeatureSettings]
-        labels, paths = feature_settings.labels, feature_settings.paths
+        root, labels = settings[DatasetSettings].root, settings[DatasetSettings].labels
+        if labels in (FOLDER, NONE) or csv_files.has_names(_path(labels)):
+            labels = ""  # they are found by the images' names
+        paths = settings[FeatureSettings].paths
         path = _file_of(root, split)
         for field, value in (("labels", labels), ("paths", paths)):
             if value and _path(root).is_dir():
@@ -91,6 +93,7 @@ class FeatureSource:
         bases = [pathlib.Path(made_of)] if made_of else []
         bases += [pathlib.Path(), *([_path(paths).parent] if paths else []), path.parent]
         self.picture = Pictures(found.paths, bases)
+        self.path = self.picture.path
 
     def __len__(self) -> int:
         return self._features.shape[-2]

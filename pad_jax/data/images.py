@@ -4,13 +4,15 @@ import concurrent.futures
 import hashlib
 import logging
 import os
+import pathlib
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import numpy as np
 
-from pad_jax.data.preparation import Pixels, Preparation, fit
-from pad_jax.data.source import Selection, Source, UnreadableImage
+from pad_jax.data.decoding import DEFAULT, Decoding, UnreadableImage
+from pad_jax.data.preparation import Pixels, Preparation
+from pad_jax.data.source import Selection, Source
 from pad_jax.errors import InputError
 
 _log = logging.getLogger(__name__)
@@ -24,12 +26,14 @@ class Images(Protocol):
       labels: int64 [N], -1 where the class is not known. For evaluators and diagnostics only.
       names: what a user finds each image by.
       fingerprint: tells these images from others, in hexadecimal; "" where nobody has to.
+      class_names: of the labels 0, 1, ...; None where they have none.
     """
 
     preparation: Preparation
     labels: np.ndarray
     names: list[str]
     fingerprint: str
+    class_names: tuple[str, ...] | None = None
 
     def __len__(self) -> int: ...
 
@@ -46,6 +50,10 @@ class Images(Protocol):
         """What row i looks like, uint8 [H, W, 1 or 3]; None where that is not known."""
         ...
 
+    def path(self, i: int) -> pathlib.Path | None:
+        """The file of row i, absolute; None where it has none, or nobody knows."""
+        ...
+
 
 class ResidentImages(Images):
     """Samples held as one array, [N, *shape], small enough for each device's memory.
@@ -55,6 +63,8 @@ class ResidentImages(Images):
       labels, names, fingerprint: see ``Images``.
       preparation: what they went through; by default that of images.
       picture: of a row, for features; images are their own.
+      path: of a row's file; by default there is none.
+      class_names: see ``Images``.
     """
 
     def __init__(
@@ -65,10 +75,13 @@ class ResidentImages(Images):
         fingerprint: str = "",
         preparation: Preparation | None = None,
         picture: Callable[[int], np.ndarray | None] | None = None,
+        path: Callable[[int], pathlib.Path | None] = lambda i: None,
+        class_names: tuple[str, ...] | None = None,
     ):
         self.array, self.labels, self.names, self.fingerprint = array, labels, names, fingerprint
         self.preparation = preparation or Pixels(array.shape[1:])
-        self._picture = picture or array.__getitem__
+        self._picture, self._path = picture or array.__getitem__, path
+        self.class_names = class_names
 
     def __len__(self) -> int:
         return len(self.array)
@@ -79,20 +92,24 @@ class ResidentImages(Images):
     def picture(self, i: int) -> np.ndarray | None:
         return self._picture(i)
 
+    def path(self, i: int) -> pathlib.Path | None:
+        return self._path(i)
+
 
 class StreamedImages(Images):
     """Images decoded when they are needed, by threads that read ahead."""
 
     def __init__(
         self,
-        source: Source | Selection,
+        source: Selection,
         rows: np.ndarray,
-        shape: tuple,
+        preparation: Pixels,
         labels: np.ndarray,
         names: list[str],
         fingerprint: str,
     ):
-        self._source, self._rows, self.preparation = source, rows, Pixels(shape)
+        self._source, self._rows, self.preparation = source, rows, preparation
+        self.class_names = source.class_names
         self.labels, self.names, self.fingerprint = labels, names, fingerprint
 
     def __len__(self) -> int:
@@ -107,7 +124,10 @@ class StreamedImages(Images):
 
     def picture(self, i: int) -> np.ndarray:
         """The image of one row, uint8 [H, W, C]."""
-        return fit(self._source[self._rows[i]].image, self.preparation.shape)
+        return self.preparation.fit(self._source[self._rows[i]].image)
+
+    def path(self, i: int) -> pathlib.Path | None:
+        return self._source.path(int(self._rows[i]))
 
 
 class _Wanted:
@@ -130,26 +150,33 @@ def prepare(
     channels: int | None,
     strict: bool,
     max_resident_bytes: float,
+    resize: str = "crop",
+    decoding: Decoding = DEFAULT,
 ) -> Images:
     """Reads a source: finds what can be decoded, and holds it where it fits.
 
     Args:
       source: images of any sizes and one or three channels.
-      image_size: side of the square images are resized to, the longer side cropped at its ends;
-        None where all have one shape already.
+      image_size: side of the square images are resized to; None where all have one shape already.
       channels: 1 or 3, to which images are converted; None for the first image's own.
       strict: whether an image that cannot be decoded stops the run; else it is reported and
         left out.
       max_resident_bytes: the largest set that is held as one array.
+      resize: how images that are no squares become some, see ``preparation.fit``.
+      decoding: how the source decodes its files.
 
     Raises:
       InputError: for an unreadable image with ``strict``, images of several shapes without
         ``image_size``, and a source without a readable image.
     """
+    if not isinstance(source, Selection):
+        source = Selection([source])
     shape = _common_shape(source, image_size, channels)
+    preparation = Pixels(shape, resize, decoding)
     resident = len(source) * np.prod(shape) <= max_resident_bytes
     array = np.empty((len(source) if resident else 0, *shape), np.uint8)
     labels = np.full(len(source), -1, np.int64)
+    enlarged = np.zeros(len(source), bool)
 
     def read(i):
         """Reads example i; what is wrong with it, or None."""
@@ -163,7 +190,8 @@ def prepare(
                 f"{image.shape[0]}x{image.shape[1]}); set dataset.image_size"
             )
         if resident:
-            array[i] = fit(image, shape)
+            array[i] = preparation.fit(image)
+        enlarged[i] = preparation.enlarges(image)
         if label is not None:
             labels[i] = label
         return None
@@ -184,16 +212,32 @@ def prepare(
         _log.warning("Skipped %d of %d images.", len(unreadable), len(source))
     if not len(rows):
         raise InputError("dataset: not one of the images can be decoded; see the warnings above")
+    for decoder in source.decoders:
+        decoder.tell()
+    if enlarged.any() and source.decoders:  # arrays have a size that is known to who gives them
+        _log.warning(
+            "%d of %d images are smaller than dataset.image_size=%d; they are enlarged to it.",
+            *(enlarged.sum(), len(rows), image_size),
+        )
     names = [source.name(i) for i in rows.tolist()]
     digest = hashlib.sha256()
     for i in rows.tolist():
         identity = source.identity(i)
         digest.update(len(identity).to_bytes(8, "big") + identity)
     if not resident:
-        return StreamedImages(source, rows, shape, labels[rows], names, digest.hexdigest())
+        return StreamedImages(source, rows, preparation, labels[rows], names, digest.hexdigest())
     if len(rows) < len(source):
         array = array[rows]
-    return ResidentImages(array, labels[rows], names, digest.hexdigest())
+    path = source.path
+    return ResidentImages(
+        array,
+        labels[rows],
+        names,
+        digest.hexdigest(),
+        preparation,
+        path=lambda i: path(int(rows[i])),
+        class_names=source.class_names,
+    )
 
 
 def _common_shape(source, image_size, channels):
