@@ -11,7 +11,7 @@ import numpy as np
 
 import pad_jax
 from pad_jax import config as configs
-from pad_jax import data, run_images
+from pad_jax import data, progress, run_images
 from pad_jax.data import feature_files
 from pad_jax.data.decoding import decode
 from pad_jax.data.preparation import PIXELS
@@ -74,7 +74,8 @@ class Collection:
         if len(self) < 2:
             raise InputError("there is one image, and no other to compare it with; give more")
         wanted = max(_NEIGHBORS, self.settings[GroupingSettings].num_neighbors)
-        return nearest_neighbors(self.embeddings, min(wanted, len(self) - 1))
+        with progress.clock(f"affinity graph of {len(self):,} images"):
+            return nearest_neighbors(self.embeddings, min(wanted, len(self) - 1))
 
     @functools.cached_property
     def groups(self) -> "AffinityGroups":
@@ -88,13 +89,17 @@ class Collection:
             cyclic=searched.cyclic,
             random_state=self.settings[RunSettings].seed,
         )
-        return groups.fit(self.embeddings, precomputed_knn=self.graph)
+        graph = self.graph
+        with progress.clock("groups"):
+            return groups.fit(self.embeddings, precomputed_knn=graph)
 
     @functools.cached_property
     def hierarchy(self) -> "AffinityHierarchy":
         """The clusters that the graph falls into, found in it."""
         hierarchy = pad_jax.AffinityHierarchy(n_neighbors=self.graph.indices.shape[1])
-        return hierarchy.fit(self.embeddings, precomputed_knn=self.graph)
+        graph = self.graph
+        with progress.clock("clusters"):
+            return hierarchy.fit(self.embeddings, precomputed_knn=graph)
 
 
 def open_call(call: Call) -> Collection:

@@ -86,7 +86,8 @@ def embed(selection: Selection, encoder: model.Model, *, strict: bool) -> Embedd
         return Embedded(np.concatenate(embeddings), rows, labels)
     reader = _Reader(selection, encoder.preparation, strict)
     embeddings = encoder.embed(progress.bar(reader, count, "embedding"))
-    selection.tell()
+    for decoder in selection.decoders:
+        decoder.tell()
     if reader.skipped:
         _log.warning("Skipped %d of %d images.", reader.skipped, count)
     if not len(embeddings):

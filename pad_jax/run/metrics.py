@@ -26,6 +26,7 @@ _LOGGED = (
 )
 
 _LOGGED_AS = {"count": "groups"}  # what needs another word where the rest of its name is gone
+_COUNTS = ("/count", "/max_size")  # metrics that are whole numbers
 
 # Numbers by name; a list holds a histogram as pairs of [value, count].
 Row = dict[str, float | list]
@@ -121,7 +122,10 @@ def results_table(row: Row) -> str:
         if name.startswith("train/loss") or not name.startswith(("train/", "time/"))
     }
     width = max(map(len, figures), default=0)
-    lines = [f"  {name:<{width}}  {value:.4f}" for name, value in figures.items()]
+    lines = [
+        f"  {name:<{width}}  {value:{',.0f' if name.endswith(_COUNTS) else '.4f'}}"
+        for name, value in figures.items()
+    ]
     return "\n".join([f"Results after epoch {row['epoch']}:", *lines])
 
 
