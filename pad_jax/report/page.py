@@ -84,7 +84,7 @@ def _has_pictures(images: Images) -> bool:
     found = any(images.picture(i) is not None for i in range(min(len(images), _LOOKED_AT)))
     if not found:
         _log.info(
-            "The report shows no images: --config.dataset.paths says where they are (the first: %s).",
+            "The report shows no images: --config.dataset.paths says where they are (first: %s).",
             images.names[0],
         )
     return found
