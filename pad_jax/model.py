@@ -168,9 +168,9 @@ class Model:
         hint = "assign needs the images that the run was trained on, where its config has them"
         try:
             selection = data.training_samples(self.settings)
-            strict = self.settings[DatasetSettings].strict
+            dataset = self.settings[DatasetSettings]
             embeddings, kept, _ = run_images.embedded(
-                selection, self.workdir, self.epoch, "embeddings", lambda: self, strict=strict
+                selection, dataset, self.workdir, self.epoch, lambda: self
             )
         except InputError as error:
             raise InputError(f"{self.workdir}: {error} ({hint})") from None

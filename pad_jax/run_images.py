@@ -6,20 +6,23 @@ import json
 import logging
 import os
 import pathlib
-import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
-from pad_jax import model, outputs, progress
+from pad_jax import model, progress
 from pad_jax.data.preparation import FEATURES, PIXELS, Preparation
-from pad_jax.data.source import Selection, UnreadableImage
+from pad_jax.data.source import DatasetSettings, Selection, UnreadableImage
 from pad_jax.errors import InputError
+from pad_jax.run import cache
 
 _log = logging.getLogger(__name__)
 
+OWN, OTHERS = "own", "others"
+
+_READ_BY = ("background", "labels", "max_megapixels")  # besides what the run was trained with
 _AHEAD = 256  # images decoded before they are embedded
 _BLOCK = 2**22  # numbers of features read at a time
 
@@ -40,35 +43,36 @@ class Embedded(NamedTuple):
 
 def embedded(
     selection: Selection,
+    settings: DatasetSettings,
     workdir: pathlib.Path,
     epoch: int,
-    name: str,
     load: Callable[[], model.Model],
     *,
-    strict: bool,
+    name: str = OWN,
 ) -> Embedded:
     """The embeddings of images by a run's encoder: those its folder keeps, or new ones.
 
-    They are kept in ``cache/NAME.npz``, with what they depend on: the checkpoint, and the images'
-    names, sizes and times, or the features themselves. What is kept of others is not used, but
-    replaced.
+    They are kept in ``cache/NAME.npz``, with what they depend on: the checkpoint, the settings, and
+    the images' names, sizes and times, or the features themselves. What is kept of others is not
+    used, but replaced.
 
     Args:
       selection: N images, or features of images.
+      settings: of the data set they are of: how they are decoded, and whether one that cannot be is
+        an error (``strict``), or said and left out.
       workdir: the run's folder.
       epoch: of its checkpoint.
-      name: of the file.
       load: gives the run's model; not called where the embeddings are there.
-      strict: whether an image that cannot be decoded is an error; else it is said and left out.
+      name: of the file: OWN for those of the run's own images, OTHERS.
 
     Raises:
       InputError: where an image cannot be decoded with ``strict``, or none can.
     """
-    path, key = workdir / "cache" / f"{name}.npz", _key(selection, workdir, epoch)
-    if (kept := _read(path, key)) is not None:
-        return kept
-    made = embed(selection, load(), strict=strict)
-    _write(path, key, made)
+    key = _key(selection, settings, workdir, epoch)
+    if (kept := cache.read(workdir, name, key)) is not None:
+        return Embedded(**kept)
+    made = embed(selection, load(), strict=settings.strict)
+    cache.write(workdir, name, key, made._asdict())
     return made
 
 
@@ -82,6 +86,8 @@ def embed(selection: Selection, encoder: model.Model, *, strict: bool) -> Embedd
         return Embedded(np.concatenate(embeddings), rows, labels)
     reader = _Reader(selection, encoder.preparation, strict)
     embeddings = encoder.embed(progress.bar(reader, count, "embedding"))
+    for decoder in selection.decoders:
+        decoder.tell()
     if reader.skipped:
         _log.warning("Skipped %d of %d images.", reader.skipped, count)
     if not len(embeddings):
@@ -147,10 +153,13 @@ def _block(selection: Selection) -> int:
     return max(1, _BLOCK // selection.take(np.arange(1)).size)
 
 
-def _key(selection: Selection, workdir: pathlib.Path, epoch: int) -> str:
+def _key(selection: Selection, settings: DatasetSettings, workdir: pathlib.Path, epoch: int) -> str:
     """Tells these images, embedded by this checkpoint, from all others."""
     saved = (workdir / "checkpoints" / str(epoch)).stat().st_mtime_ns
-    digest = hashlib.sha256(json.dumps([epoch, saved]).encode())
+    read_by = [getattr(settings, field) for field in _READ_BY]
+    digest = hashlib.sha256(json.dumps([epoch, saved, read_by]).encode())
+    if (labels := pathlib.Path(settings.labels).expanduser()).is_file():
+        digest.update(_stamp(labels))
     if selection.kind == FEATURES:
         for block in _features(selection):
             digest.update(np.ascontiguousarray(block))
@@ -169,23 +178,3 @@ def _stamp(path: pathlib.Path) -> bytes:
     except OSError:
         return b"?"
     return f"{found.st_size} {found.st_mtime_ns}".encode()
-
-
-def _read(path: pathlib.Path, key: str) -> Embedded | None:
-    """What is kept, if it is of these images; a damaged file is as good as none."""
-    try:
-        with np.load(path) as arrays:
-            if str(arrays["key"]) != key:
-                return None
-            return Embedded(*(arrays[name] for name in Embedded._fields))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-
-
-def _write(path: pathlib.Path, key: str, made: Embedded) -> None:
-    """Keeps the embeddings; where that cannot be it is said: the next command takes longer."""
-    try:
-        with outputs.whole(path) as part, part.open("wb") as file:
-            np.savez(file, key=np.array(key), **made._asdict())
-    except InputError as error:
-        _log.warning("The embeddings are not kept, and made again next time: %s", error)
