@@ -1,0 +1,137 @@
+"""What the site shows, as arrays: groups in an order, their neighbours, sets of them, the rest."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from pad_jax.browse.order import nearest_rows, similar_order
+from pad_jax.graph.search import Graph
+
+if TYPE_CHECKING:
+    from pad_jax.collection import Collection
+
+_NEAR_GROUPS = 24  # neighbours of a group that are told
+_GLANCE = 20  # groups that are seen at first
+_NEAREST_GROUPS = 3  # of an image in none
+
+
+class Catalogue(NamedTuple):
+    """A pile of N images in the order in which a page shows it.
+
+    An image's number in that order is its *place*: group by group, similar groups one after the
+    other, the most typical member of a group first; then the images in no group, similar ones
+    beside each other. So a group is a range of places.
+
+    Attributes:
+      rows: int64 [N], the row of the collection at each place.
+      start: int64 [G + 1], group g has the places start[g] .. start[g + 1] - 1, at least two.
+      alike: float32 [G], mean cosine of two different members.
+      sets: int64 [G], the cluster of the hierarchy that most members are of, -1 for none; numbered
+        0 .. C - 1 in the order in which their groups come.
+      near: the most similar other groups of each, by the cosine of their means, [G, m].
+      first: int64 [F], groups that are worth naming first, in order.
+      single_sets: int64 [S], the cluster of each image in no group, -1 for none.
+      nearest: of each of these, the groups whose means it is most similar to, [S, 3 or fewer].
+      neighbors: the nearest images of each place, as places, [N, k].
+    """
+
+    rows: np.ndarray
+    start: np.ndarray
+    alike: np.ndarray
+    sets: np.ndarray
+    near: Graph
+    first: np.ndarray
+    single_sets: np.ndarray
+    nearest: Graph
+    near_enough: float
+    neighbors: Graph
+
+
+def arrange(collection: "Collection") -> Catalogue:
+    """The catalogue of a collection.
+
+    Raises:
+      InputError: for fewer than two images.
+    """
+    features, graph = collection.embeddings, collection.graph
+    labels, typical = collection.groups.labels_, collection.groups.similarities_
+    clusters = np.asarray(collection.hierarchy.labels_)
+    members, sums = _members(labels, typical, features)
+    size = np.array([len(of_group) for of_group in members], np.int64)
+    length = np.linalg.norm(sums, axis=1)
+    means = sums / np.maximum(length, 1e-12)[:, None]
+    # |sum|^2 = m + the cosines of all m (m - 1) ordered pairs.
+    alike = (length**2 - size) / np.maximum(size * (size - 1), 1)
+    path = similar_order(means)
+    if len(path) and alike[path[:_GLANCE]].mean() < alike[path[-_GLANCE:]].mean():
+        path = path[::-1]  # what is surer comes first
+    means, size, alike = means[path], size[path], alike[path]
+    start = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
+
+    single = np.flatnonzero(labels < 0)
+    nearest = Graph(*nearest_rows(means, min(_NEAREST_GROUPS, len(means)), features[single]))
+    if len(means):
+        beside = np.lexsort((-nearest.similarities[:, 0], nearest.indices[:, 0]))
+        single, nearest = single[beside], Graph(*(x[beside] for x in nearest))
+    rows = np.concatenate([*(members[g] for g in path), single]).astype(np.int64)
+    place = np.empty(len(rows), np.int64)
+    place[rows] = np.arange(len(rows))
+
+    sets, single_sets = _sets(clusters[rows], start)
+    near = Graph(*nearest_rows(means, min(_NEAR_GROUPS, max(len(means) - 1, 0))))
+    return Catalogue(
+        rows=rows,
+        start=start,
+        alike=alike.astype(np.float32),
+        sets=sets,
+        near=near,
+        first=_first(means, size),
+        single_sets=single_sets,
+        nearest=nearest,
+        near_enough=float(np.quantile(graph.similarities, 0.25)),
+        neighbors=Graph(place[graph.indices[rows]], graph.similarities[rows]),
+    )
+
+
+def _members(
+    labels: np.ndarray, typical: np.ndarray, features: np.ndarray
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """The rows of each group, the most typical first, and their sums, [G, D]."""
+    order = np.lexsort((-typical, labels))
+    order = order[labels[order] >= 0]
+    if not len(order):
+        return [], np.zeros((0, features.shape[1]), np.float32)
+    first = np.flatnonzero(np.diff(labels[order], prepend=-1))
+    return np.split(order, first[1:]), np.add.reduceat(features[order], first, axis=0)
+
+
+def _sets(clusters: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The clusters of groups, by majority, and of the places after them; numbered as they come.
+
+    Args:
+      clusters: int [N], of each place, -1 for none.
+      start: int [G + 1], the ranges of the groups.
+    """
+    grouped, single = clusters[: start[-1]], clusters[start[-1] :]
+    count = max(int(clusters.max(initial=-1)), -1) + 2
+    group = np.repeat(np.arange(len(start) - 1), np.diff(start))
+    pairs, votes = np.unique(group * count + grouped + 1, return_counts=True)
+    order = np.lexsort((votes, pairs // count))  # the majority comes last in each group
+    last = np.flatnonzero(np.diff(pairs[order] // count, append=-1))
+    majority = pairs[order][last] % count - 1
+    known = np.concatenate([majority, single])
+    known = known[known >= 0]
+    _, first = np.unique(known, return_index=True)
+    number = np.full(count, -1)
+    number[known[np.sort(first)]] = np.arange(len(first))  # index -1 is "none" and stays -1
+    return number[majority], number[single]
+
+
+def _first(means: np.ndarray, size: np.ndarray) -> np.ndarray:
+    from sklearn.cluster import KMeans
+
+    count = min(50, len(means))
+    if not count:
+        return np.zeros(0, np.int64)
+    centers = KMeans(count, n_init=1, random_state=0).fit(means, sample_weight=size).cluster_centers_
+    return np.array(list(dict.fromkeys((centers @ means.T).argmax(1).tolist())))
