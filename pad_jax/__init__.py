@@ -11,8 +11,10 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from pad_jax import config
     from pad_jax.errors import InputError
+    from pad_jax.graph.estimators import AffinityGroups
     from pad_jax.graph.groups import hard_positives
     from pad_jax.graph.neighbors import nearest_neighbors
+    from pad_jax.graph.queries import search
     from pad_jax.graph.subgraphs import strongly_connected_subgraphs
     from pad_jax.model import Model, load
     from pad_jax.objectives.losses import pad_loss
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from pad_jax.train import train_and_evaluate
 
 _WHERE = {
+    "AffinityGroups": "pad_jax.graph.estimators",
     "InputError": "pad_jax.errors",
     "Model": "pad_jax.model",
     "hard_positives": "pad_jax.graph.groups",
@@ -27,11 +30,13 @@ _WHERE = {
     "nearest_neighbors": "pad_jax.graph.neighbors",
     "pad_loss": "pad_jax.objectives.losses",
     "refresh": "pad_jax.objectives.memory",
+    "search": "pad_jax.graph.queries",
     "strongly_connected_subgraphs": "pad_jax.graph.subgraphs",
     "train_and_evaluate": "pad_jax.train",
 }
 
 __all__ = [
+    "AffinityGroups",
     "InputError",
     "Model",
     "__version__",
@@ -41,6 +46,7 @@ __all__ = [
     "nearest_neighbors",
     "pad_loss",
     "refresh",
+    "search",
     "strongly_connected_subgraphs",
     "train_and_evaluate",
 ]

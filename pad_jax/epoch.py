@@ -6,11 +6,10 @@ from collections.abc import Iterator
 import jax
 import numpy as np
 
-from pad_jax import parallel, steps
+from pad_jax import parallel, progress, steps
 from pad_jax.data.batches import own_part, split_over_devices
 from pad_jax.data.images import Images, ResidentImages
 from pad_jax.graph.groups import Groups
-from pad_jax.run.metrics import progress
 from pad_jax.settings import RunSettings
 from pad_jax.state import TrainState
 from pad_jax.steps import StepParts
@@ -49,11 +48,11 @@ class EpochRunner:
         plan = self._objective.plan(groups, epoch)
         sums = parallel.replicate({name: np.float32(0) for name in self._objective.metrics})
         start = time.perf_counter()
-        dispatches = progress(
+        dispatches = progress.bar(
             self._dispatches(plan, groups),
-            images=plan.size,
-            images_each=self._steps_per_dispatch * run_settings.batch_size,
-            title=f"epoch {epoch + 1}/{run_settings.num_epochs}",
+            plan.size,
+            f"epoch {epoch + 1}/{run_settings.num_epochs}",
+            each=self._steps_per_dispatch * run_settings.batch_size,
         )
         for i, args in enumerate(dispatches, start=1):
             state, sums = self._step(state, sums, *args)

@@ -20,6 +20,7 @@ from pad_jax import config as configs
 from pad_jax import registry, runtime
 from pad_jax.errors import InputError, first_line
 from pad_jax.modes import MODES
+from pad_jax.modes import flags as shared
 from pad_jax.modes.base import Call, Mode
 from pad_jax.run import folder, recorded
 
@@ -58,7 +59,12 @@ def main(argv: list[str]) -> None:
         config_flags.get_config_filename(flag),
         config_flags.get_override_values(flag),
         _workdir(),
+        shared.path(shared.IMAGES.value),
+        shared.path(shared.FEATURES.value),
+        shared.path(shared.OUTPUT.value),
     )
+    if call.features is not None and not mode.works_on_features:
+        raise InputError(f"--mode={_MODE.value} does not take --features; leave it out")
     is_first = True
     if mode.one_process and _DISTRIBUTED.value:
         raise InputError(f"--mode={_MODE.value} is for one process; leave --distributed out")
@@ -154,7 +160,12 @@ def _help() -> str:
 def _with_config_file(argv: list[str], mode: Mode) -> list[str]:
     """The arguments with --config as a file: of a name, or where a run's own is to be taken."""
     given = _given(argv, "config")
-    config = mode.default_config if given is None else given
+    default = mode.default_config
+    if mode.works_on_features and _given(argv, "features"):
+        if _given(argv, "workdir") is not None:
+            raise InputError("--features stands in place of a run; leave --workdir out")
+        default = "folder"  # nothing is trained: its settings of groups count, the paper's
+    config = default if given is None else given
     if config is not None:
         if "/" in config or "\\" in config or config.partition(":")[0].endswith(".py"):
             return argv
@@ -164,7 +175,8 @@ def _with_config_file(argv: list[str], mode: Mode) -> list[str]:
         raise InputError("--config is missing; give one, such as --config=digits")
     workdir = _given(argv, "workdir")
     if workdir is None:
-        raise InputError("--workdir is missing; give the folder of a run, or a --config")
+        other = "--features" if mode.works_on_features else "a --config"
+        raise InputError(f"--workdir is missing; give the folder of a run, or {other}")
     run_folder = _as_folder(workdir)
     folder.read_config(run_folder)  # what is wrong with it is said here
     file = _without_drive(pathlib.Path(recorded.__file__))

@@ -71,6 +71,17 @@ def load(settings: Settings, like: Preparation | None = None) -> Dataset:
     return Dataset(train, test)
 
 
+def training_samples(settings: Settings) -> Selection:
+    """The training samples that ``dataset`` of a run's settings describes; none is read yet.
+
+    Raises:
+      InputError: where they cannot be opened as described.
+    """
+    dataset_settings = settings[DatasetSettings]
+    sources = [_open(settings, split) for split in dataset_settings.train_splits]
+    return Selection(sources, dataset_settings.max_images)
+
+
 def find(table: Mapping[str, str], name: str, field: str) -> Callable[[Settings, str], Source]:
     """What opens the data set of that name; names of no table are TensorFlow Datasets'.
 

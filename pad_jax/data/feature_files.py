@@ -44,13 +44,17 @@ _UNREADABLE = (
 )
 
 
-def read(path: pathlib.Path) -> FeatureFile:
+def read(path: pathlib.Path, name: str = "dataset.root") -> FeatureFile:
     """Reads a file of features.
+
+    Args:
+      path: the file.
+      name: of the field or flag that says where it is, for errors.
 
     Raises:
       InputError: where the file is none, or is not as described in ``FeatureFile``.
     """
-    field = f"dataset.root={path}"
+    field = f"{name}={path}"
     if path.suffix not in _READERS:
         raise InputError(f"{field} is no file of features; give .npz, .npy or .parquet")
     if not path.exists():
@@ -88,13 +92,13 @@ def read_labels(path: pathlib.Path) -> np.ndarray:
     return np.array([numbers.get(line, -1) for line in lines])
 
 
-def read_paths(path: pathlib.Path) -> list[str]:
-    """Paths from a text file, one a line.
+def read_paths(path: pathlib.Path, name: str = "dataset.paths") -> list[str]:
+    """Paths from a text file, one a line; ``name`` as in ``read``.
 
     Raises:
       InputError: where the file cannot be read.
     """
-    return _opened(f"dataset.paths={path}", _lines, path)
+    return _opened(f"{name}={path}", _lines, path)
 
 
 def check_labels(field: str, found: FeatureFile) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import logging
+import os
 import pathlib
 from typing import ClassVar
 
@@ -46,14 +47,18 @@ class Pictures:
 
     def __call__(self, i: int) -> np.ndarray | None:
         """The image of row i, uint8 [H, W, 1 or 3]; None where it is not found or readable."""
+        path = self.path(i)
+        try:
+            return None if path is None else decode(path)
+        except UnreadableImage:
+            return None
+
+    def path(self, i: int) -> pathlib.Path | None:
+        """The file of row i, absolute; None where it is not found."""
         if self._paths is None or not self._paths[i]:
             return None
-        for base in self._bases:
-            try:
-                return decode(base / self._paths[i])
-            except UnreadableImage:
-                continue
-        return None
+        candidates = (base / self._paths[i] for base in self._bases)
+        return next((path.absolute() for path in candidates if os.path.isfile(path)), None)
 
 
 class FeatureSource:
@@ -91,6 +96,7 @@ class FeatureSource:
         bases = [pathlib.Path(made_of)] if made_of else []
         bases += [pathlib.Path(), *([_path(paths).parent] if paths else []), path.parent]
         self.picture = Pictures(found.paths, bases)
+        self.path = self.picture.path
 
     def __len__(self) -> int:
         return self._features.shape[-2]

@@ -85,6 +85,9 @@ class FolderSource:
     def name(self, i: int) -> str:
         return str(self.paths[i].relative_to(self._root))
 
+    def path(self, i: int) -> pathlib.Path:
+        return self.paths[i].absolute()
+
     def identity(self, i: int) -> bytes:
         return os.fsencode(self.name(i))
 

@@ -4,6 +4,7 @@ import concurrent.futures
 import hashlib
 import logging
 import os
+import pathlib
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -46,6 +47,10 @@ class Images(Protocol):
         """What row i looks like, uint8 [H, W, 1 or 3]; None where that is not known."""
         ...
 
+    def path(self, i: int) -> pathlib.Path | None:
+        """The file of row i, absolute; None where it has none, or nobody knows."""
+        ...
+
 
 class ResidentImages(Images):
     """Samples held as one array, [N, *shape], small enough for each device's memory.
@@ -55,6 +60,7 @@ class ResidentImages(Images):
       labels, names, fingerprint: see ``Images``.
       preparation: what they went through; by default that of images.
       picture: of a row, for features; images are their own.
+      path: of a row's file; by default there is none.
     """
 
     def __init__(
@@ -65,10 +71,11 @@ class ResidentImages(Images):
         fingerprint: str = "",
         preparation: Preparation | None = None,
         picture: Callable[[int], np.ndarray | None] | None = None,
+        path: Callable[[int], pathlib.Path | None] = lambda i: None,
     ):
         self.array, self.labels, self.names, self.fingerprint = array, labels, names, fingerprint
         self.preparation = preparation or Pixels(array.shape[1:])
-        self._picture = picture or array.__getitem__
+        self._picture, self._path = picture or array.__getitem__, path
 
     def __len__(self) -> int:
         return len(self.array)
@@ -79,13 +86,16 @@ class ResidentImages(Images):
     def picture(self, i: int) -> np.ndarray | None:
         return self._picture(i)
 
+    def path(self, i: int) -> pathlib.Path | None:
+        return self._path(i)
+
 
 class StreamedImages(Images):
     """Images decoded when they are needed, by threads that read ahead."""
 
     def __init__(
         self,
-        source: Source | Selection,
+        source: Selection,
         rows: np.ndarray,
         shape: tuple,
         labels: np.ndarray,
@@ -108,6 +118,9 @@ class StreamedImages(Images):
     def picture(self, i: int) -> np.ndarray:
         """The image of one row, uint8 [H, W, C]."""
         return fit(self._source[self._rows[i]].image, self.preparation.shape)
+
+    def path(self, i: int) -> pathlib.Path | None:
+        return self._source.path(int(self._rows[i]))
 
 
 class _Wanted:
@@ -146,6 +159,8 @@ def prepare(
       InputError: for an unreadable image with ``strict``, images of several shapes without
         ``image_size``, and a source without a readable image.
     """
+    if not isinstance(source, Selection):
+        source = Selection([source])
     shape = _common_shape(source, image_size, channels)
     resident = len(source) * np.prod(shape) <= max_resident_bytes
     array = np.empty((len(source) if resident else 0, *shape), np.uint8)
@@ -193,7 +208,10 @@ def prepare(
         return StreamedImages(source, rows, shape, labels[rows], names, digest.hexdigest())
     if len(rows) < len(source):
         array = array[rows]
-    return ResidentImages(array, labels[rows], names, digest.hexdigest())
+    path = source.path
+    return ResidentImages(
+        array, labels[rows], names, digest.hexdigest(), path=lambda i: path(int(rows[i]))
+    )
 
 
 def _common_shape(source, image_size, channels):

@@ -85,7 +85,9 @@ def _paths(file: Any) -> list[str] | None:
 
     column = _column(file, "path")
     if column is None:
-        return None
+        column = _column(file, "image")  # as --mode=embed writes it
+        if column is None or not kinds.is_string(column.type):
+            return None
     if not (kinds.is_string(column.type) or kinds.is_large_string(column.type)):
         raise InputError(f"paths are {column.type}; make them text")
     return column.fill_null("").to_pylist()

@@ -1,8 +1,9 @@
 """Where images come from: one protocol, what it yields, and the settings of a data set."""
 
 import dataclasses
+import pathlib
 from collections.abc import Callable, Sequence
-from typing import ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -99,10 +100,11 @@ class Example(NamedTuple):
 class Source(Protocol):
     """Examples by index, in an order that is a function of the data set alone.
 
-    A source of features has ``kind = FEATURES``. It may have, besides: ``take(rows)``, the samples
-    of many rows at once, int [B] -> [B, ...]; ``labels``, those of all rows, -1 where the class is
-    not known; ``picture``, a function of i, the image of row i; and ``extractor``, what made the
-    features (see ``Standardization``).
+    A source of files may have ``path``, a function of i: the file of image i, absolute, None where
+    it has none. A source of features has ``kind = FEATURES``. It may have, besides: ``take(rows)``,
+    the samples of many rows at once, int [B] -> [B, ...]; ``labels``, those of all rows, -1 where
+    the class is not known; ``picture``, a function of i, the image of row i; and ``extractor``, what
+    made the features (see ``Standardization``).
     """
 
     def __len__(self) -> int: ...
@@ -208,14 +210,26 @@ class Selection:
 
         It does not hold the features.
         """
-        looks = [getattr(source, "picture", None) for source in self.sources]
+        return self._by_row("picture")
+
+    @property
+    def path(self) -> Callable[[int], pathlib.Path | None]:
+        """A function of i, the file of image i, absolute; None where it has none.
+
+        It does not hold features either.
+        """
+        return self._by_row("path")
+
+    def _by_row(self, name: str) -> Callable[[int], Any]:
+        """A function of i by what sources have of that name; None from those that do not."""
+        own = [getattr(source, name, None) for source in self.sources]
         number, row = self._number, self._row
 
-        def picture(i: int) -> np.ndarray | None:
-            look = looks[number[i]]
-            return look(int(row[i])) if look else None
+        def find(i: int) -> Any:
+            of_source = own[number[i]]
+            return of_source(int(row[i])) if of_source else None
 
-        return picture
+        return find
 
 
 def _share_images(one: str, other: str) -> bool:

@@ -29,7 +29,7 @@ class Vectors(Images):
     ):
         self._selection, self.preparation = selection, preparation
         self.labels, self.names, self.fingerprint = labels, names, fingerprint
-        self.picture = selection.picture
+        self.picture, self.path = selection.picture, selection.path
 
     def __len__(self) -> int:
         return len(self._selection)
@@ -80,7 +80,13 @@ def prepare(
     for rows in _blocks(n, array[0].size):
         array[rows] = preparation(selection.take(rows))
     return ResidentImages(
-        array, vectors.labels, vectors.names, vectors.fingerprint, preparation, vectors.picture
+        array,
+        vectors.labels,
+        vectors.names,
+        vectors.fingerprint,
+        preparation,
+        vectors.picture,
+        vectors.path,
     )
 
 

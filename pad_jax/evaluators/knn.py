@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 
 from pad_jax.evaluators.base import EvaluationSettings, Evaluator, Features, Occasion
-from pad_jax.graph.rows import unit_rows
+from pad_jax.graph.rows import divided_by_length
 from pad_jax.graph.search import over_similarities
 from pad_jax.settings import RESULTS, Settings, at_least, more_than, names, setting
 
@@ -88,7 +88,7 @@ def predict(
       int32 [M]; ties go to the lower class.
     """
     k = min(num_neighbors, len(train) - leave_one_out)
-    train, queries = (unit_rows(np.asarray(x, np.float32)) for x in (train, queries))
+    train, queries = (divided_by_length(np.asarray(x, np.float32)) for x in (train, queries))
     return over_similarities(
         _vote,
         queries,

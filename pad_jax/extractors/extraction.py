@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from pad_jax import progress
 from pad_jax.data.augmentation import CropSettings
 from pad_jax.data.folder import FolderSource
 from pad_jax.data.preparation import as_pixels, fit
@@ -22,7 +23,7 @@ from pad_jax.errors import InputError
 from pad_jax.extractors import Extractor, ExtractorSpec, create
 from pad_jax.extractors.views import Views
 from pad_jax.extractors.work_folder import WorkFolder
-from pad_jax.run import folder, metrics
+from pad_jax.run import folder
 from pad_jax.settings import RunSettings, Settings
 
 _log = logging.getLogger(__name__)
@@ -94,7 +95,7 @@ def extract(
     decoded = _decoded(source, work.done, batch_size, extractor.image_size)
     left = len(source) - work.done
     with work.working(), contextlib.closing(decoded):
-        for batch in metrics.progress(decoded, left, batch_size, "features"):
+        for batch in progress.bar(decoded, left, "features", each=batch_size):
             readable, skipped = _sorted_out(batch, work.done, strict)
             labels = [-1 if label is None else label for _, label in readable]
             features = None

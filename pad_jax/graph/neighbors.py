@@ -16,6 +16,7 @@ import numpy as np
 from jax import lax
 
 from pad_jax import parallel
+from pad_jax.graph.rows import unit_rows
 from pad_jax.graph.search import Graph
 
 
@@ -49,7 +50,8 @@ def nearest_neighbors(
     [N, D + 64] floats is held ([N, D + 256] on accelerators).
 
     Args:
-      features: float32 [N, D], unit rows.
+      features: numbers [N, D], rows of any length but zero; they are normalised, and those of
+        length one (to 1e-4) taken as they are.
       k: number of neighbours, at most N - 1.
       platform: "cpu", "gpu" or "tpu", whose caches the work is cut for; None: the devices at hand.
 
@@ -59,11 +61,28 @@ def nearest_neighbors(
       precision on every platform.
 
     Raises:
+      ValueError: if k is not in 1..N-1; for a row that is all zeros or not finite.
+    """
+    return exact_graph(unit_rows(_on_host(features)), k, platform=platform)
+
+
+def exact_graph(features: np.ndarray | jax.Array, k: int, *, platform: str | None = None) -> Graph:
+    """``nearest_neighbors`` of rows as they are, which training finds its groups in.
+
+    An encoder of random weights makes a row of zeros of a black image; that is no reason to stop.
+
+    Args:
+      features: float32 [N, D], unit rows.
+      k: as there.
+      platform: as there.
+
+    Returns:
+      As there.
+
+    Raises:
       ValueError: if k is not in 1..N-1.
     """
-    if isinstance(features, jax.Array):
-        features = parallel.fetch(features)
-    features = np.asarray(features, np.float32)
+    features = np.asarray(_on_host(features), np.float32)
     n = len(features)
     if not 1 <= k < n:
         raise ValueError(f"k={k} neighbours cannot be chosen among {n} rows; use 1 <= k <= {n - 1}")
@@ -72,6 +91,10 @@ def nearest_neighbors(
     found = search(device, parallel.replicate(features))
     indices, similarities = (parallel.fetch_rows(x, n) for x in found)
     return Graph(indices, similarities)
+
+
+def _on_host(features):
+    return parallel.fetch(features) if isinstance(features, jax.Array) else features
 
 
 def pmap_search(

@@ -3,10 +3,58 @@
 from collections.abc import Iterator
 
 import numpy as np
+from jax import dtypes
+
+_REAL = (np.floating, np.integer, np.bool_)  # bfloat16 is floating for JAX alone
+_TOLERANCE = 1e-4  # of the length of a row that counts as one already
+_AT_ONCE = 2**20  # numbers looked at in float64 at a time
 
 
-def unit_rows(rows: np.ndarray) -> np.ndarray:
-    """Rows divided by their length, [N, D] -> [N, D]; a row of zeros stays one."""
+def unit_rows(x: np.ndarray) -> np.ndarray:
+    """Anybody's features as rows of length one, so that dot products are cosines.
+
+    Args:
+      x: numbers of any real dtype [N, D], rows of any length but zero.
+
+    Returns:
+      float32 [N, D]. Rows whose length is within 1e-4 of one are as they were, bit for bit, so that
+      embeddings stay what they are; others are divided by their length. Where all are so, and x is
+      a float32 array, it is x itself.
+
+    Raises:
+      ValueError: if x is no array of rows; for a row that is all zeros, which has no direction, or
+        not finite, named by its number.
+    """
+    x = np.asarray(x)
+    if x.ndim != 2 or not any(dtypes.issubdtype(x.dtype, kind) for kind in _REAL):
+        raise ValueError(f"rows must be real numbers [N, D], not {x.dtype} {list(x.shape)}")
+    with np.errstate(over="ignore"):  # of numbers beyond float32, in rows that are divided below
+        result = x.astype(np.float32, copy=False)
+    block = max(1, _AT_ONCE // max(x.shape[1], 1))
+    for first in range(0, len(x), block):
+        # Scaled by the largest number first: nothing overflows, and the sum of squares is exact
+        # enough to tell rows of length one.
+        rows = x[first : first + block].astype(np.float64)
+        largest = np.abs(rows).max(1, initial=0.0)
+        _refuse(~np.isfinite(largest), first, "is not finite; leave it out")
+        _refuse(largest == 0, first, "is all zeros, and similar to nothing; leave it out")
+        rows /= largest[:, None]
+        length = np.sqrt(np.einsum("nd,nd->n", rows, rows))
+        other = np.abs(length * largest - 1) > _TOLERANCE
+        if other.any():
+            if result is x:
+                result = x.copy()
+            result[first : first + block][other] = rows[other] / length[other, None]
+    return result
+
+
+def _refuse(bad: np.ndarray, first: int, what: str) -> None:
+    if bad.any():
+        raise ValueError(f"row {first + int(np.argmax(bad))} {what}")
+
+
+def divided_by_length(rows: np.ndarray) -> np.ndarray:
+    """Every row divided by its length, [N, D] -> [N, D]; a row of zeros stays one."""
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
 

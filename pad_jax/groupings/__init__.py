@@ -19,7 +19,7 @@ KINDS = {
 }
 
 # How the affinity graph is made, by grouping.graph: f(features, k, *, platform) -> Graph.
-GRAPHS = {"exact": "pad_jax.graph.neighbors:nearest_neighbors"}
+GRAPHS = {"exact": "pad_jax.graph.neighbors:exact_graph"}
 
 
 @dataclasses.dataclass(frozen=True)

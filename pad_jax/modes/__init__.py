@@ -7,4 +7,9 @@ MODES = {
     "report": "pad_jax.modes.report:MODE",
     "sweep": "pad_jax.modes.sweep:MODE",
     "features": "pad_jax.modes.features:MODE",
+    "embed": "pad_jax.modes.embed:MODE",
+    "search": "pad_jax.modes.search:MODE",
+    "duplicates": "pad_jax.modes.duplicates:MODE",
+    "sort": "pad_jax.modes.sort:MODE",
+    "export": "pad_jax.modes.export:MODE",
 }

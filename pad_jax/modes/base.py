@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 
 class Call(NamedTuple):
-    """A command line, read.
+    """A command line, read; ``~`` is expanded in its paths.
 
     Attributes:
       config: with the overrides in it; of modes that work on a run the run's own, unless another
@@ -16,12 +16,18 @@ class Call(NamedTuple):
       config_file: the file it is from.
       overrides: what the command line says of its fields, by dotted name.
       workdir: of --workdir, or None.
+      images: of --images, or None.
+      features: of --features, or None.
+      output: of --output, or None.
     """
 
     config: ConfigDict
     config_file: str
     overrides: Mapping[str, Any]
     workdir: pathlib.Path | None
+    images: pathlib.Path | None = None
+    features: pathlib.Path | None = None
+    output: pathlib.Path | None = None
 
     @property
     def config_name(self) -> str:
@@ -40,11 +46,14 @@ class Mode(NamedTuple):
     Attributes:
       run: does it; returns what the first process prints.
       works_on_run: whether it needs no --config, but takes that of the run in --workdir.
+      works_on_features: whether --features may stand in place of a run: neither --config nor
+        --workdir is needed then.
       one_process: whether it refuses --distributed, and starts no device.
       default_config: the package's config that it takes without --config; None where it has none.
     """
 
     run: Callable[[Call], str]
     works_on_run: bool = False
+    works_on_features: bool = False
     one_process: bool = False
     default_config: str | None = None

@@ -10,11 +10,9 @@ from pad_jax.extractors import ExtractorSpec
 from pad_jax.extractors.extraction import DTYPES, extract
 from pad_jax.modes.base import Call, Mode
 
-_IMAGES = flags.DEFINE_string("images", None, "Folder of the images to extract features of.")
 _EXTRACTOR = flags.DEFINE_string(
     "extractor", None, "What extracts them: timm:MODEL, or package.module:function."
 )
-_OUTPUT = flags.DEFINE_string("output", None, "File to write the features to, FILE.npz.")
 _WEIGHTS = flags.DEFINE_string(
     "weights",
     "",
@@ -37,13 +35,13 @@ _FLAGS_FOR = {"dataset.root": "--images", "dataset.image_size": "--image_size"}
 def _run(call: Call) -> str:
     # JAX would take most of a GPU's memory for itself, and leave the extractor's framework none.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    for flag, hint in (
-        (_IMAGES, "the folder of the images"),
-        (_EXTRACTOR, "one, such as timm:resnet50"),
-        (_OUTPUT, "the file to write, FILE.npz"),
+    for name, value, hint in (
+        ("images", call.images, "the folder of the images"),
+        ("extractor", _EXTRACTOR.value, "one, such as timm:resnet50"),
+        ("output", call.output, "the file to write, FILE.npz"),
     ):
-        if not flag.value:
-            raise InputError(f"--{flag.name} is missing; give {hint}")
+        if not value:
+            raise InputError(f"--{name} is missing; give {hint}")
     for field, name in _FLAGS_FOR.items():
         if field in call.overrides:
             raise InputError(f"--config.{field} has no meaning for --mode=features; give {name}")
@@ -52,8 +50,8 @@ def _run(call: Call) -> str:
         weights = os.path.abspath(os.path.expanduser(weights))
     count, width = extract(
         ExtractorSpec(_EXTRACTOR.value, weights, _IMAGE_SIZE.value),
-        _IMAGES.value,
-        _OUTPUT.value,
+        str(call.images),
+        call.output,
         configs.read(call.config),
         views=_VIEWS.value,
         dtype=_DTYPE.value,
@@ -61,7 +59,7 @@ def _run(call: Call) -> str:
     said = f"{count} x {width} features of {_EXTRACTOR.value}"
     if _VIEWS.value:
         said += f", and of {_VIEWS.value} augmented view{'s' * (_VIEWS.value > 1)} of each image"
-    return f"Written: {_OUTPUT.value} ({said})"
+    return f"Written: {call.output} ({said})"
 
 
 MODE = Mode(_run, one_process=True, default_config="folder")

@@ -12,7 +12,7 @@ from pad_jax import parallel
 from pad_jax.data.batches import uniform_plan
 from pad_jax.graph.discovery import Discovery
 from pad_jax.graph.groups import Groups
-from pad_jax.graph.rows import unit_rows
+from pad_jax.graph.rows import divided_by_length
 from pad_jax.objectives import heads
 from pad_jax.objectives.base import Objective
 from pad_jax.settings import Settings, at_least, refuse, setting
@@ -158,7 +158,7 @@ def _whiten(features: np.ndarray, num_components: int, rng: np.random.Generator)
         min(num_components, *sample.shape), whiten=True, random_state=int(rng.integers(2**31))
     ).fit(sample)
     variance = pca.explained_variance_
-    return unit_rows(pca.transform(features)[:, variance >= _LEAST_VARIANCE * variance[0]])
+    return divided_by_length(pca.transform(features)[:, variance >= _LEAST_VARIANCE * variance[0]])
 
 
 def _sample(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

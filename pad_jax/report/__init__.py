@@ -9,7 +9,7 @@ import numpy as np
 from pad_jax.data import Dataset
 from pad_jax.data.images import Images, ResidentImages
 from pad_jax.graph.discovery import Discovery
-from pad_jax.graph.rows import unit_rows
+from pad_jax.graph.rows import divided_by_length
 from pad_jax.objectives.base import Embed, Objective
 from pad_jax.report.snapshot import Snapshot
 from pad_jax.run import metrics
@@ -45,11 +45,13 @@ def write(
         together.
       strict: whether what goes wrong is raised after all.
     """
-    rows = None if features is None else unit_rows(features)
+    rows = None if features is None else divided_by_length(features)
     snapshot = Snapshot(dataset.train, objective, found, rows)
     if dataset.test is not None and features is not None:
         queries = _some(dataset.test)
-        snapshot = snapshot._replace(queries=queries, query_features=unit_rows(embed(queries)))
+        snapshot = snapshot._replace(
+            queries=queries, query_features=divided_by_length(embed(queries))
+        )
     if jax.process_index() != 0:
         return
     try:

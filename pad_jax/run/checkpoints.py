@@ -19,6 +19,19 @@ class CheckpointSettings:
     keep: int = setting(2, "the newest so many", at_least(1), affects=NOTHING)
 
 
+def newest_epoch(workdir: pathlib.Path) -> int:
+    """How many epochs the newest checkpoint in a run's folder has behind it, without opening it.
+
+    Raises:
+      InputError: where there is none.
+    """
+    # What Orbax has not finished has another name.
+    found = [int(p.name) for p in (workdir / "checkpoints").glob("*") if p.name.isdecimal()]
+    if not found:
+        raise InputError(f"{workdir} holds no checkpoint; train first, or give another folder")
+    return max(found)
+
+
 class Checkpoints:
     """The checkpoints of one run, ``workdir/checkpoints/<epochs done>``.
 

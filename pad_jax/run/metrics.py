@@ -4,12 +4,9 @@ import fnmatch
 import json
 import logging
 import pathlib
-import sys
-from collections.abc import Iterable, Iterator
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
 from pad_jax.errors import InputError
 
@@ -103,22 +100,6 @@ def write_text(path: pathlib.Path, text: str) -> None:
         part = path.with_name(path.name + ".part")
         part.write_text(text, encoding="utf-8", errors="backslashreplace")
         part.replace(path)
-
-
-def progress(dispatches: Iterable, images: int, images_each: int, title: str) -> Iterator:
-    """Passes dispatches on, in a terminal with a bar that shows images/s and the time left."""
-    bar = tqdm(
-        total=images,
-        desc=title,
-        unit="img",
-        unit_scale=True,
-        leave=False,
-        disable=not sys.stderr.isatty(),
-    )
-    with bar:
-        for dispatch in dispatches:
-            yield dispatch
-            bar.update(min(images_each, images - bar.n))
 
 
 def log(title: str, row: Row) -> None:

@@ -64,6 +64,7 @@ def test_formats(tmp_path, features, suffix, dtype, caplog):
     assert source[3].label is None
     assert source.name(3) == "train/3"
     assert source.picture(3) is None
+    assert source.path(3) is None
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
@@ -102,6 +103,7 @@ def test_labels_and_paths_inside(tmp_path, features, suffix):
     assert source.name(7) == "7.png"
     np.testing.assert_array_equal(source.picture(7), np.full((4, 6, 3), 9))
     assert source.picture(8) is None
+    assert (source.path(7), source.path(8)) == (tmp_path / "7.png", None)
 
 
 def test_labels_and_paths_beside(tmp_path, features, monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 from pad_jax.data.arrays import ArraySource
 from pad_jax.data.folder import FolderSource
 from pad_jax.data.images import ResidentImages, StreamedImages, prepare
+from pad_jax.data.source import Selection
 from pad_jax.errors import InputError
 from tests.support.image_files import save
 
@@ -112,3 +113,17 @@ def test_fingerprint_is_of_the_images_that_are_used(folder, max_resident_bytes):
     before = fingerprint(FolderSource(str(folder), "train"), **options)
     (folder / "train/cat/c.png").write_bytes(b"no image")
     assert fingerprint(FolderSource(str(folder), "train"), **options) == before
+
+
+@pytest.mark.parametrize("max_resident_bytes", [0, 1e9])
+def test_each_row_knows_its_file(folder, monkeypatch, max_resident_bytes):
+    (folder / "train/cat/aa.jpg").write_bytes(b"no image")
+    monkeypatch.chdir(folder.parent)
+    source = Selection([FolderSource("pets", split) for split in ("train", "val")])
+    options = {"image_size": 8, "channels": 1, "max_resident_bytes": max_resident_bytes}
+    images = prepare(source, **OPTIONS | options)
+    assert [images.path(i) for i in range(4)] == [
+        folder / name
+        for name in ("train/cat/a.jpg", "train/cat/b.png", "train/dog/c.PNG", "val/cat/z.png")
+    ]
+    assert prepare(ArraySource(np.zeros((1, 8, 8, 1), np.uint8), None), **OPTIONS).path(0) is None

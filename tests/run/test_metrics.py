@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-
 from pad_jax.run import metrics
 from pad_jax.run.metrics import MetricWriter
 
@@ -32,13 +30,3 @@ def test_rows_of_epochs_without_a_checkpoint_are_replaced(tmp_path):
 def test_results_table():
     table = metrics.results_table({"step": 3, "epoch": 2, "time/train": 1.0, "eval/x": 0.51239})
     assert table == "Results after epoch 2:\n  eval/x  0.5124"
-
-
-@pytest.mark.parametrize("terminal", [True, False])
-def test_progress_passes_every_step_on(monkeypatch, capsys, terminal):
-    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
-    # Three dispatches of 64 images, the last one of what is left.
-    dispatches = metrics.progress(iter("abc"), images=150, images_each=64, title="epoch 1/2")
-    assert list(dispatches) == ["a", "b", "c"]
-    shown = capsys.readouterr().err
-    assert ("epoch 1/2" in shown and "img" in shown) == terminal

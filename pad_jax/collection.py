@@ -1,0 +1,217 @@
+"""What the commands after training work on: images by name, with their embeddings and groups."""
+
+import dataclasses
+import functools
+import logging
+import pathlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import pad_jax
+from pad_jax import config as configs
+from pad_jax import data, run_images
+from pad_jax.data import feature_files
+from pad_jax.data.decoding import decode
+from pad_jax.data.preparation import PIXELS
+from pad_jax.data.source import DatasetSettings, UnreadableImage
+from pad_jax.errors import InputError
+from pad_jax.graph.neighbors import nearest_neighbors
+from pad_jax.graph.rows import unit_rows
+from pad_jax.graph.search import Graph
+from pad_jax.groupings import GroupingSettings
+from pad_jax.groupings.scs import SubgraphSettings
+from pad_jax.modes.base import Call
+from pad_jax.run import folder
+from pad_jax.run.checkpoints import newest_epoch
+from pad_jax.settings import RunSettings, Settings
+
+if TYPE_CHECKING:
+    from pad_jax import AffinityGroups, AffinityHierarchy
+
+_log = logging.getLogger(__name__)
+
+_NEIGHBORS = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Collection:
+    """N images, or whatever features are of.
+
+    Attributes:
+      embeddings: float32 [N, D], unit rows.
+      names: what a user knows each image by: the path below its folder, or the name of its row.
+      path: of row i: its file, absolute; None where it has none.
+      picture: of row i: what it looks like, uint8 [H, W, 1 or 3], decoded from the original where
+        there is a file; None where nobody knows.
+      labels: int64 [N], the classes where they are known, else -1. For diagnostics only.
+      folder: where outputs go by default.
+      settings: how groups are found.
+      embed: embeds other images as these were, uint8 [H, W] or [H, W, C] each -> float32 [B, D];
+        None where nobody knows how.
+    """
+
+    embeddings: np.ndarray
+    names: Sequence[str]
+    path: Callable[[int], pathlib.Path | None]
+    picture: Callable[[int], np.ndarray | None]
+    labels: np.ndarray
+    folder: pathlib.Path
+    settings: Settings = dataclasses.field(default_factory=Settings)
+    embed: Callable[[Iterable[np.ndarray]], np.ndarray] | None = None
+
+    def __len__(self) -> int:
+        return len(self.embeddings)
+
+    @functools.cached_property
+    def graph(self) -> Graph:
+        """The 10 nearest others of each row, or as many as groups are found with, or there are.
+
+        Raises:
+          InputError: for fewer than two rows.
+        """
+        if len(self) < 2:
+            raise InputError("there is one image, and no other to compare it with; give more")
+        wanted = max(_NEIGHBORS, self.settings[GroupingSettings].num_neighbors)
+        return nearest_neighbors(self.embeddings, min(wanted, len(self) - 1))
+
+    @functools.cached_property
+    def groups(self) -> "AffinityGroups":
+        """Small groups of the most similar, found in the graph."""
+        searched = self.settings[SubgraphSettings]
+        num_epochs = self.settings[RunSettings].num_epochs
+        groups = pad_jax.AffinityGroups(
+            n_neighbors=min(self.settings[GroupingSettings].num_neighbors, len(self) - 1),
+            max_size=searched.size_limit(num_epochs, num_epochs),
+            edge_share=searched.edge_share,
+            cyclic=searched.cyclic,
+            random_state=self.settings[RunSettings].seed,
+        )
+        return groups.fit(self.embeddings, precomputed_knn=self.graph)
+
+    @functools.cached_property
+    def hierarchy(self) -> "AffinityHierarchy":
+        """The clusters that the graph falls into, found in it."""
+        hierarchy = pad_jax.AffinityHierarchy(n_neighbors=self.graph.indices.shape[1])
+        return hierarchy.fit(self.embeddings, precomputed_knn=self.graph)
+
+
+def open_call(call: Call) -> Collection:
+    """What a command line names: a run, by --workdir, or a file of --features; --images of either.
+
+    Raises:
+      InputError: where that cannot be read, or does not go together.
+    """
+    return _of_run(call) if call.features is None else _of_features(call)
+
+
+def _of_run(call: Call) -> Collection:
+    """A run's training images, or others, as its encoder sees them."""
+    workdir = call.run_folder
+    preparation = folder.read_preparation(workdir)
+    takes_images = preparation.kind == PIXELS or preparation.extractor is not None
+    epoch = newest_epoch(workdir)
+    config = call.config.copy_and_resolve_references()
+    config.dataset.test_split = ""
+    if call.images is not None:
+        if not takes_images:
+            raise InputError(
+                f"--images={call.images} cannot be embedded: {workdir} was trained on features, "
+                "and what extracted them is not known; leave it out"
+            )
+        root = str(call.images)
+        config.dataset.update(name="folder", root=root, train_split="train", max_images=None)
+    settings = configs.read(config)
+    load = functools.cache(lambda: pad_jax.load(workdir))
+    selection = data.training_samples(settings)
+    rows: np.ndarray
+    embeddings, rows, labels = run_images.embedded(
+        selection,
+        workdir,
+        epoch,
+        "own" if call.images is None else "others",
+        load,
+        strict=settings[DatasetSettings].strict,
+    )
+    own_picture = selection.picture
+
+    def path(i: int) -> pathlib.Path | None:
+        return selection.path(int(rows[i]))
+
+    def unfiled(i: int) -> np.ndarray | None:
+        if selection.kind == PIXELS:
+            return selection[int(rows[i])].image
+        return own_picture(int(rows[i]))
+
+    return Collection(
+        embeddings=_unit_rows(embeddings, f"the embeddings by {workdir}"),
+        names=[selection.name(i) for i in rows.tolist()],
+        path=path,
+        picture=_picture(path, unfiled),
+        labels=_told_apart(labels),
+        folder=workdir,
+        settings=settings,
+        embed=(lambda images: load().embed(images)) if takes_images else None,
+    )
+
+
+def _of_features(call: Call) -> Collection:
+    """Anybody's features, and the images that they are of."""
+    file = call.features
+    found = feature_files.read(file, "--features")
+    features = found.features if found.features.ndim == 2 else found.features[0]
+    bases = [pathlib.Path(), file.parent]
+    if made_of := (found.extractor or {}).get("images"):
+        bases.insert(0, pathlib.Path(made_of))
+    if call.images is not None and call.images.is_dir():
+        bases = [call.images]
+    elif call.images is not None:
+        found = found._replace(paths=feature_files.read_paths(call.images, "--images"))
+        feature_files.check_paths(f"--images={call.images}", found)
+        bases.insert(0, call.images.parent)
+    paths, count = found.paths, len(features)
+
+    def path(i: int) -> pathlib.Path | None:
+        if paths is None or not paths[i]:
+            return None
+        candidates = (base / paths[i] for base in bases)
+        return next((file.absolute() for file in candidates if file.is_file()), None)
+
+    unknown = np.full(count, -1, np.int64)
+    return Collection(
+        embeddings=_unit_rows(features, f"--features={file}"),
+        names=[(paths[i] if paths else "") or str(i) for i in range(count)],
+        path=path,
+        picture=_picture(path, lambda i: None),
+        labels=unknown if found.labels is None else _told_apart(found.labels.astype(np.int64)),
+        folder=file.absolute().parent,
+        settings=configs.read(call.config),
+    )
+
+
+def _unit_rows(features: np.ndarray, what: str) -> np.ndarray:
+    """Rows of length one; an InputError for one of zeros, or that is not finite."""
+    try:
+        return unit_rows(features)
+    except ValueError as error:
+        raise InputError(f"{what}: {error}") from None
+
+
+def _picture(
+    path: Callable[[int], pathlib.Path | None], unfiled: Callable[[int], np.ndarray | None]
+) -> Callable[[int], np.ndarray | None]:
+    """A function of i: the image of row i, from its file, or as ``unfiled`` says if it has none."""
+
+    def picture(i: int) -> np.ndarray | None:
+        try:
+            return unfiled(i) if (file := path(i)) is None else decode(file)
+        except UnreadableImage:
+            return None
+
+    return picture
+
+
+def _told_apart(labels: np.ndarray) -> np.ndarray:
+    """Classes, where there are several; those of one folder tell nothing."""
+    return labels if len(set(labels.tolist()) - {-1}) > 1 else np.full_like(labels, -1)

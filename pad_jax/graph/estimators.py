@@ -1,0 +1,239 @@
+"""Groups of anybody's features, as scikit-learn has its clusterers."""
+
+import warnings
+from typing import Any, Self
+
+import numpy as np
+import scipy.sparse
+from sklearn.base import BaseEstimator, ClusterMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from pad_jax.graph.queries import assign
+from pad_jax.graph.rows import unit_rows
+from pad_jax.graph.search import Graph
+from pad_jax.graph.subgraphs import strongest_edges, strongly_connected_subgraphs
+
+_ROUNDING = 1e-3  # of similarities that others have computed, in float16 at worst
+
+
+class _Clusterer(ClusterMixin, BaseEstimator):
+    """What clusterers over the affinity graph share: rows, the graph, labels for new rows."""
+
+    n_neighbors: int
+    labels_: np.ndarray
+    _fit_X: np.ndarray  # noqa: N815 - scikit-learn's name of it
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The label of the row of ``fit`` most similar to each row, of those with a label.
+
+        Args:
+          X: numbers [Q, D].
+
+        Returns:
+          int64 [Q], never -1: ``assign`` tells how far that row is.
+
+        Raises:
+          ValueError: if no row of ``fit`` has a label, or as ``fit`` raises.
+        """
+        return self.assign(X)[0]
+
+    def assign(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        """``predict``, with the similarity told beside it.
+
+        Args:
+          X: numbers [Q, D].
+
+        Returns:
+          (labels int64 [Q], similarities float32 [Q], cosines with the row whose label it is).
+
+        Raises:
+          ValueError: as ``predict``.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, _as_numbers(X), reset=False)
+        return assign(self._fit_X, self.labels_, X)
+
+    def _validated(self, X: Any, precomputed_knn: Any) -> Graph:
+        """Keeps the rows, normalised, and gives their graph, [N, n_neighbors_] each."""
+        _refuse_unless(_is_count(self.n_neighbors, 1), "n_neighbors", self.n_neighbors, "1 or more")
+        X = validate_data(self, _as_numbers(X), ensure_min_samples=2)
+        self._fit_X = unit_rows(X)
+        n = len(self._fit_X)
+        if self.n_neighbors >= n:
+            warnings.warn(
+                f"n_neighbors={self.n_neighbors} is more than the other rows; {n - 1} are taken",
+                stacklevel=3,
+            )
+        self.n_neighbors_ = k = min(self.n_neighbors, n - 1)
+        if precomputed_knn is not None:
+            return _checked(precomputed_knn, n, k)
+        from pad_jax.graph.neighbors import nearest_neighbors  # JAX, which a given graph needs not
+
+        return nearest_neighbors(self._fit_X, k)
+
+
+class AffinityGroups(_Clusterer):
+    """Small groups of rows that are surely alike: strongly connected subgraphs (SCS).
+
+    Each row is linked to its ``n_neighbors`` most similar rows. A group is a set of at most
+    ``max_size`` rows in which each can be reached from each along these links, so that a row that
+    only points at others belongs to none. Found by the search of Huang, Dong, Gong, Zhu:
+    Unsupervised Deep Learning via Affinity Diffusion, AAAI 2020. Groups are pure and many; for few
+    and large ones see ``AffinityHierarchy``.
+
+    Args:
+      n_neighbors: k of the graph. More than the other rows: all of them, with a warning.
+      max_size: the most rows a group can have, at least 2; None for no limit.
+      edge_share: share of the links, the most similar ones, that are searched; above 0, at most 1.
+        Fewer links, fewer and surer groups.
+      cyclic: False makes a group of all that is visited from its first row, without a way back.
+      random_state: seed of the order in which rows are tried.
+
+    Attributes:
+      labels_: int64 [N], the group of each row, 0 .. G-1 by falling size (of two as large, the one
+        with the lower first row is first); -1 for rows in none.
+      similarities_: float32 [N], cosine of each row with the mean of its group; 0 for rows in none.
+      n_neighbors_: the k that was taken.
+      n_features_in_: D.
+      feature_names_in_: of the columns, where X had names.
+    """
+
+    def __init__(
+        self,
+        n_neighbors: int = 5,
+        max_size: int | None = 10,
+        edge_share: float = 1.0,
+        cyclic: bool = True,
+        random_state: int | np.random.RandomState | None = 0,
+    ):
+        self.n_neighbors = n_neighbors
+        self.max_size = max_size
+        self.edge_share = edge_share
+        self.cyclic = cyclic
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None, precomputed_knn: Any = None) -> Self:
+        """Finds the groups.
+
+        Args:
+          X: numbers [N, D], rows of any length but zero; they are normalised.
+          y: not used.
+          precomputed_knn: (indices int [N, k], similarities [N, k]), a graph of these rows that
+            exists, nearest first, without the rows themselves, k at least ``n_neighbors``: then its
+            first columns. What ``pad_jax.nearest_neighbors`` gives.
+
+        Returns:
+          The estimator.
+
+        Raises:
+          ValueError: for parameters out of range, a graph that is none of these rows, and rows that
+            are all zeros or not finite.
+        """
+        share = self.edge_share
+        limit_is_legal = self.max_size is None or _is_count(self.max_size, 2)
+        _refuse_unless(limit_is_legal, "max_size", self.max_size, "2 or more, or None")
+        share_is_legal = isinstance(share, int | float | np.floating) and 0 < share <= 1
+        _refuse_unless(share_is_legal, "edge_share", share, "a share of the edges, such as 0.1")
+        graph = self._validated(X, precomputed_knn)
+        edges = graph.indices
+        if share < 1:
+            edges = strongest_edges(edges, graph.similarities, share)
+        group_id = strongly_connected_subgraphs(
+            edges, self.max_size, cyclic=self.cyclic, seed=_seed(self.random_state)
+        )
+        self.labels_ = by_falling_size(group_id)
+        self.similarities_ = similarities_to_means(self._fit_X, self.labels_)
+        return self
+
+
+def by_falling_size(group_id: np.ndarray) -> np.ndarray:
+    """Groups numbered from the largest on.
+
+    Args:
+      group_id: int [N], the smallest index in each row's group; singletons have their own.
+
+    Returns:
+      int64 [N]: 0 .. G-1 by falling size, of two as large the one with the lower first row before
+      the other; -1 for singletons.
+    """
+    _, group, size = np.unique(group_id, return_inverse=True, return_counts=True)
+    real = size > 1
+    label = np.full(len(size), -1)
+    label[np.argsort(-size, kind="stable")[: real.sum()]] = np.arange(real.sum())
+    return label[group]
+
+
+def similarities_to_means(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Cosine of each row with the mean of its group.
+
+    Args:
+      rows: float32 [N, D], unit rows.
+      labels: int [N], 0 .. G-1, or -1 for none.
+
+    Returns:
+      float32 [N], 0 for rows in no group.
+    """
+    grouped = np.flatnonzero(labels >= 0)
+    result = np.zeros(len(rows), np.float32)
+    if len(grouped):
+        group, rows = labels[grouped], rows[grouped]
+        ones = np.ones(len(grouped), np.float32)
+        sums = scipy.sparse.csr_matrix((ones, (group, np.arange(len(grouped))))) @ rows
+        length = np.maximum(np.linalg.norm(sums, axis=1), 1e-12)
+        # Every row's sum side by side would be as large as the rows; each is a member of one.
+        inner = np.empty(len(grouped), np.float32)
+        for i in range(0, len(grouped), 2**16):
+            part = slice(i, i + 2**16)
+            inner[part] = np.einsum("nd,nd->n", rows[part], sums[group[part]])
+        result[grouped] = inner / length[group]
+    return result
+
+
+def _checked(precomputed_knn: Any, n: int, k: int) -> Graph:
+    """The first k columns of a graph that somebody else has made, if it is one of n rows."""
+    try:
+        indices, similarities = map(np.asarray, precomputed_knn)
+    except (TypeError, ValueError):
+        raise ValueError(
+            "precomputed_knn must be a pair (indices [N, k], similarities [N, k])"
+        ) from None
+    wrong = None
+    if indices.ndim != 2 or indices.shape != similarities.shape or len(indices) != n:
+        shapes = f"{list(indices.shape)} and {list(similarities.shape)}"
+        wrong = f"its arrays are {shapes}; of {n} rows both must be [{n}, k]"
+    elif indices.shape[1] < k:
+        wrong = f"it has {indices.shape[1]} neighbours a row, fewer than n_neighbors={k}"
+    elif indices.dtype.kind not in "iu" or indices.min() < 0 or indices.max() >= n:
+        wrong = f"its indices must be integers in 0..{n - 1}"
+    elif (indices[:, 0] == np.arange(n)).mean() > 0.5:
+        wrong = "rows are their own nearest neighbours; leave the first column out"
+    elif not (np.abs(similarities) <= 1 + _ROUNDING).all():  # NaN is not, either
+        wrong = "its similarities must be cosines, in -1..1"
+    elif (np.diff(similarities.astype(np.float32)) > _ROUNDING).any():
+        wrong = "its similarities must fall along each row: cosines, not distances, nearest first"
+    if wrong:
+        raise ValueError(f"precomputed_knn: {wrong}")
+    indices, similarities = indices[:, :k].astype(np.int32), similarities[:, :k]
+    return Graph(np.ascontiguousarray(indices), np.ascontiguousarray(similarities, np.float32))
+
+
+def _as_numbers(X: Any) -> Any:
+    """X, which scikit-learn will check; it takes JAX's bfloat16 for strings."""
+    return np.asarray(X, np.float32) if str(getattr(X, "dtype", "")) == "bfloat16" else X
+
+
+def _seed(random_state: int | np.random.RandomState | None) -> int:
+    """A number as it is, so that results are those of the search with this seed."""
+    if isinstance(random_state, int | np.integer):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def _is_count(value: Any, least: int) -> bool:
+    return isinstance(value, int | np.integer) and bool(value >= least)
+
+
+def _refuse_unless(legal: bool, name: str, value: Any, use: str) -> None:
+    if not legal:
+        raise ValueError(f"{name}={value!r} is not possible; use {use}")

@@ -1,0 +1,26 @@
+"""Flags that several modes take; those of one mode alone are defined by its module."""
+
+import pathlib
+
+from absl import flags
+
+IMAGES = flags.DEFINE_string(
+    "images",
+    None,
+    "Folder of images; by default those of the run. With --features: a text file of the images' "
+    "paths, one a line, or the folder that the paths in the file of features begin in.",
+)
+FEATURES = flags.DEFINE_string(
+    "features",
+    None,
+    "File of features of your own, .npy, .npz or .parquet, in place of a run: nothing is trained.",
+)
+OUTPUT = flags.DEFINE_string(
+    "output", None, "File or folder to write to; by default something in the run's folder."
+)
+COUNT = flags.DEFINE_integer("count", None, "How many are wanted.", lower_bound=1)
+
+
+def path(value: str | None) -> pathlib.Path | None:
+    """The path that a flag names, ``~`` expanded; None where it is not given, or empty."""
+    return pathlib.Path(value).expanduser() if value else None

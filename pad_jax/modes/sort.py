@@ -1,0 +1,109 @@
+"""--mode=sort: sorts images into folders of what looks alike."""
+
+import numpy as np
+from absl import flags
+
+from pad_jax import outputs, progress
+from pad_jax.collection import Collection, open_call
+from pad_jax.errors import InputError
+from pad_jax.folders import sort_into
+from pad_jax.modes.base import Call, Mode
+
+_CLUSTERS = flags.DEFINE_integer(
+    "clusters",
+    None,
+    "How many folders, by k-means; without it those clusters that the images fall into, with their "
+    "groups inside.",
+    lower_bound=1,
+)
+_COPY = flags.DEFINE_bool("copy", False, "Copy the files, instead of making symbolic links.")
+
+REST = "ungrouped"
+
+
+def by_kmeans(collection: Collection, clusters: int) -> list[str]:
+    """The folder of each image: as many clusters as wanted, by falling size.
+
+    Raises:
+      InputError: where there are fewer images.
+    """
+    if clusters > len(collection):
+        raise InputError(
+            f"--clusters={clusters} cannot be made of {len(collection)} images; use at most as many"
+        )
+    from sklearn.cluster import KMeans  # here, not at the top: it takes a second to load
+
+    with progress.clock("k-means"):
+        label = KMeans(clusters, n_init=3, random_state=0).fit_predict(collection.embeddings)
+    size = np.bincount(label, minlength=clusters)
+    number = np.empty(clusters, int)
+    number[np.argsort(-size, kind="stable")] = np.arange(clusters)
+    names = _numbered("cluster", clusters)
+    return [names[i] for i in number[label].tolist()]
+
+
+def by_hierarchy(collection: Collection) -> list[str]:
+    """The folder of each image: its cluster of the hierarchy, and its group inside that.
+
+    A group lies in the cluster that most of its images are in. Groups in no cluster lie together in
+    a folder of their own, images in neither in ``ungrouped``.
+    """
+    cluster, group = collection.hierarchy.labels_, collection.groups.labels_
+    clusters = _numbered("cluster", cluster.max(initial=-1) + 1)
+    groups = _numbered("group", group.max(initial=-1) + 1)
+    cluster = _of_most(cluster, group)
+    folders = []
+    for c, g in zip(cluster.tolist(), group.tolist(), strict=True):
+        inside = f"/{groups[g]}" if g >= 0 else ""
+        if c >= 0:
+            folders.append(clusters[c] + inside)
+        else:
+            folders.append(f"other_groups{inside}" if inside else REST)
+    return folders
+
+
+def _of_most(cluster: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """The clusters, int [N], where a group as a whole is in that of most of its members.
+
+    Of equally many a cluster comes before none, and a larger one before a smaller one.
+    """
+    in_group = np.flatnonzero(group >= 0)
+    if not len(in_group):
+        return cluster
+    width = cluster.max() + 2
+    # None counts as the last one.
+    own = np.where(cluster[in_group] < 0, width - 1, cluster[in_group])
+    pairs, count = np.unique(group[in_group] * width + own, return_counts=True)
+    order = np.lexsort((pairs % width, -count, pairs // width))
+    _, first = np.unique(pairs[order] // width, return_index=True)  # of each group, 0 .. G-1
+    of_group = pairs[order][first] % width
+    result = cluster.copy()
+    result[in_group] = np.where(of_group == width - 1, -1, of_group)[group[in_group]]
+    return result
+
+
+def _numbered(word: str, count: int) -> list[str]:
+    """Names that a file manager shows in order: cluster_01, cluster_02, ..."""
+    width = len(str(count))
+    return [f"{word}_{i + 1:0{width}}" for i in range(count)]
+
+
+def _run(call: Call) -> str:
+    if call.output is None:
+        raise InputError("--output is missing; give a folder to make")
+    outputs.check_new(call.output)  # before anything takes its time
+    collection = open_call(call)
+    wanted = _CLUSTERS.value
+    folders = by_hierarchy(collection) if wanted is None else by_kmeans(collection, wanted)
+    sort_into(collection, folders, call.output, copy=_COPY.value)
+    kinds = {folder.partition("/")[0] for folder in folders}
+    clusters = sum(kind.startswith("cluster") for kind in kinds)
+    lines = [f"{len(folders):,} images in {clusters} cluster{'s' * (clusters != 1)}"]
+    if rest := folders.count(REST):
+        lines[0] += f", and {rest:,} in {REST}"
+    if wanted is None and clusters <= 1:
+        lines.append("They fall into no clusters by themselves; --clusters=10 makes ten.")
+    return "\n".join([*lines, f"Written: {call.output}"])
+
+
+MODE = Mode(_run, works_on_run=True, works_on_features=True)

@@ -1,0 +1,72 @@
+"""What commands write: whole or not at all, and over nothing of the user's."""
+
+import contextlib
+import csv
+import os
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from pad_jax.errors import InputError
+
+
+def check_new(path: pathlib.Path, flag: str = "--output") -> None:
+    """Raises InputError where a file or a folder stands at the path that a flag names.
+
+    An empty folder is as good as none.
+    """
+    is_empty = path.is_dir() and not path.is_symlink() and not any(path.iterdir())
+    if os.path.lexists(path) and not is_empty:
+        raise InputError(f"{flag}={path} exists; give another name, or move it away")
+
+
+@contextlib.contextmanager
+def whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A path to write a file, or make a folder, at: it is moved to ``path`` where the block ends.
+
+    Where the block fails, what a file was begun there is removed; of folders the caller makes sure.
+
+    Raises:
+      InputError: where nothing can be written there.
+    """
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        os.replace(part, path)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror or error}); choose another place"
+        ) from None
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def write_csv(path: pathlib.Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Writes a table, in place of an older one of the same columns.
+
+    Names of files that are no UTF-8 are written as the bytes they are.
+
+    Raises:
+      InputError: where the file there is another, or cannot be written.
+    """
+    if os.path.lexists(path) and _first_line(path) != list(header):
+        raise InputError(
+            f"{path} exists and is not of this command; move it away, or give another --output"
+        )
+    with (
+        whole(path) as part,
+        part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def _first_line(path: pathlib.Path) -> list[str]:
+    try:
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            return next(csv.reader(file), [])
+    except (OSError, csv.Error):
+        return []

@@ -1,0 +1,191 @@
+"""A run's images, or others, with their embeddings by its encoder, which its folder keeps."""
+
+import collections
+import hashlib
+import json
+import logging
+import os
+import pathlib
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+
+from pad_jax import model, outputs, progress
+from pad_jax.data.preparation import FEATURES, PIXELS, Preparation
+from pad_jax.data.source import Selection, UnreadableImage
+from pad_jax.errors import InputError
+
+_log = logging.getLogger(__name__)
+
+_AHEAD = 256  # images decoded before they are embedded
+_BLOCK = 2**22  # numbers of features read at a time
+
+
+class Embedded(NamedTuple):
+    """What an encoder makes of images.
+
+    Attributes:
+      embeddings: float32 [M, D], unit rows.
+      rows: int64 [M], which of the N images could be decoded, in order.
+      labels: int64 [M], -1 where the class is not known.
+    """
+
+    embeddings: np.ndarray
+    rows: np.ndarray
+    labels: np.ndarray
+
+
+def embedded(
+    selection: Selection,
+    workdir: pathlib.Path,
+    epoch: int,
+    name: str,
+    load: Callable[[], model.Model],
+    *,
+    strict: bool,
+) -> Embedded:
+    """The embeddings of images by a run's encoder: those its folder keeps, or new ones.
+
+    They are kept in ``cache/NAME.npz``, with what they depend on: the checkpoint, and the images'
+    names, sizes and times, or the features themselves. What is kept of others is not used, but
+    replaced.
+
+    Args:
+      selection: N images, or features of images.
+      workdir: the run's folder.
+      epoch: of its checkpoint.
+      name: of the file.
+      load: gives the run's model; not called where the embeddings are there.
+      strict: whether an image that cannot be decoded is an error; else it is said and left out.
+
+    Raises:
+      InputError: where an image cannot be decoded with ``strict``, or none can.
+    """
+    path, key = workdir / "cache" / f"{name}.npz", _key(selection, workdir, epoch)
+    if (kept := _read(path, key)) is not None:
+        return kept
+    made = embed(selection, load(), strict=strict)
+    _write(path, key, made)
+    return made
+
+
+def embed(selection: Selection, encoder: model.Model, *, strict: bool) -> Embedded:
+    """Embeds images as they are decoded, so that few are held at a time; see ``embedded``."""
+    count = len(selection)
+    if selection.kind == FEATURES:
+        rows, labels = np.arange(count), np.asarray(selection.labels, np.int64)
+        blocks = progress.bar(_features(selection), count, "embedding", each=_block(selection))
+        embeddings = [encoder.embed(block) for block in blocks]
+        return Embedded(np.concatenate(embeddings), rows, labels)
+    reader = _Reader(selection, encoder.preparation, strict)
+    embeddings = encoder.embed(progress.bar(reader, count, "embedding"))
+    if reader.skipped:
+        _log.warning("Skipped %d of %d images.", reader.skipped, count)
+    if not len(embeddings):
+        raise InputError("dataset: not one of the images can be decoded; see the warnings above")
+    return Embedded(embeddings, np.array(reader.rows), np.array(reader.labels, np.int64))
+
+
+class _Reader:
+    """Images decoded by threads, in order; those that cannot be are left out.
+
+    Attributes:
+      rows, labels: of those passed on so far.
+      skipped: how many were left out.
+    """
+
+    def __init__(self, selection: Selection, preparation: Preparation, strict: bool):
+        self._selection, self._preparation, self._strict = selection, preparation, strict
+        self.rows: list[int] = []
+        self.labels: list[int] = []
+        self.skipped = 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        waiting: collections.deque[tuple[int, Future]] = collections.deque()
+        with ThreadPoolExecutor((os.cpu_count() or 1) + 2) as pool:
+            for i in range(len(self._selection)):
+                waiting.append((i, pool.submit(self._read, i)))
+                if len(waiting) >= _AHEAD:
+                    yield from self._next(*waiting.popleft())
+            while waiting:
+                yield from self._next(*waiting.popleft())
+
+    def _read(self, i: int) -> tuple[np.ndarray, int]:
+        image, label = self._selection[i]
+        if self._preparation.kind == PIXELS:  # small from here on
+            (image,) = self._preparation.new([image])
+        return image, -1 if label is None else label
+
+    def _next(self, i: int, future: Future) -> Iterable[np.ndarray]:
+        try:
+            image, label = future.result()
+        except UnreadableImage as error:
+            if self._strict:
+                raise InputError(
+                    f"cannot decode {error}; mend or remove it, or skip it by dataset.strict=False"
+                ) from None
+            _log.warning("Skipped, cannot be decoded: %s", error)
+            self.skipped += 1
+            return []
+        self.rows.append(i)
+        self.labels.append(label)
+        return [image]
+
+
+def _features(selection: Selection) -> Iterator[np.ndarray]:
+    """Features block by block, float [B, F]; of views that of the image as it is."""
+    size = _block(selection)
+    for first in range(0, len(selection), size):
+        block = selection.take(np.arange(first, min(first + size, len(selection))))
+        yield block if block.ndim == 2 else block[:, 0]
+
+
+def _block(selection: Selection) -> int:
+    return max(1, _BLOCK // selection.take(np.arange(1)).size)
+
+
+def _key(selection: Selection, workdir: pathlib.Path, epoch: int) -> str:
+    """Tells these images, embedded by this checkpoint, from all others."""
+    saved = (workdir / "checkpoints" / str(epoch)).stat().st_mtime_ns
+    digest = hashlib.sha256(json.dumps([epoch, saved]).encode())
+    if selection.kind == FEATURES:
+        for block in _features(selection):
+            digest.update(np.ascontiguousarray(block))
+        return digest.hexdigest()
+    for i in range(len(selection)):
+        identity, path = selection.identity(i), selection.path(i)
+        file = b"" if path is None else _stamp(path)
+        digest.update(len(identity).to_bytes(8, "big") + identity + file)
+    return digest.hexdigest()
+
+
+def _stamp(path: pathlib.Path) -> bytes:
+    """Changes with the file, which may be gone."""
+    try:
+        found = path.stat()
+    except OSError:
+        return b"?"
+    return f"{found.st_size} {found.st_mtime_ns}".encode()
+
+
+def _read(path: pathlib.Path, key: str) -> Embedded | None:
+    """What is kept, if it is of these images; a damaged file is as good as none."""
+    try:
+        with np.load(path) as arrays:
+            if str(arrays["key"]) != key:
+                return None
+            return Embedded(*(arrays[name] for name in Embedded._fields))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def _write(path: pathlib.Path, key: str, made: Embedded) -> None:
+    """Keeps the embeddings; where that cannot be it is said: the next command takes longer."""
+    try:
+        with outputs.whole(path) as part, part.open("wb") as file:
+            np.savez(file, key=np.array(key), **made._asdict())
+    except InputError as error:
+        _log.warning("The embeddings are not kept, and made again next time: %s", error)
