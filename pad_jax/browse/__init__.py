@@ -1,7 +1,6 @@
 """A static site for looking at groups of images and naming them; it opens from the disk."""
 
 import hashlib
-import logging
 import pathlib
 import shutil
 from collections.abc import Iterable
@@ -9,15 +8,14 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
+from pad_jax import outputs, progress
 from pad_jax.browse import thumbnails
-from pad_jax.browse.catalogue import arrange
+from pad_jax.browse.catalogue import Catalogue, arrange
 from pad_jax.browse.scripts import scripts
-from pad_jax.run import metrics
+from pad_jax.errors import InputError
 
 if TYPE_CHECKING:
     from pad_jax.collection import Collection
-
-_log = logging.getLogger(__name__)
 
 _SITE = pathlib.Path(__file__).parent / "site"
 _PREFIX = "site-"
@@ -37,10 +35,23 @@ def write(collection: "Collection", command: str) -> pathlib.Path:
       The page, ``index.html``.
 
     Raises:
-      InputError: for fewer than two images.
+      InputError: for fewer than two images, and where nothing can be written.
     """
-    catalogue = arrange(collection)
     folder = collection.folder / "browse"
+    with progress.clock("groups"):
+        catalogue = arrange(collection)
+    try:
+        return _write(collection, catalogue, folder, command)
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot be written ({error.strerror or error}); make room there, or see who "
+            "may write to it"
+        ) from None
+
+
+def _write(
+    collection: "Collection", catalogue: Catalogue, folder: pathlib.Path, command: str
+) -> pathlib.Path:
     pictures = thumbnails.write(collection, catalogue.rows, folder)
     title = collection.folder.resolve().name
     facts = {
@@ -56,7 +67,8 @@ def write(collection: "Collection", command: str) -> pathlib.Path:
     )
     page = environment.get_template("index.html.j2").render(title=title, site=site.name)
     index = folder / "index.html"
-    metrics.write_text(index, page)
+    with outputs.whole(index) as part:
+        part.write_text(page, encoding="utf-8", errors="backslashreplace")
     thumbnails.remove_others(pictures)
     for other in folder.glob(_PREFIX + "*"):
         if other != site:

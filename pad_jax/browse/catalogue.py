@@ -133,5 +133,7 @@ def _first(means: np.ndarray, size: np.ndarray) -> np.ndarray:
     count = min(50, len(means))
     if not count:
         return np.zeros(0, np.int64)
-    centers = KMeans(count, n_init=1, random_state=0).fit(means, sample_weight=size).cluster_centers_
+    centers = (
+        KMeans(count, n_init=1, random_state=0).fit(means, sample_weight=size).cluster_centers_
+    )
     return np.array(list(dict.fromkeys((centers @ means.T).argmax(1).tolist())))

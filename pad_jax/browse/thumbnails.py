@@ -8,14 +8,14 @@ import os
 import pathlib
 import re
 import shutil
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
+
+from pad_jax import progress
 
 if TYPE_CHECKING:
     from pad_jax.collection import Collection
@@ -64,8 +64,8 @@ def write(collection: "Collection", rows: np.ndarray, site: pathlib.Path) -> pat
 
     def pack(first: int) -> int:
         """Writes the pack that begins at a place; how many pictures it could not be given."""
-        lines = []
-        for key, row in zip(keys[first:][:PER_PACK], rows[first:][:PER_PACK].tolist(), strict=True):
+        lines, some = [], slice(first, first + PER_PACK)
+        for key, row in zip(keys[some], rows[some].tolist(), strict=True):
             name = key.hex()
             picture = _read(stored[name]) if name in stored else _encode(collection.picture(row))
             lines.append(f'["{name}","{picture}"],\n')
@@ -75,25 +75,16 @@ def write(collection: "Collection", rows: np.ndarray, site: pathlib.Path) -> pat
         part.replace(folder / _name(first))
         return sum(line.endswith(',""],\n') for line in lines)
 
-    threads = min(_MAX_THREADS, os.cpu_count() or 1)
-    bar = tqdm(
-        total=len(rows),
-        initial=len(rows) - len(missing) * PER_PACK,
-        desc="pictures",
-        unit="img",
-        leave=False,
-        disable=not sys.stderr.isatty(),
-    )
-    pool, unknown = ThreadPoolExecutor(threads), 0
-    with bar:
-        try:
-            for without in pool.map(pack, missing):
-                unknown += without
-                bar.update(PER_PACK)
-        finally:
-            pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for all that is planned
+    pool = ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1))
+    try:
+        done = pool.map(pack, missing)
+        unknown = sum(progress.bar(done, len(missing) * PER_PACK, "pictures", each=PER_PACK))
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for all that is planned
     if unknown:
-        _log.warning("%d of %d images have no picture at hand; grey stands for them.", unknown, len(rows))
+        _log.warning(
+            "%d of %d images have no picture at hand and are grey on the page.", unknown, len(rows)
+        )
     return folder
 
 

@@ -68,9 +68,12 @@ def test_images_in_no_group_have_the_groups_with_the_most_similar_means(collecti
     np.testing.assert_array_equal(catalogue.nearest.indices, np.argsort(-cosine, axis=1)[:, :3])
 
 
-@pytest.mark.parametrize(("group", "num_groups"), [([-1] * 4, 0), ([0] * 4, 1), ([0, 0, -1, -1], 1)])
+@pytest.mark.parametrize(
+    ("group", "num_groups"), [([-1] * 4, 0), ([0] * 4, 1), ([0, 0, -1, -1], 1)]
+)
 def test_few_groups_or_none(tmp_path, group, num_groups):
     catalogue = arrange(pile(tmp_path, list("abcd"), group, [-1] * 4))
     assert len(catalogue.start) == num_groups + 1
     assert len(catalogue.first) == num_groups
-    assert (catalogue.sets == -1).all() and len(catalogue.single_sets) == group.count(-1)
+    assert (catalogue.sets == -1).all()
+    assert len(catalogue.single_sets) == group.count(-1)

@@ -16,7 +16,14 @@ from pad_jax.browse import thumbnails
 from tests.support.piles import pile
 
 _GROUP = [0, 0, 0, 1, 1, -1]
-_NAMES = ["a.png", "b.png", "c.png", "d & </script>.png".replace("/", "\u2215"), b"e-\xe9.png", "f.png"]
+_NAMES = [
+    "a.png",
+    "b.png",
+    "c.png",
+    "d & </script>.png".replace("/", "\u2215"),
+    b"e-\xe9.png",
+    "f.png",
+]
 
 
 @pytest.fixture
@@ -109,7 +116,8 @@ def test_a_second_run_makes_only_pictures_of_files_that_changed(collection, monk
     first = _pictures(browse.write(collection, "next"))
     asked = _count(collection)
     index = browse.write(collection, "next")
-    assert not asked and _pictures(index) == first
+    assert not asked
+    assert _pictures(index) == first
 
     changed = collection.path(2)
     Image.new("RGB", (90, 120), "red").save(changed, "png")
@@ -140,13 +148,12 @@ def test_a_run_that_was_stopped_goes_on(collection, monkeypatch):
     collection.picture = picture
     asked = _count(collection)
     index = browse.write(collection, "next")
-    assert not done & set(asked) and len(_pictures(index)) == 6
+    assert not done & set(asked)
+    assert len(_pictures(index)) == 6
     assert not list(index.parent.rglob("*.part"))
 
 
-def test_images_that_are_gone_are_grey_and_counted_and_seen_when_they_are_back(
-    collection, caplog
-):
+def test_images_that_are_gone_are_grey_and_counted_and_seen_when_they_are_back(collection, caplog):
     away = collection.path(1).rename(collection.folder / "away.png")
     picture = collection.picture
     collection.picture = lambda i: None if i == 1 else picture(i)

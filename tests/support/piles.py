@@ -20,7 +20,10 @@ def pile(folder: pathlib.Path, names: list[str | bytes], group: list[int], clust
       cluster: of each image, -1 for none.
     """
     root = folder / "images"
-    names = [name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else name for name in names]
+    names = [
+        name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else name
+        for name in names
+    ]
     files = [root / name for name in names]
     group, cluster = np.array(group), np.array(cluster)
     rng = np.random.default_rng(0)
