@@ -62,9 +62,7 @@ def arrange(collection: "Collection") -> Catalogue:
     means = sums / np.maximum(length, 1e-12)[:, None]
     # |sum|^2 = m + the cosines of all m (m - 1) ordered pairs.
     alike = (length**2 - size) / np.maximum(size * (size - 1), 1)
-    path = similar_order(means)
-    if len(path) and alike[path[:_GLANCE]].mean() < alike[path[-_GLANCE:]].mean():
-        path = path[::-1]  # what is surer comes first
+    path = _surest_first(similar_order(means), means, alike)
     means, size, alike = means[path], size[path], alike[path]
     start = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
 
@@ -103,6 +101,25 @@ def _members(
         return [], np.zeros((0, features.shape[1]), np.float32)
     first = np.flatnonzero(np.diff(labels[order], prepend=-1))
     return np.split(order, first[1:]), np.add.reduceat(features[order], first, axis=0)
+
+
+def _surest_first(path: np.ndarray, means: np.ndarray, alike: np.ndarray) -> np.ndarray:
+    """The path from another group on, so that what is seen at first is sure.
+
+    It is cut where its steps are the longest anyway, and its ends are joined.
+
+    Args:
+      path: int [G].
+      means: float32 [G, D], unit rows, of the groups.
+      alike: float32 [G], how sure they are.
+    """
+    if len(path) <= _GLANCE:
+        return path
+    steps = np.einsum("gd,gd->g", means[path[:-1]], means[path[1:]])
+    cuts = [0, *(1 + np.flatnonzero(steps <= np.quantile(steps, 0.1))).tolist()]
+    around = np.concatenate([alike[path], alike[path[:_GLANCE]]])
+    first = max(cuts, key=lambda cut: around[cut : cut + _GLANCE].mean())
+    return np.roll(path, -first)
 
 
 def _sets(clusters: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

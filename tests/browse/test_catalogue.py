@@ -77,3 +77,17 @@ def test_few_groups_or_none(tmp_path, group, num_groups):
     assert len(catalogue.first) == num_groups
     assert (catalogue.sets == -1).all()
     assert len(catalogue.single_sets) == group.count(-1)
+
+
+def test_the_order_begins_with_what_is_sure_and_is_cut_at_a_long_step(tmp_path):
+    group = np.repeat(np.arange(60), 2)
+    collection = pile(tmp_path, [f"{i}.png" for i in range(120)], group.tolist(), [0] * 120)
+    # An arc in which groups 30 to 59 lie apart from the others, and are surer.
+    middle = 0.02 * group + 0.5 * (group >= 30)
+    width = np.where(group >= 30, 0.001, 0.008) * np.tile([-1, 1], 60)
+    collection.embeddings = np.stack([np.cos(middle + width), np.sin(middle + width)], axis=1)
+    catalogue = arrange(collection)
+    order = group[catalogue.rows[catalogue.start[:-1]]].tolist()
+    up = [*range(30, 60), *range(30)]
+    assert order in (up, [*reversed(range(30, 60)), *reversed(range(30))])
+    assert (catalogue.alike[:30] > catalogue.alike[30:].max()).all()

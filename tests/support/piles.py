@@ -1,5 +1,6 @@
 """Small collections of images in well-separated groups, for what shows and names them."""
 
+import os
 import pathlib
 import types
 
@@ -20,10 +21,7 @@ def pile(folder: pathlib.Path, names: list[str | bytes], group: list[int], clust
       cluster: of each image, -1 for none.
     """
     root = folder / "images"
-    names = [
-        name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else name
-        for name in names
-    ]
+    names = [os.fsdecode(name) for name in names]
     files = [root / name for name in names]
     group, cluster = np.array(group), np.array(cluster)
     rng = np.random.default_rng(0)
@@ -33,15 +31,15 @@ def pile(folder: pathlib.Path, names: list[str | bytes], group: list[int], clust
         pixels = np.full((120, 90, 3), (hue, 200, 220), np.uint8)
         pixels[40:80, 30 : 32 + i] = 90
         Image.fromarray(pixels, "HSV").convert("RGB").save(file, "png")
-    centers = np.eye(16, dtype=np.float32)
-    home = np.where(group < 0, 15, group)
-    features = centers[home] + 0.3 * centers[(cluster + 1) % 3 + 10]
+    num_groups = group.max() + 1
+    centers = np.eye(num_groups + 4, dtype=np.float32)  # those of images in none, of the clusters
+    features = centers[group] + 0.3 * centers[num_groups + (cluster + 1) % 3]
     features = features + 0.05 * rng.standard_normal(features.shape).astype(np.float32)
     features /= np.linalg.norm(features, axis=1, keepdims=True)
     similarity = features @ features.T
     np.fill_diagonal(similarity, -np.inf)
     nearest = np.argsort(-similarity, axis=1, kind="stable")[:, : min(10, len(names) - 1)]
-    sums = np.stack([features[group == g].sum(0) for g in range(group.max() + 1)] or [features[0]])
+    sums = np.stack([features[group == g].sum(0) for g in range(num_groups)] or [features[0]])
     sums /= np.linalg.norm(sums, axis=1, keepdims=True)
     typical = np.where(group < 0, 0, np.einsum("nd,nd->n", features, sums[group]))
     return types.SimpleNamespace(

@@ -4,7 +4,8 @@
 
 (() => {
   const { el } = Pad;
-  const BESIDE = 26, GAP = 4; // px of a card beside its pictures and between them
+  const BESIDE = 26,
+    GAP = 4; // px of a card beside its pictures and between them
 
   /** Side of a picture in a list, px. */
   const side = (room) => (room < 560 ? 84 : 104);
@@ -33,7 +34,10 @@
   /** The pictures that stand for an item. */
   function pictures(item, most) {
     if (item.kind !== "set") return item.places.slice(0, most);
-    const faces = [...item.groups.map(Pad.groups.first), ...(item.groups.length ? [] : item.places)];
+    const faces = [
+      ...item.groups.map(Pad.groups.first),
+      ...(item.groups.length ? [] : item.places),
+    ];
     return spread(faces, most);
   }
 
@@ -44,11 +48,13 @@
     return Math.min(fit, mostPictures[item.kind]);
   }
 
-  const numFaces = (item) => (item.kind === "set" ? item.groups.length || item.places.length : item.places.length);
+  const numFaces = (item) =>
+    item.kind === "set" ? item.groups.length || item.places.length : item.places.length;
 
   function counts(item) {
     if (item.kind === "group") return several(item.places.length, "image");
-    if (item.kind === "set") return `${several(item.places.length, "image")} in ${several(item.groups.length, "group")}`;
+    if (item.kind === "set")
+      return `${several(item.places.length, "image")} in ${several(item.groups.length, "group")}`;
     return "";
   }
 
@@ -57,9 +63,16 @@
   /** What a screen reader says of an item. */
   function description(item) {
     const { name, out } = Pad.labels.summary(item.places);
-    const kind = { group: "Group of", set: `Set ${item.id + 1},`, single: "One image in no group" }[item.kind];
-    return [`${kind} ${counts(item)}`.trim(), name ? `named ${name}` : "without a name", out ? `${out} taken out` : ""]
-      .filter(Boolean).join(", ");
+    const kind = { group: "Group of", set: `Set ${item.id + 1},`, single: "One image in no group" }[
+      item.kind
+    ];
+    return [
+      `${kind} ${counts(item)}`.trim(),
+      name ? `named ${name}` : "without a name",
+      out ? `${out} taken out` : "",
+    ]
+      .filter(Boolean)
+      .join(", ");
   }
 
   Pad.cards = {
@@ -67,7 +80,8 @@
     sides: (room) => [side(room), Math.round(1.4 * side(room))],
 
     measure(item, room) {
-      if (item.kind === "single") return { pictures: 1, beside: Math.min(BESIDE + 210, room - side(room)) };
+      if (item.kind === "single")
+        return { pictures: 1, beside: Math.min(BESIDE + 210, room - side(room)) };
       const pictures = Math.max(Math.min(numFaces(item), fitting(item, room)), 2);
       return { pictures, beside: BESIDE + (pictures - 1) * GAP };
     },
@@ -75,18 +89,46 @@
     render(item, room) {
       const shown = pictures(item, fitting(item, room));
       const more = numFaces(item) > shown.length ? numFaces(item) - shown.length + 1 : 0;
-      const strip = el("div", { class: "strip" }, (more ? shown.slice(0, -1) : shown).map((place) =>
-        Pad.picture(place, { takesOut: item.kind === "group" })));
+      const strip = el(
+        "div",
+        { class: "strip" },
+        (more ? shown.slice(0, -1) : shown).map((place) =>
+          Pad.picture(place, { takesOut: item.kind === "group" }),
+        ),
+      );
       if (more) {
-        strip.append(el("button", { type: "button", class: "more open", tabindex: "-1", "aria-label": `Show ${more} more` }, `+${more}`));
+        strip.append(
+          el(
+            "button",
+            {
+              type: "button",
+              class: "more open",
+              tabindex: "-1",
+              "aria-label": `Show ${more} more`,
+            },
+            `+${more.toLocaleString("en")}`,
+          ),
+        );
       }
-      const body = item.kind === "single" ? el("div", { class: "beside" }, strip, nearest(item.id)) : strip;
-      const card = el("article", { class: `card ${item.kind}` },
-        el("header", {},
-          el("label", { class: "pick" }, el("input", { type: "checkbox", tabindex: "-1", "aria-label": "Select" })),
-          el("span", { class: "title" }), el("span", { class: "meta" }),
-          el("button", { type: "button", class: "open link", tabindex: "-1" }, "Open")),
-        body);
+      const body =
+        item.kind === "single" ? el("div", { class: "beside" }, strip, nearest(item.id)) : strip;
+      const card = el(
+        "article",
+        { class: `card ${item.kind}` },
+        el(
+          "header",
+          {},
+          el(
+            "label",
+            { class: "pick" },
+            el("input", { type: "checkbox", tabindex: "-1", "aria-label": "Select" }),
+          ),
+          el("span", { class: "title" }),
+          el("span", { class: "meta", title: "Alike: the mean similarity of its images" }),
+          el("button", { type: "button", class: "open link", tabindex: "-1" }, "Open"),
+        ),
+        body,
+      );
       card.querySelector(".pick").addEventListener("click", (event) => {
         event.preventDefault(); // the box follows the selection
         this.onpick?.(item, { range: event.shiftKey });
@@ -104,7 +146,10 @@
       card.querySelector(".pick input").checked = isPicked;
       const title = card.querySelector(".title");
       if (name && isMajority) {
-        const notes = [others.length ? `+ ${others.join(", ")}` : "", unnamed ? `${unnamed.toLocaleString("en")} to go` : ""];
+        const notes = [
+          others.length ? `+ ${others.join(", ")}` : "",
+          unnamed ? `${unnamed.toLocaleString("en")} to go` : "",
+        ];
         title.replaceChildren(Pad.badge(name, notes.filter(Boolean).join(", ")));
       } else title.replaceChildren(item.kind === "set" ? `Set ${item.id + 1}` : "");
       const meta = [counts(item)];
@@ -112,7 +157,10 @@
       if (name && !isMajority) meta.push(`${[name, ...others].join(", ")} in part`);
       if (out) meta.push(`${out} out`);
       card.querySelector(".meta").textContent = meta.filter(Boolean).join(" · ");
-      if (item.kind === "single") Pad.nameOf(item.id).then((file) => { card.querySelector(".meta").textContent = file; });
+      if (item.kind === "single")
+        Pad.nameOf(item.id).then((file) => {
+          card.querySelector(".meta").textContent = file;
+        });
       for (const picture of card.querySelectorAll(".picture")) Pad.markPicture(picture);
       for (const row of card.querySelectorAll(".nearest button")) markNearest(row);
     },
@@ -124,19 +172,28 @@
   /** The groups that an image in none is most similar to: with a click it takes their name. */
   function nearest(place) {
     const found = Pad.singles.nearest.of(place - Pad.numGrouped);
-    return el("div", { class: "nearest" }, found.map(([g, similarity]) => {
-      const img = el("img", { alt: "" });
-      Pad.showPicture(img, Pad.groups.first(g));
-      const row = el("button", { type: "button", tabindex: "-1", data: { group: g, place } },
-        img, el("span", { class: "of" }), el("span", { class: "similarity" }, similarity.toFixed(2)));
-      row.addEventListener("click", () => {
-        const { name } = Pad.labels.summary(Pad.groups.places(g));
-        if (name) Pad.did(Pad.labels.giveOne(place, name));
-        else Pad.go(`group=${g}`);
-      });
-      markNearest(row);
-      return row;
-    }));
+    return el(
+      "div",
+      { class: "nearest" },
+      found.map(([g, similarity]) => {
+        const img = el("img", { alt: "" });
+        Pad.showPicture(img, Pad.groups.first(g));
+        const row = el(
+          "button",
+          { type: "button", tabindex: "-1", data: { group: g, place } },
+          img,
+          el("span", { class: "of" }),
+          el("span", { class: "similarity" }, similarity.toFixed(2)),
+        );
+        row.addEventListener("click", () => {
+          const { name } = Pad.labels.summary(Pad.groups.places(g));
+          if (name) Pad.did(Pad.labels.giveOne(place, name));
+          else Pad.go(`group=${g}`);
+        });
+        markNearest(row);
+        return row;
+      }),
+    );
   }
 
   function markNearest(row) {

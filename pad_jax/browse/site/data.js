@@ -19,8 +19,14 @@ const Pad = {};
   function addScript(source, failed, done = () => {}) {
     const script = document.createElement("script");
     script.src = source;
-    script.onload = () => { script.remove(); done(); };
-    script.onerror = () => { script.remove(); failed(); };
+    script.onload = () => {
+      script.remove();
+      done();
+    };
+    script.onerror = () => {
+      script.remove();
+      failed();
+    };
     document.head.append(script);
   }
 
@@ -108,7 +114,9 @@ const Pad = {};
   Pad.open = () => {
     const { sizes, sets, images } = Pad.catalogue;
     const start = new Uint32Array(sizes.length + 1);
-    sizes.forEach((size, g) => { start[g + 1] = start[g] + size; });
+    sizes.forEach((size, g) => {
+      start[g + 1] = start[g] + size;
+    });
     Pad.rowOf = Pad.unpack(Pad.rows.rows, Uint32Array);
     Pad.groups = {
       count: sizes.length,
@@ -118,10 +126,12 @@ const Pad = {};
       /** The group of the image at a place; -1 for none. */
       of(place) {
         if (place >= start[sizes.length]) return -1;
-        let low = 0, high = sizes.length;
+        let low = 0,
+          high = sizes.length;
         while (high - low > 1) {
           const middle = (low + high) >> 1;
-          if (start[middle] <= place) low = middle; else high = middle;
+          if (start[middle] <= place) low = middle;
+          else high = middle;
         }
         return low;
       },
@@ -134,8 +144,12 @@ const Pad = {};
     };
     Pad.sets = []; // [{groups: [...], singles: [places]}]
     const at = (c) => (Pad.sets[c] ??= { groups: [], singles: [] });
-    sets.forEach((c, g) => { if (c >= 0) at(c).groups.push(g); });
-    Pad.singles.sets.forEach((c, i) => { if (c >= 0) at(c).singles.push(Pad.numGrouped + i); });
+    sets.forEach((c, g) => {
+      if (c >= 0) at(c).groups.push(g);
+    });
+    Pad.singles.sets.forEach((c, i) => {
+      if (c >= 0) at(c).singles.push(Pad.numGrouped + i);
+    });
   };
 
   function range(from, to) {
@@ -152,7 +166,10 @@ const Pad = {};
 
   /** Packs of pictures call this: [[key, WebP as base64], ...]. */
   Pad.receivePictures = (number, pictures) => {
-    packs.set(number, pictures.map((pair) => pair[1]));
+    packs.set(
+      number,
+      pictures.map((pair) => pair[1]),
+    );
     if (packs.size > KEPT) packs.delete(packs.keys().next().value);
   };
 
@@ -168,7 +185,8 @@ const Pad = {};
   };
 
   function loadWaiting() {
-    for (const number of [...waiting.keys()].reverse()) { // what was asked for last is in view
+    for (const number of [...waiting.keys()].reverse()) {
+      // what was asked for last is in view
       if (loading.size >= AT_ONCE) return;
       if (loading.has(number)) continue;
       if (![...waiting.get(number)].some((img) => img.isConnected)) {
@@ -189,7 +207,8 @@ const Pad = {};
   }
 
   function fill(img, number) {
-    const place = Number(img.dataset.place), { perPack } = Pad.catalogue;
+    const place = Number(img.dataset.place),
+      { perPack } = Pad.catalogue;
     if (Math.floor(place / perPack) !== number) return; // shows another one by now
     const pack = packs.get(number);
     const data = pack?.[place % perPack];

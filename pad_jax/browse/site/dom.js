@@ -22,16 +22,29 @@
 
   /** A name as it is shown everywhere: with the color of that name. */
   Pad.badge = (name, note = "") =>
-    el("span", { class: "badge", "data-color": Pad.labels.colorOf(name) % COLORS },
-      el("span", { class: "badge-text" }, name), note ? el("span", { class: "badge-note" }, note) : null);
+    el(
+      "span",
+      { class: "badge", "data-color": Pad.labels.colorOf(name) % COLORS },
+      el("span", { class: "badge-text" }, name),
+      note ? el("span", { class: "badge-note" }, note) : null,
+    );
 
   /** The picture of a place. Click: a closer look; the cross takes it out of its group. */
   Pad.picture = (place, { takesOut = true, tabindex = "-1", title = "" } = {}) => {
     const img = el("img", { alt: "", draggable: "false" });
     Pad.showPicture(img, place);
-    const look = el("button", { class: "look", type: "button", tabindex, "aria-label": title || "Look at this image" }, img);
+    const look = el(
+      "button",
+      { class: "look", type: "button", tabindex, "aria-label": title || "Look at this image" },
+      img,
+    );
     const cross = takesOut
-      ? el("button", { class: "cross", type: "button", tabindex: "-1", "aria-label": "Take this image out" })
+      ? el("button", {
+          class: "cross",
+          type: "button",
+          tabindex: "-1",
+          "aria-label": "Take this image out",
+        })
       : null;
     const element = el("span", { class: "picture", data: { place } }, look, cross);
     Pad.markPicture(element);
@@ -52,15 +65,23 @@
   /** A field for a name, with the names that were given before. */
   Pad.nameField = ({ onname, onleave, placeholder = "Name" }) => {
     const input = el("input", {
-      type: "text", class: "name-field", list: "names", placeholder, "aria-label": "Name",
-      autocomplete: "off", autocapitalize: "off", spellcheck: "false", enterkeyhint: "done",
+      type: "text",
+      class: "name-field",
+      list: "names",
+      placeholder,
+      "aria-label": "Name",
+      autocomplete: "off",
+      autocapitalize: "off",
+      spellcheck: "false",
+      enterkeyhint: "done",
     });
     input.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.isComposing) {
         event.preventDefault();
         const name = input.value.trim().normalize("NFC");
         input.value = "";
-        if (name) onname(name); else onleave();
+        if (name) onname(name);
+        else onleave();
       } else if (event.key === "Escape") {
         event.preventDefault();
         event.stopPropagation();
@@ -73,20 +94,35 @@
 
   /** The names with keys, as buttons. */
   Pad.nameKeys = (onname) => {
-    const keys = Pad.labels.used().filter(([, , , number]) => number).sort((a, b) => a[3] - b[3]);
+    const keys = Pad.labels
+      .used()
+      .filter(([, , , number]) => number)
+      .sort((a, b) => a[3] - b[3]);
     return keys.map(([name, , color, number]) =>
-      el("button", {
-        type: "button", class: "name-key", "data-color": color % COLORS, title: `Key ${number}`,
-        "aria-label": `${name}, key ${number}`, onclick: () => onname(name),
-      }, el("kbd", {}, String(number)), el("span", {}, name)));
+      el(
+        "button",
+        {
+          type: "button",
+          class: "name-key",
+          "data-color": color % COLORS,
+          title: `Key ${number}`,
+          "aria-label": `${name}, key ${number}`,
+          onclick: () => onname(name),
+        },
+        el("kbd", {}, String(number)),
+        el("span", {}, name),
+      ),
+    );
   };
 
   /** Says something, for a while; a screen reader reads it. */
   let timer;
   Pad.say = (text, { undo = false } = {}) => {
     const toast = document.getElementById("toast");
-    toast.replaceChildren(el("span", {}, text),
-      undo ? el("button", { type: "button", onclick: () => Pad.undo() }, "Undo") : "");
+    toast.replaceChildren(
+      el("span", {}, text),
+      undo ? el("button", { type: "button", onclick: () => Pad.undo() }, "Undo") : "",
+    );
     toast.classList.add("shown");
     clearTimeout(timer);
     timer = setTimeout(() => toast.classList.remove("shown"), 5000);

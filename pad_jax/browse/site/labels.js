@@ -3,14 +3,20 @@
 // The names that were given: of each image, so that they hold whatever groups it is shown in.
 
 (() => {
-  const NONE = 0, OUT = 1, FIRST = 2; // a code below FIRST is no name
+  const NONE = 0,
+    OUT = 1,
+    FIRST = 2; // a code below FIRST is no name
   const SLOTS = 9;
   const names = []; // of code FIRST + i
   const slots = []; // the names with keys 1 .. 9, as codes; a name keeps its key while it has one
   const used = new Map(); // code -> when it was last given
-  const undone = [], done = []; // [{text, places, before, after}]
+  const undone = [],
+    done = []; // [{text, places, before, after}]
   const listeners = [];
-  let codes, counts, clock = 0, keeps = true;
+  let codes,
+    counts,
+    clock = 0,
+    keeps = true;
 
   const key = (what) => `pad-browse:${Pad.catalogue.fingerprint}:${what}`;
 
@@ -24,8 +30,11 @@
   function use(code) {
     used.set(code, ++clock);
     if (slots.includes(code)) return;
-    if (slots.length < SLOTS) { slots.push(code); return; }
-    const time = (c) => (counts[c] ? used.get(c) ?? 0 : -1);
+    if (slots.length < SLOTS) {
+      slots.push(code);
+      return;
+    }
+    const time = (c) => (counts[c] ? (used.get(c) ?? 0) : -1);
     const oldest = slots.reduce((a, b) => (time(b) < time(a) ? b : a));
     slots[slots.indexOf(oldest)] = code;
   }
@@ -77,12 +86,15 @@
 
   function store() {
     const units = new Array(codes.length);
-    codes.forEach((code, place) => { units[Pad.rowOf[place]] = toChar(code); });
+    codes.forEach((code, place) => {
+      units[Pad.rowOf[place]] = toChar(code);
+    });
     try {
       localStorage.setItem(key("names"), JSON.stringify({ names, slots }));
       localStorage.setItem(key("rows"), units.join(""));
       keeps = true;
-    } catch { // full, or the browser keeps nothing for pages from the disk
+    } catch {
+      // full, or the browser keeps nothing for pages from the disk
       keeps = false;
     }
   }
@@ -90,7 +102,8 @@
   function restore() {
     codes = new Uint16Array(Pad.catalogue.images);
     counts = [codes.length];
-    let text = null, kept = null;
+    let text = null,
+      kept = null;
     try {
       text = localStorage.getItem(key("rows"));
       kept = JSON.parse(localStorage.getItem(key("names")) ?? "null");
@@ -142,7 +155,8 @@
   Pad.labels = {
     open() {
       restore();
-      addEventListener("storage", (event) => { // named in another window
+      addEventListener("storage", (event) => {
+        // named in another window
         if (event.key !== key("rows")) return;
         done.length = undone.length = 0;
         restore();
@@ -150,18 +164,25 @@
       });
     },
     /** Calls a function with the places that changed, or null for all, after each change. */
-    listen: (listener) => { listeners.push(listener); },
+    listen: (listener) => {
+      listeners.push(listener);
+    },
     summary,
     /** The name of an image; "" for none. */
     of: (place) => names[codes[place] - FIRST] ?? "",
     isOut: (place) => codes[place] === OUT,
     isNamed: (place) => codes[place] >= FIRST,
-    get keeps() { return keeps; },
-    get numNamed() { return codes.length - counts[NONE] - (counts[OUT] ?? 0); },
+    get keeps() {
+      return keeps;
+    },
+    get numNamed() {
+      return codes.length - counts[NONE] - (counts[OUT] ?? 0);
+    },
     /** [[name, number of images, number of its color, key or 0]], in the order they came up in. */
-    used: () => names
-      .map((name, i) => [name, counts[FIRST + i] ?? 0, i, slots.indexOf(FIRST + i) + 1])
-      .filter(([, count]) => count > 0),
+    used: () =>
+      names
+        .map((name, i) => [name, counts[FIRST + i] ?? 0, i, slots.indexOf(FIRST + i) + 1])
+        .filter(([, count]) => count > 0),
     /** The name with a key 1 .. 9. */
     withKey: (number) => names[slots[number - 1] - FIRST],
     colorOf: (name) => names.indexOf(name),
@@ -172,7 +193,13 @@
       const code = codeOf(name);
       use(code);
       const text = `Named ${several(places.length, "image")} “${name}”`;
-      return act(text, places, places.map(() => code)) ? text : null;
+      return act(
+        text,
+        places,
+        places.map(() => code),
+      )
+        ? text
+        : null;
     },
     /** Names one image, whatever it was. */
     giveOne(place, name) {
@@ -184,7 +211,13 @@
     clear(items) {
       const places = items.flat().filter((place) => codes[place] !== NONE);
       const text = `Took the name of ${several(places.length, "image")} away`;
-      return act(text, places, places.map(() => NONE)) ? text : null;
+      return act(
+        text,
+        places,
+        places.map(() => NONE),
+      )
+        ? text
+        : null;
     },
     /** Takes an image out of its group, or puts it back among the others of it. */
     toggleOut(place, others) {
@@ -197,15 +230,22 @@
     },
     undo: () => move(done, undone, "before"),
     redo: () => move(undone, done, "after"),
-    get canUndo() { return done.length > 0; },
-    get canRedo() { return undone.length > 0; },
+    get canUndo() {
+      return done.length > 0;
+    },
+    get canRedo() {
+      return undone.length > 0;
+    },
 
     /** labels.csv as bytes: image and label of all that have a name, in the order of the rows. */
     async toCsv() {
       const all = await Pad.allNames();
       const places = [...codes.keys()].filter((place) => codes[place] >= FIRST);
       places.sort((a, b) => Pad.rowOf[a] - Pad.rowOf[b]);
-      return Pad.writeCsv([["image", "label"], ...places.map((p) => [all[p], names[codes[p] - FIRST]])]);
+      return Pad.writeCsv([
+        ["image", "label"],
+        ...places.map((p) => [all[p], names[codes[p] - FIRST]]),
+      ]);
     },
     /** Gives the names of such a file; what it says of itself. */
     async fromCsv(buffer) {
@@ -220,7 +260,10 @@
       let unknown = 0;
       for (const [image, label = ""] of lines) {
         const name = Pad.decodeByteText(label).trim();
-        if (!byName.has(image) || !name) { unknown++; continue; }
+        if (!byName.has(image) || !name) {
+          unknown++;
+          continue;
+        }
         const code = codeOf(name);
         use(code);
         for (const place of byName.get(image)) after.set(place, code);

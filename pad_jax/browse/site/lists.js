@@ -10,8 +10,13 @@
 
   Pad.selection = {
     has: (item) => picked.has(keyOf(item)),
-    get items() { return [...picked.values()]; },
-    clear() { picked.clear(); anchor = null; },
+    get items() {
+      return [...picked.values()];
+    },
+    clear() {
+      picked.clear();
+      anchor = null;
+    },
     toggle(item) {
       if (!picked.delete(keyOf(item))) picked.set(keyOf(item), item);
       anchor = keyOf(item);
@@ -21,10 +26,13 @@
       const index = (key) => items.findIndex((other) => keyOf(other) === key);
       const ends = [index(from ? keyOf(from) : anchor), index(keyOf(item))];
       if (ends[0] < 0) return this.toggle(item);
-      for (const other of items.slice(Math.min(...ends), Math.max(...ends) + 1)) picked.set(keyOf(other), other);
+      for (const other of items.slice(Math.min(...ends), Math.max(...ends) + 1))
+        picked.set(keyOf(other), other);
       anchor = keyOf(item);
     },
-    all(items) { for (const item of items) picked.set(keyOf(item), item); },
+    all(items) {
+      for (const item of items) picked.set(keyOf(item), item);
+    },
   };
 
   const { alike } = Pad.catalogue;
@@ -48,7 +56,10 @@
     },
     sets: {
       title: "Sets",
-      lead: "Groups that belong together, by the clusters that the pile falls into. A set takes one name; name groups of another kind by themselves, before or after.",
+      lead:
+        Pad.catalogue.sets.length && !Pad.catalogue.sets.some((c) => c > 0)
+          ? "The pile does not fall into several clusters by itself: name its groups."
+          : "Groups that belong together, by the clusters that the pile falls into. A set takes one name; name groups of another kind by themselves, before or after.",
       items: () => all(Pad.sets.length, Pad.setItem),
       orders: ["similar", "size"],
       empty: "The pile falls into no clusters.",
@@ -80,27 +91,53 @@
     const holder = el("div", { class: "holder" });
     const tools = el("div", { class: "tools" });
     main.replaceChildren(
-      el("div", { class: "heading" },
+      el(
+        "div",
+        { class: "heading" },
         kind === "set" ? el("a", { href: "#sets", class: "back" }, "‹ All sets") : null,
-        el("h2", {}, title, count), el("p", {}, view.lead), tools),
-      holder);
+        el("h2", {}, title, count),
+        el("p", {}, view.lead),
+        tools,
+      ),
+      holder,
+    );
     let everything = view.items(id);
 
     function select(name, label, options) {
-      const box = el("select", { "aria-label": label }, options.map(([value, text]) =>
-        el("option", { value, selected: chosen[name] === value }, text)));
+      const box = el(
+        "select",
+        { "aria-label": label },
+        options.map(([value, text]) =>
+          el("option", { value, selected: chosen[name] === value }, text),
+        ),
+      );
       if (!options.some(([value]) => value === chosen[name])) box.value = options[0][0];
-      box.addEventListener("change", () => { chosen[name] = box.value; arrange(); });
+      box.addEventListener("change", () => {
+        chosen[name] = box.value;
+        arrange();
+      });
       return el("label", {}, `${label} `, box);
     }
 
     function drawTools() {
-      const names = Pad.labels.used().map(([name, number]) => [`=${name}`, `${name} (${number.toLocaleString("en")})`]);
-      tools.replaceChildren(...[
-        view.orders.length ? select("order", "Order", view.orders.map((o) => [o, orders[o][0]])) : null,
-        select("show", "Show", [["all", "all"], ["open", "without a name"], ...names]),
-        view.whole ? el("button", { type: "button", onclick: () => pickWhole() }, "Select the whole set") : null,
-      ].filter(Boolean));
+      const names = Pad.labels
+        .used()
+        .map(([name, number]) => [`=${name}`, `${name} (${number.toLocaleString("en")})`]);
+      tools.replaceChildren(
+        ...[
+          view.orders.length
+            ? select(
+                "order",
+                "Order",
+                view.orders.map((o) => [o, orders[o][0]]),
+              )
+            : null,
+          select("show", "Show", [["all", "all"], ["open", "without a name"], ...names]),
+          view.whole
+            ? el("button", { type: "button", onclick: () => pickWhole() }, "Select the whole set")
+            : null,
+        ].filter(Boolean),
+      );
     }
 
     function pickWhole() {
@@ -120,13 +157,17 @@
       });
       const [, compare] = orders[view.orders.includes(chosen.order) ? chosen.order : "similar"];
       if (compare) items = [...items].sort(compare);
-      count.textContent = items.length === everything.length
-        ? items.length.toLocaleString("en")
-        : `${items.length.toLocaleString("en")} of ${everything.length.toLocaleString("en")}`;
+      count.textContent =
+        items.length === everything.length
+          ? items.length.toLocaleString("en")
+          : `${items.length.toLocaleString("en")} of ${everything.length.toLocaleString("en")}`;
       shelf.setItems(items, at);
       bar.refresh();
       const none = holder.querySelector(".none");
-      if (!items.length && !none) holder.append(el("p", { class: "none" }, everything.length ? "Nothing is left here." : view.empty));
+      if (!items.length && !none)
+        holder.append(
+          el("p", { class: "none" }, everything.length ? "Nothing is left here." : view.empty),
+        );
       else if (items.length) none?.remove();
     }
 
@@ -146,7 +187,11 @@
       render: (item, room) => cards.render(item, room),
       update: (card, item) => cards.update(card, item),
       onopen: (item) => {
-        if (item.kind === "single") Pad.look(item.id, shelf.items.map((single) => single.id));
+        if (item.kind === "single")
+          Pad.look(
+            item.id,
+            shelf.items.map((single) => single.id),
+          );
         else Pad.go(keyOf(item));
       },
       onpick: pick,
@@ -161,7 +206,10 @@
     const bar = Pad.nameBar({
       targets,
       onname(name) {
-        const said = Pad.labels.give(targets().map((item) => item.places), name);
+        const said = Pad.labels.give(
+          targets().map((item) => item.places),
+          name,
+        );
         Pad.selection.clear();
         Pad.did(said, OWN_NAMES);
         shelf.focus();
@@ -181,7 +229,9 @@
       title,
       focus: () => shelf.focus(),
       type: (letter) => bar.focus(letter),
-      useKey(name) { bar.give(name); },
+      useKey(name) {
+        bar.give(name);
+      },
       changed() {
         drawTools();
         shelf.refresh();
@@ -198,9 +248,12 @@
         bar.refresh();
       },
       /** The groups of the list in its order, and the single images. */
-      groups: () => shelf.items.flatMap((item) => item.groups ?? (item.kind === "group" ? item.id : [])),
+      groups: () =>
+        shelf.items.flatMap((item) => item.groups ?? (item.kind === "group" ? item.id : [])),
       singles: () => shelf.items.map((item) => item.id),
-      get current() { return shelf.current; },
+      get current() {
+        return shelf.current;
+      },
       close() {
         shelf.close();
         bar.element.remove();
@@ -213,8 +266,19 @@
     const what = el("span", { class: "what", "aria-live": "polite" });
     const field = Pad.nameField({ onname, onleave, placeholder: "Type a name" });
     const keys = el("span", { class: "keys" });
-    const clear = el("button", { type: "button", class: "quiet-button", onclick: onclear }, "Take the name away");
-    const element = el("form", { class: "name-bar", "aria-label": "Name what is selected" }, what, field, keys, clear);
+    const clear = el(
+      "button",
+      { type: "button", class: "quiet-button", onclick: onclear },
+      "Take the name away",
+    );
+    const element = el(
+      "form",
+      { class: "name-bar", "aria-label": "Name what is selected" },
+      what,
+      field,
+      keys,
+      clear,
+    );
     element.addEventListener("submit", (event) => event.preventDefault());
     const bar = {
       element,
@@ -224,12 +288,23 @@
         if (letter) field.value = letter;
       },
       refresh() {
-        const items = targets(), selected = Pad.selection.items.length;
+        const items = targets(),
+          selected = Pad.selection.items.length;
         const images = items.reduce((sum, item) => sum + item.places.length, 0);
         const noun = { group: "group", set: "set", single: "image" }[items[0]?.kind];
-        what.replaceChildren(...(selected
-          ? [el("b", {}, `${Pad.several(selected, noun)} selected`), ` ${selected === images ? "" : Pad.several(images, "image")}`]
-          : items.length ? [el("b", {}, `This ${noun}`), el("span", { class: "wide" }, " or select several: Space, or a click")] : [""]));
+        what.replaceChildren(
+          ...(selected
+            ? [
+                el("b", {}, `${Pad.several(selected, noun)} selected`),
+                ` ${selected === images ? "" : Pad.several(images, "image")}`,
+              ]
+            : items.length
+              ? [
+                  el("b", {}, `This ${noun}`),
+                  el("span", { class: "wide" }, " or select several: Space, or a click"),
+                ]
+              : [""]),
+        );
         keys.replaceChildren(...Pad.nameKeys(onname));
         clear.hidden = !items.some((item) => Pad.labels.summary(item.places).code);
         field.disabled = !items.length;

@@ -4,10 +4,16 @@
 
 (() => {
   const { el } = Pad;
-  const TABS = [["name", "Name these"], ["groups", "Groups"], ["sets", "Sets"], ["outside", "In no group"]];
+  const TABS = [
+    ["name", "Name these"],
+    ["groups", "Groups"],
+    ["sets", "Sets"],
+    ["outside", "In no group"],
+  ];
   const main = document.querySelector("main");
   const byId = (id) => document.getElementById(id);
-  let view = null, hash = "";
+  let view = null,
+    hash = "";
   let list = null; // the list that was open last: where a group goes back to
   const positions = new Map(); // of the lists: which card had the focus
 
@@ -15,10 +21,14 @@
 
   /** Opens a view: "name", "groups", "sets", "outside", "set=<number>" or "group=<number>". */
   Pad.go = (to, { replace = false } = {}) => {
-    if (replace) { history.replaceState(null, "", `#${to}`); open(); } else location.hash = to;
+    if (replace) {
+      history.replaceState(null, "", `#${to}`);
+      open();
+    } else location.hash = to;
   };
 
-  const exists = (kind, id) => (kind === "group" && id < Pad.groups.count) || (kind === "set" && id < Pad.sets.length);
+  const exists = (kind, id) =>
+    (kind === "group" && id < Pad.groups.count) || (kind === "set" && id < Pad.sets.length);
 
   function open() {
     let [kind, id] = decodeURIComponent(location.hash.slice(1)).split("=");
@@ -44,8 +54,12 @@
       if (!positions.has(hash)) scrollTo(0, 0);
     }
     for (const tab of document.querySelectorAll(".tabs a")) {
-      const isHere = tab.hash === `#${kind}` || (kind === "set" && tab.hash === "#sets") || (kind === "group" && tab.hash === `#${list?.hash ?? "groups"}`);
-      if (isHere) tab.setAttribute("aria-current", "page"); else tab.removeAttribute("aria-current");
+      const isHere =
+        tab.hash === `#${kind}` ||
+        (kind === "set" && tab.hash === "#sets") ||
+        (kind === "group" && tab.hash === `#${list?.hash ?? "groups"}`);
+      if (isHere) tab.setAttribute("aria-current", "page");
+      else tab.removeAttribute("aria-current");
     }
     document.title = `${view.title} – ${Pad.catalogue.title}`;
     view.focus();
@@ -69,6 +83,7 @@
 
   Pad.undo = () => {
     const step = Pad.labels.undo();
+    if (step) view.undone?.(step.places);
     Pad.say(step ? `Undone: ${step.text}` : "There is nothing to undo");
   };
 
@@ -88,7 +103,8 @@
     link.remove();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
     isSaved = true;
-    byId("saved-count").textContent = `${Pad.several(Pad.labels.numNamed, "image")} with ${Pad.several(Pad.labels.used().length, "name")}`;
+    byId("saved-count").textContent =
+      `${Pad.several(Pad.labels.numNamed, "image")} with ${Pad.several(Pad.labels.used().length, "name")}`;
     byId("saved").showModal();
     Pad.offers.renew();
     if (hash === "name") open();
@@ -103,16 +119,32 @@
   // The top of the page ----------------------------------------------------------------------
 
   function drawProgress() {
-    const { images } = Pad.catalogue, named = Pad.labels.numNamed;
+    const { images } = Pad.catalogue,
+      named = Pad.labels.numNamed;
     byId("undo").disabled = !Pad.labels.canUndo;
     byId("redo").disabled = !Pad.labels.canRedo;
-    byId("names").replaceChildren(...Pad.labels.used().map(([name]) => el("option", { value: name })));
+    byId("names").replaceChildren(
+      ...Pad.labels.used().map(([name]) => el("option", { value: name })),
+    );
     byId("not-kept").hidden = Pad.labels.keeps;
     byId("named-bar").style.width = `${(100 * named) / images}%`;
     const share = Pad.offers.share();
     byId("near-bar").style.width = `${100 * share}%`;
-    byId("progress-text").replaceChildren(el("b", {}, named.toLocaleString("en")), ` of ${images.toLocaleString("en")} named`,
-      el("span", { class: "near" }, ...(named ? [`${Math.round(100 * share)} % `, el("span", { class: "wide" }, "of the pile is "), "near a name"] : [])));
+    byId("progress-text").replaceChildren(
+      el("b", {}, named.toLocaleString("en")),
+      ` of ${images.toLocaleString("en")} named`,
+      el(
+        "span",
+        { class: "near" },
+        ...(named
+          ? [
+              `${Math.round(100 * share)} % `,
+              el("span", { class: "wide" }, "of the pile is "),
+              "near a name",
+            ]
+          : []),
+      ),
+    );
   }
 
   let isPlanned = false;
@@ -122,7 +154,10 @@
     Pad.viewer.refresh();
     if (isPlanned) return;
     isPlanned = true;
-    requestAnimationFrame(() => { isPlanned = false; drawProgress(); });
+    requestAnimationFrame(() => {
+      isPlanned = false;
+      drawProgress();
+    });
   }
 
   // Keys and clicks that work everywhere -----------------------------------------------------
@@ -131,26 +166,48 @@
     if (event.ctrlKey || event.metaKey) {
       const letter = event.key.toLowerCase();
       const inText = event.target.matches("input[type=text]") && event.target.value;
-      if (letter === "s") { event.preventDefault(); Pad.save(); }
-      else if (inText) return;
-      else if (letter === "z") { event.preventDefault(); if (event.shiftKey) Pad.redo(); else Pad.undo(); }
-      else if (letter === "y") { event.preventDefault(); Pad.redo(); }
-      else if (letter === "a" && view.selectAll) { event.preventDefault(); view.selectAll(); }
+      if (letter === "s") {
+        event.preventDefault();
+        Pad.save();
+      } else if (inText) return;
+      else if (letter === "z") {
+        event.preventDefault();
+        if (event.shiftKey) Pad.redo();
+        else Pad.undo();
+      } else if (letter === "y") {
+        event.preventDefault();
+        Pad.redo();
+      } else if (letter === "a" && view.selectAll) {
+        event.preventDefault();
+        view.selectAll();
+      }
       return;
     }
-    if (event.altKey || event.target.matches("input[type=text], select") || byId("help").open || byId("saved").open) return;
+    if (
+      event.altKey ||
+      event.target.matches("input[type=text], select") ||
+      byId("help").open ||
+      byId("saved").open
+    )
+      return;
     const target = Pad.viewer.isOpen ? Pad.viewer : view;
-    if (event.key === "?") { event.preventDefault(); byId("help").showModal(); }
-    else if (event.key === "Escape" && !Pad.viewer.isOpen) view.escape();
+    if (event.key === "?") {
+      event.preventDefault();
+      byId("help").showModal();
+    } else if (event.key === "Escape" && !Pad.viewer.isOpen) view.escape();
     else if (/^[1-9]$/.test(event.key)) {
       event.preventDefault();
       const name = Pad.labels.withKey(Number(event.key));
       if (name) target.useKey(name);
       else Pad.say(`Key ${event.key} has no name yet; press Enter in the field to type one`);
-    } else if (/^[\p{L}\p{N}_]$/u.test(event.key)) { // a letter begins a name
+    } else if (/^[\p{L}\p{N}_]$/u.test(event.key)) {
+      // a letter begins a name
       event.preventDefault();
       target.type(event.key);
-    } else if (event.key === "F2") { event.preventDefault(); target.type(""); }
+    } else if (event.key === "F2") {
+      event.preventDefault();
+      target.type("");
+    }
   });
 
   main.addEventListener("click", (event) => {
@@ -160,7 +217,10 @@
     if (event.target.closest(".cross")) Pad.toggleOut(place);
     else if (event.target.closest(".look")) {
       const g = Pad.groups.of(place);
-      Pad.look(place, g < 0 && view.singles ? view.singles() : g < 0 ? [place] : Pad.groups.places(g));
+      Pad.look(
+        place,
+        g < 0 && view.singles ? view.singles() : g < 0 ? [place] : Pad.groups.places(g),
+      );
     }
   });
 
@@ -169,7 +229,12 @@
   byId("save").addEventListener("click", () => Pad.save());
   byId("help-button").addEventListener("click", () => byId("help").showModal());
   byId("copy").addEventListener("click", () => {
-    navigator.clipboard?.writeText(Pad.catalogue.command).then(() => { byId("copy").textContent = "Copied"; }, () => {});
+    navigator.clipboard?.writeText(Pad.catalogue.command).then(
+      () => {
+        byId("copy").textContent = "Copied";
+      },
+      () => {},
+    );
   });
   for (const button of document.querySelectorAll("dialog .dismiss")) {
     button.addEventListener("click", () => button.closest("dialog").close());
@@ -185,8 +250,16 @@
     Pad.labels.open();
     byId("command").textContent = Pad.catalogue.command;
     const counts = { groups: Pad.groups.count, sets: Pad.sets.length, outside: Pad.singles.count };
-    byId("tabs").replaceChildren(...TABS.map(([tab, title]) => el("a", { href: `#${tab}` }, title,
-      tab in counts ? el("span", { class: "count" }, counts[tab].toLocaleString("en")) : null)));
+    byId("tabs").replaceChildren(
+      ...TABS.map(([tab, title]) =>
+        el(
+          "a",
+          { href: `#${tab}` },
+          title,
+          tab in counts ? el("span", { class: "count" }, counts[tab].toLocaleString("en")) : null,
+        ),
+      ),
+    );
     await Pad.offers.open();
     Pad.labels.listen(changed);
     addEventListener("hashchange", open);
@@ -196,7 +269,13 @@
   }
 
   begin().catch((error) => {
-    main.replaceChildren(el("p", { class: "none", role: "alert" }, `The page cannot be shown: ${error.message}. Run --mode=browse again.`));
+    main.replaceChildren(
+      el(
+        "p",
+        { class: "none", role: "alert" },
+        `The page cannot be shown: ${error.message}. Run --mode=browse again.`,
+      ),
+    );
     throw error;
   });
 })();

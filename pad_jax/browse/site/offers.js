@@ -5,18 +5,24 @@
 
 (() => {
   let near; // the most similar groups of each group
-  let queue = [], at = 0, round = 1;
+  let queue = [],
+    at = 0,
+    round = 1;
 
   /** How similar each group is to a named one among its neighbours: 1 for those with a name. */
   function similarities() {
-    const { count, places } = Pad.groups, { indices, similarities: cosine, width } = near;
+    const { count, places } = Pad.groups,
+      { indices, similarities: cosine, width } = near;
     const best = new Float32Array(count);
     for (let g = 0; g < count; g++) if (Pad.labels.summary(places(g)).code) best[g] = 1;
     const named = Uint8Array.from(best);
     for (let g = 0; g < count; g++) {
       if (named[g]) continue;
       for (let i = g * width; i < (g + 1) * width; i++) {
-        if (named[indices[i]]) { best[g] = cosine[i] / 255; break; } // nearest first
+        if (named[indices[i]]) {
+          best[g] = cosine[i] / 255;
+          break;
+        } // nearest first
       }
     }
     return best;
@@ -24,7 +30,9 @@
 
   /** The groups that add most to the similarities, one after the other (facility location). */
   function best(wanted) {
-    const covered = similarities(), { count, size } = Pad.groups, { alike } = Pad.catalogue;
+    const covered = similarities(),
+      { count, size } = Pad.groups,
+      { alike } = Pad.catalogue;
     const { indices, similarities: cosine, width } = near;
     const chosen = [];
     while (chosen.length < wanted) {
@@ -62,12 +70,28 @@
     },
     /** The groups most similar to one: [[group, similarity], ...]. */
     neighbors: (g) => near.of(g),
-    get queue() { return queue; },
-    get round() { return round; },
+    get queue() {
+      return queue;
+    },
+    get round() {
+      return round;
+    },
     /** The group that is offered now; undefined when all of the round are done. */
-    get current() { return queue[at]; },
-    get position() { return at; },
-    move(step) { at = Math.min(Math.max(at + step, 0), queue.length); },
+    get current() {
+      return queue[at];
+    },
+    get position() {
+      return at;
+    },
+    move(step) {
+      at = Math.min(Math.max(at + step, 0), queue.length);
+    },
+    /** Offers a group of this round again; whether it is one. */
+    show(g) {
+      const found = queue.indexOf(g);
+      if (found >= 0) at = found;
+      return found >= 0;
+    },
     /** To the next group without a name. */
     advance() {
       at++;
@@ -81,7 +105,9 @@
     },
     /** The share of all images whose group has a name, or is similar to one that has. */
     share() {
-      const covered = similarities(), { size, count } = Pad.groups, { nearEnough, images } = Pad.catalogue;
+      const covered = similarities(),
+        { size, count } = Pad.groups,
+        { nearEnough, images } = Pad.catalogue;
       let sum = 0;
       for (let g = 0; g < count; g++) if (covered[g] >= nearEnough) sum += size(g);
       const { indices, similarities: cosine, width } = Pad.singles.nearest;

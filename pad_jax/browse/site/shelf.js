@@ -18,10 +18,22 @@
    */
   Pad.Shelf = class {
     constructor(container, options) {
-      Object.assign(this, options, { container, items: [], given: [], rows: [], shown: new Map(), current: 0 });
+      Object.assign(this, options, {
+        container,
+        items: [],
+        given: [],
+        rows: [],
+        shown: new Map(),
+        current: 0,
+      });
       this.inner = Pad.el("div", { class: "shelf", role: "list", "aria-label": this.label });
       container.replaceChildren(this.inner);
-      this.onscroll = () => { this.frame ??= requestAnimationFrame(() => { this.frame = null; this.draw(); }); };
+      this.onscroll = () => {
+        this.frame ??= requestAnimationFrame(() => {
+          this.frame = null;
+          this.draw();
+        });
+      };
       this.onresize = () => this.layOut();
       addEventListener("scroll", this.onscroll, { passive: true });
       addEventListener("resize", this.onresize);
@@ -54,7 +66,8 @@
       const [least, most] = this.sides(room);
       const before = this.items[this.current];
       const waiting = []; // a card that does not fit lets a few smaller ones pass
-      const rows = [], given = this.given;
+      const rows = [],
+        given = this.given;
       this.items = [];
       this.rowOf = new Uint32Array(given.length);
       for (let next = 0; next < given.length || waiting.length;) {
@@ -66,7 +79,10 @@
           }
           const { pictures, beside } = this.measure(waiting[tried], room);
           const width = pictures * least + beside + GAP;
-          if (row.cards.length && row.width + width > room + GAP) { tried++; continue; }
+          if (row.cards.length && row.width + width > room + GAP) {
+            tried++;
+            continue;
+          }
           row.cards.push({ i: this.items.length, pictures, beside });
           row.width += width;
           row.pictures += pictures;
@@ -93,10 +109,12 @@
 
     /** The row at a height of the list, px. */
     rowAt(y) {
-      let low = 0, high = this.rows.length;
+      let low = 0,
+        high = this.rows.length;
       while (high - low > 1) {
         const middle = (low + high) >> 1;
-        if (this.rows[middle].top <= y) low = middle; else high = middle;
+        if (this.rows[middle].top <= y) low = middle;
+        else high = middle;
       }
       return low;
     }
@@ -105,10 +123,14 @@
     draw() {
       if (!this.rows.length) return;
       const top = -this.inner.getBoundingClientRect().top;
-      const first = this.rowAt(top - MARGIN), last = this.rowAt(top + innerHeight + MARGIN);
+      const first = this.rowAt(top - MARGIN),
+        last = this.rowAt(top + innerHeight + MARGIN);
       const focused = this.inner.contains(document.activeElement) ? this.rowOf[this.current] : -1;
       for (const [r, element] of this.shown) {
-        if ((r < first || r > last) && r !== focused) { element.remove(); this.shown.delete(r); }
+        if ((r < first || r > last) && r !== focused) {
+          element.remove();
+          this.shown.delete(r);
+        }
       }
       for (let r = first; r <= last; r++) if (!this.shown.has(r)) this.drawRow(r);
     }
@@ -142,7 +164,8 @@
 
     /** Brings the cards that exist up to date. */
     refresh() {
-      for (const card of this.inner.querySelectorAll(".card")) this.update(card, this.items[card.dataset.index]);
+      for (const card of this.inner.querySelectorAll(".card"))
+        this.update(card, this.items[card.dataset.index]);
     }
 
     makeCurrent(i) {
@@ -158,8 +181,10 @@
     /** Moves the focus to a card, and the page so that it is seen. */
     focus(i = this.current) {
       if (!this.items.length) return;
-      const box = this.inner.getBoundingClientRect(), r = this.rowOf[i];
-      const top = box.top + this.rows[r].top, bottom = top + this.height + this.rows[r].side;
+      const box = this.inner.getBoundingClientRect(),
+        r = this.rowOf[i];
+      const top = box.top + this.rows[r].top,
+        bottom = top + this.height + this.rows[r].side;
       const { above, below } = this.covered();
       if (top < above) scrollBy(0, top - above - GAP);
       else if (bottom > innerHeight - below) scrollBy(0, bottom - innerHeight + below + GAP);
@@ -171,7 +196,9 @@
 
     /** How much of the screen the bars above and below cover, px. */
     covered() {
-      const heights = [".top", ".name-bar"].map((s) => document.querySelector(s)?.offsetHeight ?? 0);
+      const heights = [".top", ".name-bar"].map(
+        (s) => document.querySelector(s)?.offsetHeight ?? 0,
+      );
       return { above: heights[0], below: heights[1] };
     }
 
@@ -205,8 +232,12 @@
 
     /** How many rows the screen shows. */
     page() {
-      const { above, below } = this.covered(), { top } = this.rows[this.rowOf[this.current]];
-      return Math.max(1, this.rowAt(top + innerHeight - above - below) - this.rowOf[this.current] - 1);
+      const { above, below } = this.covered(),
+        { top } = this.rows[this.rowOf[this.current]];
+      return Math.max(
+        1,
+        this.rowAt(top + innerHeight - above - below) - this.rowOf[this.current] - 1,
+      );
     }
 
     /** The card some rows above or below, nearest to the same column. */
@@ -216,11 +247,13 @@
       if (to === from) return this.current;
       const middles = ({ cards, side }) => {
         let left = 0;
-        return new Map(cards.map(({ i, pictures, beside }) => {
-          const width = pictures * side + beside;
-          left += width + GAP;
-          return [i, left - GAP - width / 2];
-        }));
+        return new Map(
+          cards.map(({ i, pictures, beside }) => {
+            const width = pictures * side + beside;
+            left += width + GAP;
+            return [i, left - GAP - width / 2];
+          }),
+        );
       };
       const x = middles(this.rows[from]).get(this.current);
       const distance = ([, middle]) => Math.abs(middle - x);

@@ -5,7 +5,6 @@
 (() => {
   const { el } = Pad;
   const AT_ONCE = 120; // pictures of a large group that are shown at first
-  const SIMILAR = 6; // groups beside it
 
   /**
    * A group in the page. `kind` is "name", for the groups that are offered, or "group", with `id`;
@@ -13,45 +12,71 @@
    */
   Pad.openStage = (main, kind, id, list) => {
     const isOffer = kind === "name";
-    const also = new Set(); // similar groups that take the same name
-    let shownPictures = AT_ONCE, at = 0;
+    let shownPictures = AT_ONCE,
+      at = 0;
     const heading = el("div", { class: "heading" });
-    const pictures = el("div", { class: "pictures", role: "group", "aria-label": "Images of this group" });
-    const field = Pad.nameField({ onname: give, onleave: () => focusPicture(), placeholder: "What are these? Type a name" });
+    const pictures = el("div", {
+      class: "pictures",
+      role: "group",
+      "aria-label": "Images of this group",
+    });
+    const field = Pad.nameField({
+      onname: give,
+      onleave: () => focusPicture(),
+      placeholder: "What are these? Type a name",
+    });
     const keys = el("div", { class: "keys" });
     const status = el("div", { class: "status" });
-    const similar = el("section", { class: "similar", "aria-label": "Similar groups" });
+    const similar = Pad.similarGroups();
     const steps = el("div", { class: "steps" });
-    main.replaceChildren(heading, el("div", { class: "stage" }, pictures,
-      el("div", { class: "naming" }, field, keys, status)), similar);
+    main.replaceChildren(
+      heading,
+      el("div", { class: "stage" }, pictures, el("div", { class: "naming" }, field, keys, status)),
+      similar.element,
+    );
 
     const group = () => (isOffer ? Pad.offers.current : id);
     const places = () => Pad.groups.places(group());
 
     function draw() {
-      also.clear();
       shownPictures = AT_ONCE;
       at = 0;
       if (group() === undefined) return drawEnd();
       main.classList.remove("is-done");
       drawPictures();
-      drawSimilar();
+      similar.draw(group());
       refresh();
     }
 
     function drawPictures() {
       const all = places();
-      pictures.replaceChildren(...all.slice(0, shownPictures).map((place, i) =>
-        Pad.picture(place, { tabindex: i === at ? "0" : "-1", title: `Image ${i + 1} of ${all.length}` })));
+      pictures.replaceChildren(
+        ...all.slice(0, shownPictures).map((place, i) =>
+          Pad.picture(place, {
+            tabindex: i === at ? "0" : "-1",
+            title: `Image ${i + 1} of ${all.length}`,
+          }),
+        ),
+      );
       pictures.classList.toggle("many", all.length > 24);
       if (all.length > shownPictures) {
         const more = Math.min(AT_ONCE, all.length - shownPictures);
-        pictures.append(el("button", { type: "button", class: "more", onclick() {
-          at = shownPictures;
-          shownPictures += AT_ONCE;
-          drawPictures();
-          focusPicture();
-        } }, `Show ${more} more`));
+        pictures.append(
+          el(
+            "button",
+            {
+              type: "button",
+              class: "more",
+              onclick() {
+                at = shownPictures;
+                shownPictures += AT_ONCE;
+                drawPictures();
+                focusPicture();
+              },
+            },
+            `Show ${more} more`,
+          ),
+        );
       }
       for (const picture of pictures.querySelectorAll(".picture")) {
         Pad.nameOf(Number(picture.dataset.place)).then((name) => {
@@ -61,39 +86,26 @@
       }
     }
 
-    function drawSimilar() {
-      const cards = Pad.offers.neighbors(group()).slice(0, SIMILAR).map(([g, similarity]) => {
-        const item = Pad.groupItem(g);
-        const strip = el("div", { class: "strip" }, item.places.slice(0, 4).map((place) => Pad.picture(place, { takesOut: false })));
-        const box = el("input", { type: "checkbox", onchange: () => {
-          if (box.checked) also.add(g); else also.delete(g);
-          card.classList.toggle("is-picked", box.checked);
-        } });
-        const card = el("div", { class: "card small", data: { group: g } },
-          el("header", {}, el("label", { class: "pick" }, box, el("span", { class: "title" })),
-            el("span", { class: "meta" }, `${similarity.toFixed(2)} · ${Pad.several(item.places.length, "image")}`)), strip);
-        return card;
-      });
-      similar.replaceChildren(...(cards.length
-        ? [el("h3", {}, "Similar groups"), el("p", {}, "Those that are ticked take the same name."), el("div", { class: "cards" }, cards)]
-        : []));
-    }
-
     function refresh() {
       if (group() === undefined) return drawHeading();
       drawHeading();
       for (const picture of main.querySelectorAll(".picture")) Pad.markPicture(picture);
-      for (const card of similar.querySelectorAll(".card")) {
-        const { name } = Pad.labels.summary(Pad.groups.places(Number(card.dataset.group)));
-        card.querySelector(".title").replaceChildren(name ? Pad.badge(name) : "Same kind");
-      }
+      similar.refresh();
       keys.replaceChildren(...Pad.nameKeys(give));
       const { name, out, others } = Pad.labels.summary(places());
-      status.replaceChildren(...[
-        name ? Pad.badge(name, others.length ? `+ ${others.join(", ")}` : "") : null,
-        out ? el("span", { class: "quiet" }, `${Pad.several(out, "image")} taken out`) : null,
-        name ? el("button", { type: "button", class: "quiet-button", onclick: clear }, "Take the name away") : null,
-      ].filter(Boolean));
+      status.replaceChildren(
+        ...[
+          name ? Pad.badge(name, others.length ? `+ ${others.join(", ")}` : "") : null,
+          out ? el("span", { class: "quiet" }, `${Pad.several(out, "image")} taken out`) : null,
+          name
+            ? el(
+                "button",
+                { type: "button", class: "quiet-button", onclick: clear },
+                "Take the name away",
+              )
+            : null,
+        ].filter(Boolean),
+      );
       drawSteps();
     }
 
@@ -101,18 +113,41 @@
       const g = group();
       if (isOffer) {
         const { queue, position, round } = Pad.offers;
-        const why = round === 1
-          ? "Groups that lie far apart, so that few names reach most of the pile. Take out what does not belong."
-          : "The groups that add most to what is named.";
-        heading.replaceChildren(el("h2", {}, "Name these",
-          g === undefined ? "" : el("span", { class: "count" }, `${position + 1} of ${queue.length}`)),
-          el("p", {}, why), steps);
+        const why =
+          round === 1
+            ? "Groups that lie far apart, so that few names reach most of the pile. Take out what does not belong."
+            : "The groups that add most to what is named.";
+        heading.replaceChildren(
+          el(
+            "h2",
+            {},
+            "Name these",
+            g === undefined
+              ? ""
+              : el("span", { class: "count" }, `${position + 1} of ${queue.length}`),
+          ),
+          el("p", {}, why),
+          steps,
+        );
       } else {
         const set = Pad.catalogue.sets[g];
         heading.replaceChildren(
-          el("a", { href: `#${list?.hash ?? "groups"}`, class: "back" }, `‹ ${list?.title ?? "Groups"}`),
-          el("h2", {}, Pad.several(Pad.groups.size(g), "image"), el("span", { class: "count" }, `alike ${Pad.cards.alike(g)}`)),
-          set >= 0 && list?.hash !== `set=${set}` ? el("p", {}, "In ", el("a", { href: `#set=${set}` }, `set ${set + 1}`)) : "", steps);
+          el(
+            "a",
+            { href: `#${list?.hash ?? "groups"}`, class: "back" },
+            `‹ ${list?.title ?? "Groups"}`,
+          ),
+          el(
+            "h2",
+            {},
+            Pad.several(Pad.groups.size(g), "image"),
+            el("span", { class: "count" }, `alike ${Pad.cards.alike(g)}`),
+          ),
+          set >= 0 && list?.hash !== `set=${set}`
+            ? el("p", {}, "In ", el("a", { href: `#set=${set}` }, `set ${set + 1}`))
+            : "",
+          steps,
+        );
       }
     }
 
@@ -120,25 +155,50 @@
       const names = isOffer ? ["Back", "Skip"] : ["Previous", "Next"];
       steps.replaceChildren(
         el("button", { type: "button", title: "Page up", onclick: () => step(-1) }, names[0]),
-        el("button", { type: "button", title: "Page down", onclick: () => step(1) }, names[1]));
+        el("button", { type: "button", title: "Page down", onclick: () => step(1) }, names[1]),
+      );
     }
 
     function drawEnd() {
       main.classList.add("is-done");
-      for (const part of [keys, status, similar, steps]) part.replaceChildren();
+      for (const part of [keys, status, steps]) part.replaceChildren();
+      similar.draw();
       drawHeading();
+      const isOver = !Pad.offers.queue.length;
       const share = Math.round(100 * Pad.offers.share());
-      pictures.replaceChildren(el("div", { class: "end" },
-        el("h3", {}, Pad.offers.queue.length ? "That is all of this round." : "Every group has a name."),
-        el("p", {}, `${share} % of the pile is near a name. Save the labels, or go on with the groups that add most.`),
-        el("div", { class: "steps" },
-          el("button", { type: "button", class: "primary", onclick: () => Pad.save() }, "Save labels.csv"),
-          el("button", { type: "button", onclick: () => { Pad.offers.renew(); draw(); focusPicture(); } }, "Name more"))));
+      const [title, text] = !Pad.groups.count
+        ? ["There are no groups", "No image has close enough neighbours. Name single images."]
+        : [
+            isOver ? "Every group has a name" : "That is all of this round",
+            `${share} % of the pile is near a name. Save the labels` +
+              (isOver ? "." : ", or go on with the groups that add most."),
+          ];
+      const more = () => {
+        Pad.offers.renew();
+        draw();
+        focusPicture();
+      };
+      const button = (label, onclick, kind = "") =>
+        el("button", { type: "button", class: kind, onclick }, label);
+      pictures.replaceChildren(
+        el(
+          "div",
+          { class: "end" },
+          el("h3", {}, title),
+          el("p", {}, text),
+          el(
+            "div",
+            { class: "steps" },
+            Pad.groups.count ? button("Save labels.csv", () => Pad.save(), "primary") : null,
+            isOver ? null : button("Name more", more),
+          ),
+        ),
+      );
     }
 
     function give(name) {
       if (group() === undefined) return;
-      const items = [group(), ...also].map(Pad.groups.places);
+      const items = [group(), ...similar.ticked].map(Pad.groups.places);
       const said = Pad.labels.give(items, name);
       if (isOffer) Pad.offers.advance();
       Pad.did(said, "Nothing here is without a name; take the names away to give another");
@@ -167,9 +227,14 @@
 
     function focusPicture(to = at) {
       const all = looks();
-      if (!all.length) { (pictures.querySelector("button") ?? main).focus(); return; }
+      if (!all.length) {
+        (pictures.querySelector("button") ?? main).focus();
+        return;
+      }
       at = Math.min(Math.max(to, 0), all.length - 1);
-      all.forEach((look, i) => { look.tabIndex = i === at ? 0 : -1; });
+      all.forEach((look, i) => {
+        look.tabIndex = i === at ? 0 : -1;
+      });
       all[at].focus();
     }
 
@@ -181,12 +246,20 @@
     pictures.addEventListener("keydown", (event) => {
       if (!event.target.matches(".look") || event.ctrlKey || event.metaKey || event.altKey) return;
       const row = () => {
-        const all = looks(), top = all[at].getBoundingClientRect().top;
-        return Math.max(1, all.filter((look) => Math.abs(look.getBoundingClientRect().top - top) < 4).length);
+        const all = looks(),
+          top = all[at].getBoundingClientRect().top;
+        return Math.max(
+          1,
+          all.filter((look) => Math.abs(look.getBoundingClientRect().top - top) < 4).length,
+        );
       };
       const moves = {
-        ArrowLeft: () => at - 1, ArrowRight: () => at + 1, ArrowUp: () => at - row(), ArrowDown: () => at + row(),
-        Home: () => 0, End: () => looks().length - 1,
+        ArrowLeft: () => at - 1,
+        ArrowRight: () => at + 1,
+        ArrowUp: () => at - row(),
+        ArrowDown: () => at + row(),
+        Home: () => 0,
+        End: () => looks().length - 1,
       };
       if (moves[event.key]) {
         event.preventDefault();
@@ -216,8 +289,19 @@
       },
       useKey: give,
       changed: refresh,
-      escape() { if (!isOffer) Pad.go(list?.hash ?? "groups"); },
-      close() { main.removeEventListener("keydown", pageKeys); main.classList.remove("is-done"); },
+      /** Goes back to the group whose name was taken back. */
+      undone(places) {
+        if (!isOffer || !Pad.offers.show(Pad.groups.of(places[0]))) return;
+        draw();
+        focusPicture();
+      },
+      escape() {
+        if (!isOffer) Pad.go(list?.hash ?? "groups");
+      },
+      close() {
+        main.removeEventListener("keydown", pageKeys);
+        main.classList.remove("is-done");
+      },
     };
   };
 })();
