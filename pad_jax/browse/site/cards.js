@@ -7,8 +7,7 @@
   const BESIDE = 26,
     GAP = 4; // px of a card beside its pictures and between them
 
-  /** Side of a picture in a list, px. */
-  const side = (room) => (room < 560 ? 84 : 104);
+  const SIDES = [96, 112, 148]; // px of a picture in a list: the least, the usual, the most
   const several = (n, noun) => Pad.several(n, noun);
 
   Pad.groupItem = (g) => ({ kind: "group", id: g, places: Pad.groups.places(g) });
@@ -44,7 +43,7 @@
   const mostPictures = { group: 10, set: 16, single: 1 };
 
   function fitting(item, room) {
-    const fit = Math.max(1, Math.floor((room - BESIDE + GAP) / (side(room) + GAP)));
+    const fit = Math.max(1, Math.floor((room - BESIDE + GAP) / (SIDES[0] + GAP)));
     return Math.min(fit, mostPictures[item.kind]);
   }
 
@@ -77,11 +76,11 @@
 
   Pad.cards = {
     height: 54,
-    sides: (room) => [side(room), Math.round(1.4 * side(room))],
+    sides: SIDES,
 
     measure(item, room) {
       if (item.kind === "single")
-        return { pictures: 1, beside: Math.min(BESIDE + 210, room - side(room)) };
+        return { pictures: 1, beside: Math.min(BESIDE + 210, room - SIDES[0]) };
       const pictures = Math.max(Math.min(numFaces(item), fitting(item, room)), 2);
       return { pictures, beside: BESIDE + (pictures - 1) * GAP };
     },

@@ -6,12 +6,11 @@
 
 (() => {
   const MARGIN = 900; // px above and below the screen in which rows exist
-  const GAP = 12;
-  const PASSED = 6; // cards that may wait for a row with room
+  const GAP = Pad.CARD_GAP;
 
   /**
    * Args: `container` holds the rows; `label` says what it lists. `measure(item, room)` tells of a
-   * card {pictures, beside}: how many stand in its row, and the px beside them; `sides(room)` the
+   * card {pictures, beside}: how many stand in its row, and the px beside them; `sides` the
    * smallest and largest side of a picture; `height` the px of a card above and below them.
    * `render(item, room)` makes a card, `update(card, item)` brings it up to date. `onopen` and
    * `onpick` are called with an item, the latter with {range}: whether all since the last are meant.
@@ -34,7 +33,7 @@
           this.draw();
         });
       };
-      this.onresize = () => this.layOut();
+      this.onresize = () => this.resize();
       addEventListener("scroll", this.onscroll, { passive: true });
       addEventListener("resize", this.onresize);
       this.inner.addEventListener("keydown", (event) => this.press(event));
@@ -53,55 +52,32 @@
     /** Shows items, nearly in this order; the card of number `current` can then get the focus. */
     setItems(items, current = 0) {
       this.given = items;
-      this.layOut();
+      if (!this.pack()) return;
       this.current = Math.min(current, Math.max(items.length - 1, 0));
-      this.draw();
+      this.redraw();
     }
 
-    /** Divides the cards into rows that fill the page. */
-    layOut() {
-      const room = this.container.clientWidth;
-      if (!room) return;
-      this.room = room;
-      const [least, most] = this.sides(room);
+    /** The page has another width. */
+    resize() {
       const before = this.items[this.current];
-      const waiting = []; // a card that does not fit lets a few smaller ones pass
-      const rows = [],
-        given = this.given;
-      this.items = [];
-      this.rowOf = new Uint32Array(given.length);
-      for (let next = 0; next < given.length || waiting.length;) {
-        const row = { cards: [], width: 0, pictures: 0 };
-        for (let tried = 0; ;) {
-          if (tried === waiting.length) {
-            if (waiting.length === PASSED || next === given.length) break;
-            waiting.push(given[next++]);
-          }
-          const { pictures, beside } = this.measure(waiting[tried], room);
-          const width = pictures * least + beside + GAP;
-          if (row.cards.length && row.width + width > room + GAP) {
-            tried++;
-            continue;
-          }
-          row.cards.push({ i: this.items.length, pictures, beside });
-          row.width += width;
-          row.pictures += pictures;
-          this.rowOf[this.items.length] = rows.length;
-          this.items.push(...waiting.splice(tried, 1));
-        }
-        rows.push(row);
-      }
+      if (!this.pack()) return;
       this.current = Math.max(this.items.indexOf(before), 0);
-      let top = 0;
-      rows.forEach((each, r) => {
-        const left = room + GAP - each.width;
-        each.isFull = r < rows.length - 1;
-        each.side = each.isFull ? Math.min(least + Math.floor(left / each.pictures), most) : least;
-        each.top = top;
-        top += this.height + each.side + GAP;
-      });
-      this.rows = rows;
-      this.inner.style.height = `${Math.max(top - GAP, 0)}px`;
+      this.redraw();
+    }
+
+    pack() {
+      const room = this.container.clientWidth;
+      if (!room) return false; // not shown
+      const { sides, height } = this;
+      const measure = (item) => this.measure(item, room);
+      const packed = Pad.packRows(this.given, { measure, sides, height, room });
+      ({ items: this.items, rows: this.rows, rowOf: this.rowOf } = packed);
+      this.room = room;
+      this.inner.style.height = `${packed.height}px`;
+      return true;
+    }
+
+    redraw() {
       for (const element of this.shown.values()) element.remove();
       this.shown.clear();
       this.draw();
