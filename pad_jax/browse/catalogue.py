@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pad_jax.browse.order import nearest_rows, similar_order
+from pad_jax.browse.sketch import Sketch, sketch
 from pad_jax.graph.search import Graph
 
 if TYPE_CHECKING:
     from pad_jax.collection import Collection
 
-_NEAR_GROUPS = 24  # neighbours of a group that are told
 _GLANCE = 20  # groups that are seen at first
 _NEAREST_GROUPS = 3  # of an image in none
 
@@ -28,7 +28,7 @@ class Catalogue(NamedTuple):
       alike: float32 [G], mean cosine of two different members.
       sets: int64 [G], the cluster of the hierarchy that most members are of, -1 for none; numbered
         0 .. C - 1 in the order in which their groups come.
-      near: the most similar other groups of each, by the cosine of their means, [G, m].
+      sketch: the means of the groups, as the page compares them.
       first: int64 [F], groups that are worth naming first, in order.
       single_sets: int64 [S], the cluster of each image in no group, -1 for none.
       nearest: of each of these, the groups whose means it is most similar to, [S, 3 or fewer].
@@ -39,11 +39,10 @@ class Catalogue(NamedTuple):
     start: np.ndarray
     alike: np.ndarray
     sets: np.ndarray
-    near: Graph
+    sketch: Sketch
     first: np.ndarray
     single_sets: np.ndarray
     nearest: Graph
-    near_enough: float
     neighbors: Graph
 
 
@@ -76,17 +75,15 @@ def arrange(collection: "Collection") -> Catalogue:
     place[rows] = np.arange(len(rows))
 
     sets, single_sets = _sets(clusters[rows], start)
-    near = Graph(*nearest_rows(means, min(_NEAR_GROUPS, max(len(means) - 1, 0))))
     return Catalogue(
         rows=rows,
         start=start,
         alike=alike.astype(np.float32),
         sets=sets,
-        near=near,
+        sketch=sketch(means, features, graph),
         first=_first(means, size),
         single_sets=single_sets,
         nearest=nearest,
-        near_enough=float(np.quantile(graph.similarities, 0.25)),
         neighbors=Graph(place[graph.indices[rows]], graph.similarities[rows]),
     )
 

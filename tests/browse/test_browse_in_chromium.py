@@ -110,8 +110,8 @@ class Page:
 
 @pytest.fixture
 def page(chromium, downloads, tmp_path):
-    def of(names=_NAMES, group=_GROUP, cluster=_CLUSTER):
-        index = browse.write(pile(tmp_path, names, group, cluster), "the next command")
+    def of(names=_NAMES, group=_GROUP, cluster=_CLUSTER, k=10):
+        index = browse.write(pile(tmp_path, names, group, cluster, k), "the next command")
         return Page(chromium, index, downloads)
 
     yield of
@@ -252,3 +252,18 @@ def test_a_look_at_an_image_shows_its_file_and_its_neighbours(page, tmp_path):
     page.press("plum", Keys.ENTER)  # this image alone
     page.press(Keys.ESCAPE)
     assert page.labels() == {str(pathlib.Path(path).relative_to(tmp_path / "images")): "plum"}
+
+
+def test_after_a_save_the_groups_that_add_most_are_offered(page):
+    page = page(k=1)
+    page.open("groups")
+    _group_of(page, 4).send_keys("cat", Keys.ENTER)
+    assert page.texts("#progress-text .near")[0].startswith("31 %")  # 4 of 13 images
+    page.open("name")
+    page.labels()
+    assert page.texts("h2 .count") == ["1 of 3"]
+    assert len(page.all(".pictures .picture")) == 3  # the largest of the others, all as far away
+    page.press("dog", Keys.ENTER)
+    assert len(page.all(".pictures .picture")) == 2
+    page.press("z", control=True)
+    assert len(page.all(".pictures .picture")) == 3

@@ -11,7 +11,13 @@ from pad_jax.data.decoding import decode
 from pad_jax.graph.search import Graph
 
 
-def pile(folder: pathlib.Path, names: list[str | bytes], group: list[int], cluster: list[int]):
+def pile(
+    folder: pathlib.Path,
+    names: list[str | bytes],
+    group: list[int],
+    cluster: list[int],
+    k: int = 10,
+):
     """Images in files, the color of each that of its group, as ``pad_jax.collection`` has them.
 
     Args:
@@ -19,6 +25,7 @@ def pile(folder: pathlib.Path, names: list[str | bytes], group: list[int], clust
       names: of the images' files; bytes where they are no UTF-8.
       group: of each image, -1 for none.
       cluster: of each image, -1 for none.
+      k: neighbours of each image.
     """
     root = folder / "images"
     names = [os.fsdecode(name) for name in names]
@@ -38,7 +45,7 @@ def pile(folder: pathlib.Path, names: list[str | bytes], group: list[int], clust
     features /= np.linalg.norm(features, axis=1, keepdims=True)
     similarity = features @ features.T
     np.fill_diagonal(similarity, -np.inf)
-    nearest = np.argsort(-similarity, axis=1, kind="stable")[:, : min(10, len(names) - 1)]
+    nearest = np.argsort(-similarity, axis=1, kind="stable")[:, : min(k, len(names) - 1)]
     sums = np.stack([features[group == g].sum(0) for g in range(num_groups)] or [features[0]])
     sums /= np.linalg.norm(sums, axis=1, keepdims=True)
     typical = np.where(group < 0, 0, np.einsum("nd,nd->n", features, sums[group]))

@@ -245,7 +245,7 @@
     if (!Pad.labels.keeps && !isSaved) event.preventDefault(); // names would be lost
   });
 
-  async function begin() {
+  function begin() {
     Pad.open();
     Pad.labels.open();
     byId("command").textContent = Pad.catalogue.command;
@@ -260,7 +260,7 @@
         ),
       ),
     );
-    await Pad.offers.open();
+    Pad.offers.open();
     Pad.labels.listen(changed);
     addEventListener("hashchange", open);
     open();
@@ -268,7 +268,9 @@
     document.documentElement.classList.add("is-ready");
   }
 
-  begin().catch((error) => {
+  try {
+    begin();
+  } catch (error) {
     main.replaceChildren(
       el(
         "p",
@@ -277,5 +279,5 @@
       ),
     );
     throw error;
-  });
+  }
 })();

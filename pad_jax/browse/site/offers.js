@@ -1,75 +1,123 @@
 "use strict";
 
 // Which groups to name next: first those that Python chose, which lie apart; then, from what is
-// named, those that add most. A group stands for those of its neighbours that are similar to it.
+// named, those that add most. And how much of the pile is near a name.
 
 (() => {
-  let near; // the most similar groups of each group
+  const SAMPLE = 2000; // images that stand for the pile
+  const CANDIDATES = 800; // groups of which those to name next are chosen
+  const ROUND = 20; // groups that are offered then
+  let means, width; // unit rows, one a group
+  let sample = []; // of images spread over the pile: {place, group}
   let queue = [],
     at = 0,
     round = 1;
 
-  /** How similar each group is to a named one among its neighbours: 1 for those with a name. */
-  function similarities() {
-    const { count, places } = Pad.groups,
-      { indices, similarities: cosine, width } = near;
-    const best = new Float32Array(count);
-    for (let g = 0; g < count; g++) if (Pad.labels.summary(places(g)).code) best[g] = 1;
-    const named = Uint8Array.from(best);
-    for (let g = 0; g < count; g++) {
-      if (named[g]) continue;
-      for (let i = g * width; i < (g + 1) * width; i++) {
-        if (named[indices[i]]) {
-          best[g] = cosine[i] / 255;
-          break;
-        } // nearest first
-      }
+  /** The cosine of the means of two groups, nearly. */
+  function cosine(g, h) {
+    let sum = 0;
+    for (let i = g * width, j = h * width, end = i + width; i < end; i++, j++) {
+      sum += means[i] * means[j];
     }
-    return best;
+    return sum;
   }
 
-  /** The groups that add most to the similarities, one after the other (facility location). */
+  function normalize(rounded) {
+    means = Float32Array.from(rounded);
+    for (let g = 0; g < Pad.groups.count; g++) {
+      const length = Math.sqrt(cosine(g, g)) || 1;
+      for (let i = g * width; i < (g + 1) * width; i++) means[i] /= length;
+    }
+  }
+
+  /** Every so manyth image; an image in no group goes with the group it is nearest to. */
+  function takeSample() {
+    const step = Math.max(1, Pad.catalogue.images / SAMPLE);
+    const { nearest } = Pad.singles;
+    for (let i = 0; i < Pad.catalogue.images; i += step) {
+      const place = Math.floor(i),
+        own = Pad.groups.of(place);
+      const [group] = own < 0 ? nearest.of(place - Pad.numGrouped)[0] : [own];
+      sample.push({ place, group });
+    }
+  }
+
+  const all = () => Array.from({ length: Pad.groups.count }, (_, g) => g);
+  const isOpen = (g) => !Pad.labels.summary(Pad.groups.places(g)).code;
+
+  /** How similar each image of the sample is to what has a name: 1 for those that have one. */
+  function similarities() {
+    const named = all().filter((g) => !isOpen(g));
+    const isNamed = new Set(named),
+      found = new Map();
+    const best = (g) => {
+      if (isNamed.has(g)) return 1;
+      if (!found.has(g))
+        found.set(
+          g,
+          named.reduce((most, h) => Math.max(most, cosine(g, h)), 0),
+        );
+      return found.get(g);
+    };
+    return sample.map(({ place, group }) => (Pad.labels.isNamed(place) ? 1 : best(group)));
+  }
+
+  /** The surest group without a name of each stretch of the order, in which similar ones lie
+   * beside each other. */
+  function candidates() {
+    const { alike } = Pad.catalogue,
+      open = all().filter(isOpen);
+    const stretch = Math.max(1, open.length / CANDIDATES);
+    const chosen = [];
+    for (let i = 0; i < open.length; i += stretch) {
+      const some = open.slice(Math.floor(i), Math.max(Math.floor(i + stretch), Math.floor(i) + 1));
+      chosen.push(some.reduce((a, b) => (alike[b] > alike[a] ? b : a)));
+    }
+    return chosen;
+  }
+
+  /**
+   * The groups that add most, one after the other: each makes the sum, over the images, of the
+   * similarity to what has a name as large as one group can (facility location, greedily).
+   */
   function best(wanted) {
     const covered = similarities(),
-      { count, size } = Pad.groups,
-      { alike } = Pad.catalogue;
-    const { indices, similarities: cosine, width } = near;
-    const chosen = [];
-    while (chosen.length < wanted) {
-      const gain = new Float32Array(count);
-      for (let g = 0; g < count; g++) {
-        gain[g] += size(g) * (1 - covered[g]);
-        for (let i = g * width; i < (g + 1) * width; i++) {
-          const more = cosine[i] / 255 - covered[g];
-          if (more > 0) gain[indices[i]] += size(g) * more;
-        }
+      chosen = [];
+    const to = candidates().map((g) => [
+      g,
+      Float32Array.from(sample, ({ group }) => cosine(g, group)),
+    ]);
+    while (chosen.length < Math.min(wanted, to.length)) {
+      let next = null,
+        most = 0;
+      for (const [g, similarity] of to) {
+        if (chosen.includes(g)) continue;
+        let gain = 1e-9;
+        for (let i = 0; i < covered.length; i++) gain += Math.max(0, similarity[i] - covered[i]);
+        if (gain > most) [next, most] = [[g, similarity], gain];
       }
-      let next = -1;
-      for (let g = 0; g < count; g++) {
-        gain[g] *= covered[g] < 1 ? Math.max(alike[g], 1) : 0; // surer ones first
-        if (gain[g] > 0 && (next < 0 || gain[g] > gain[next])) next = g;
-      }
-      if (next < 0) break;
-      chosen.push(next);
-      covered[next] = 1;
-      indices.forEach((h, i) => {
-        const g = Math.floor(i / width);
-        if (h === next) covered[g] = Math.max(covered[g], cosine[i] / 255);
+      chosen.push(next[0]);
+      next[1].forEach((similarity, i) => {
+        covered[i] = Math.max(covered[i], similarity);
       });
     }
     return chosen;
   }
 
-  const isOpen = (g) => !Pad.labels.summary(Pad.groups.places(g)).code;
-
   Pad.offers = {
-    async open() {
-      near = Pad.unpackGraph(await Pad.load("near"), Pad.catalogue.numNear);
+    open() {
+      width = Pad.catalogue.meanWidth;
+      normalize(Pad.unpack(Pad.means.means, Int8Array));
+      if (Pad.groups.count) takeSample();
       queue = Pad.catalogue.first.filter(isOpen);
       if (!queue.length) this.renew();
     },
     /** The groups most similar to one: [[group, similarity], ...]. */
-    neighbors: (g) => near.of(g),
+    neighbors(g, wanted) {
+      const others = all().filter((h) => h !== g);
+      const pairs = others.map((h) => [h, cosine(g, h)]);
+      return pairs.sort((a, b) => b[1] - a[1]).slice(0, wanted);
+    },
     get queue() {
       return queue;
     },
@@ -98,27 +146,16 @@
       while (at < queue.length && !isOpen(queue[at])) at++;
     },
     /** A new round, of what adds most to the names there are. */
-    renew(wanted = 20) {
-      queue = best(wanted);
+    renew() {
+      queue = best(ROUND);
       at = 0;
       round++;
     },
-    /** The share of all images whose group has a name, or is similar to one that has. */
+    /** The share of the pile that has a name, or is near one: of a sample. */
     share() {
-      const covered = similarities(),
-        { size, count } = Pad.groups,
-        { nearEnough, images } = Pad.catalogue;
-      let sum = 0;
-      for (let g = 0; g < count; g++) if (covered[g] >= nearEnough) sum += size(g);
-      const { indices, similarities: cosine, width } = Pad.singles.nearest;
-      for (let i = 0; i < Pad.singles.count; i++) {
-        let isNear = Pad.labels.isNamed(Pad.numGrouped + i);
-        for (let j = i * width; j < (i + 1) * width; j++) {
-          isNear ||= covered[indices[j]] >= nearEnough && cosine[j] / 255 >= nearEnough;
-        }
-        sum += isNear;
-      }
-      return sum / images;
+      const { nearEnough, images } = Pad.catalogue;
+      const near = similarities().filter((similarity) => similarity >= nearEnough).length;
+      return Math.max(near / Math.max(sample.length, 1), Pad.labels.numNamed / images);
     },
   };
 })();

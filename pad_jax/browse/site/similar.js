@@ -50,7 +50,7 @@
       /** Shows those of another group; none without one. */
       draw(group) {
         ticked.clear();
-        const near = group === undefined ? [] : Pad.offers.neighbors(group).slice(0, SHOWN);
+        const near = group === undefined ? [] : Pad.offers.neighbors(group, SHOWN);
         element.replaceChildren();
         if (!near.length) return;
         element.append(
