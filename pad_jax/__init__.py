@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from pad_jax import config
     from pad_jax.errors import InputError
-    from pad_jax.graph.estimators import AffinityGroups
+    from pad_jax.graph.estimators import AffinityGroups, AffinityHierarchy
     from pad_jax.graph.groups import hard_positives
     from pad_jax.graph.neighbors import nearest_neighbors
     from pad_jax.graph.queries import search
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "AffinityGroups": "pad_jax.graph.estimators",
+    "AffinityHierarchy": "pad_jax.graph.estimators",
     "InputError": "pad_jax.errors",
     "Model": "pad_jax.model",
     "hard_positives": "pad_jax.graph.groups",
@@ -37,6 +38,7 @@ _WHERE = {
 
 __all__ = [
     "AffinityGroups",
+    "AffinityHierarchy",
     "InputError",
     "Model",
     "__version__",

@@ -1,5 +1,6 @@
-"""Groups of anybody's features, as scikit-learn has its clusterers."""
+"""Groups and clusters of anybody's features, as scikit-learn has its clusterers."""
 
+import math
 import warnings
 from typing import Any, Self
 
@@ -9,11 +10,14 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from pad_jax.graph.hierarchy import rows_below, stable_clusters, strong_component_tree
 from pad_jax.graph.queries import assign
 from pad_jax.graph.rows import unit_rows
 from pad_jax.graph.search import Graph
 from pad_jax.graph.subgraphs import strongest_edges, strongly_connected_subgraphs
 
+_GROUP_NEIGHBORS = 5  # of the groups in clusters: AffinityGroups' default
+_MIN_SHARE, _MIN_SIZE = 0.005, 5  # of a cluster
 _ROUNDING = 1e-3  # of similarities that others have computed, in float16 at worst
 
 
@@ -144,6 +148,64 @@ class AffinityGroups(_Clusterer):
         )
         self.labels_ = by_falling_size(group_id)
         self.similarities_ = similarities_to_means(self._fit_X, self.labels_)
+        return self
+
+
+class AffinityHierarchy(_Clusterer):
+    """How many kinds of things there are: the stable clusters of the affinity graph.
+
+    Edges of the graph enter from the most similar few to all, its strong components grow and come
+    together, and the clusters are those that stand apart for longest, as HDBSCAN selects its own
+    (``hierarchy.stable_clusters`` has the rule and its citation). Not in the PAD paper.
+
+    One cluster of nearly all rows is the answer for rows without classes that their graph could
+    tell apart, none the one where not even ``min_size`` rows are connected: see ``n_clusters_``.
+
+    Args:
+      n_neighbors: k of the graph. More than the other rows: all of them, with a warning.
+      min_size: rows of the smallest cluster, at least 2; None for 0.5 % of the rows, at least 5.
+
+    Attributes:
+      labels_: int64 [N], the cluster of each row, 0 .. K-1 by falling size; -1 for rows in none.
+      n_clusters_: K, which may be 1, or 0.
+      groups_: int64 [N], small groups inside the clusters, as ``AffinityGroups`` finds and numbers
+        them by its defaults, but without the links between two clusters, and between one and the
+        rows in none. So each group is part of one cluster, or of no cluster as a whole.
+      tree_: the ``hierarchy.Tree`` of all strong components.
+      clusters_: int32 [K], the clusters' nodes in the tree.
+      n_neighbors_, n_features_in_, feature_names_in_: as those of ``AffinityGroups``.
+    """
+
+    def __init__(self, n_neighbors: int = 10, min_size: int | None = None):
+        self.n_neighbors = n_neighbors
+        self.min_size = min_size
+
+    def fit(self, X: Any, y: Any = None, precomputed_knn: Any = None) -> Self:
+        """Finds the clusters.
+
+        Args:
+          X, y, precomputed_knn: as those of ``AffinityGroups.fit``.
+
+        Returns:
+          The estimator.
+
+        Raises:
+          ValueError: as ``AffinityGroups.fit`` raises.
+        """
+        min_size = self.min_size
+        size_is_legal = min_size is None or _is_count(min_size, 2)
+        _refuse_unless(size_is_legal, "min_size", min_size, "2 or more, or None")
+        graph = self._validated(X, precomputed_knn)
+        if min_size is None:
+            min_size = max(_MIN_SIZE, math.ceil(_MIN_SHARE * len(self._fit_X)))
+        self.tree_ = strong_component_tree(graph)
+        self.clusters_ = stable_clusters(self.tree_, min_size)
+        self.n_clusters_ = len(self.clusters_)
+        self.labels_ = rows_below(self.tree_, self.clusters_)
+        near = graph.indices[:, :_GROUP_NEIGHBORS]
+        own = np.arange(len(near), dtype=near.dtype)[:, None]
+        inside = np.where(self.labels_[near] == self.labels_[:, None], near, own)
+        self.groups_ = by_falling_size(strongly_connected_subgraphs(inside))
         return self
 
 

@@ -1,23 +1,13 @@
 """The depth-first search of the SCSs, compiled by numba."""
 
-from collections.abc import Callable
-
-import numba
 import numpy as np
 
-
-def _compiled(function: Callable) -> Callable:
-    """Compiled on its first call, and kept on disk where numba finds a folder for that."""
-    try:
-        return numba.njit(cache=True)(function)
-    except RuntimeError:  # neither the code's folder nor HOME can be written to
-        return numba.njit(function)
-
+from pad_jax.graph.compilation import compiled
 
 _FREE, _TAKEN = -1, -2  # in no subgraph yet; in one
 
 
-@_compiled
+@compiled
 def search(neighbors, order, max_size, cyclic):
     n, k = neighbors.shape
     group_id = np.arange(n).astype(np.int32)

@@ -23,7 +23,10 @@ def expected_to_fail(estimator):
     return NOT_FOR_COSINES
 
 
-@parametrize_with_checks([pad_jax.AffinityGroups()], expected_failed_checks=expected_to_fail)
+@parametrize_with_checks(
+    [pad_jax.AffinityGroups(), pad_jax.AffinityHierarchy(n_neighbors=5)],
+    expected_failed_checks=expected_to_fail,
+)
 def test_scikit_learn_s_checks(estimator, check):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of few rows, and of the checks themselves
@@ -197,3 +200,81 @@ def test_rows_without_a_direction(unit_rows, value, message):
 def test_a_fitted_one_is_pickled(digits, fitted):
     again = pickle.loads(pickle.dumps(fitted))
     np.testing.assert_array_equal(again.predict(digits.data[:50]), fitted.predict(digits.data[:50]))
+
+
+@pytest.fixture(scope="module")
+def hierarchy(digits):
+    return pad_jax.AffinityHierarchy().fit(digits.data)
+
+
+def test_clusters_of_digits(digits, hierarchy):
+    """Nearly all of the pixels of 1,797 digits in clusters of one digit each, large ones first."""
+    labels = hierarchy.labels_
+    size = np.bincount(labels[labels >= 0])
+    assert len(size) == hierarchy.n_clusters_ == len(hierarchy.clusters_)
+    assert 10 <= len(size) <= 25
+    assert size.tolist() == sorted(size, reverse=True)
+    assert size.min() >= 9  # 0.5 % of the rows
+    assert size.sum() > 0.8 * len(labels)
+    of_the_majority = sum(np.bincount(digits.target[labels == c]).max() for c in range(len(size)))
+    assert of_the_majority > 0.99 * size.sum()
+    tree = hierarchy.tree_
+    assert tree.size[hierarchy.clusters_ - len(labels)].tolist() == size.tolist()
+
+
+def test_groups_lie_inside_clusters(hierarchy, fitted):
+    for group in range(hierarchy.groups_.max() + 1):
+        members = hierarchy.labels_[hierarchy.groups_ == group]
+        assert 2 <= len(members) <= 10
+        assert (members == members[0]).all()
+    # As many rows as without the clusters, or nearly.
+    grouped = (hierarchy.groups_ >= 0).mean()
+    assert grouped > 0.95 * (fitted.labels_ >= 0).mean()
+    # Found by AffinityGroups itself they need not lie inside.
+    of_group = [hierarchy.labels_[fitted.labels_ == g] for g in range(fitted.labels_.max() + 1)]
+    assert any((members != members[0]).any() for members in of_group)
+
+
+def test_clusters_are_predicted_by_the_nearest_row_in_one(digits, hierarchy):
+    labels, similarities = hierarchy.assign(digits.data)
+    clustered = hierarchy.labels_ >= 0
+    np.testing.assert_array_equal(labels[clustered], hierarchy.labels_[clustered])
+    assert labels.min() >= 0
+    assert similarities[~clustered].max() < 1
+    np.testing.assert_array_equal(hierarchy.predict(digits.data), labels)
+
+
+def test_blobs_apart_and_rows_without_classes(rng):
+    centers = np.eye(4).repeat(50, axis=0) * 10
+    apart = pad_jax.AffinityHierarchy().fit(centers + rng.standard_normal((200, 4)))
+    assert apart.n_clusters_ == 4
+    for rows in apart.labels_.reshape(4, 50):
+        assert len(set(rows[rows >= 0])) == 1
+        assert (rows >= 0).mean() > 0.9
+    one = pad_jax.AffinityHierarchy().fit(rng.standard_normal((1000, 8)))
+    assert one.n_clusters_ == 1
+    assert (one.labels_ == 0).mean() > 0.9
+
+
+def test_no_cluster(unit_rows):
+    rows = unit_rows(20, 3)
+    none = pad_jax.AffinityHierarchy(n_neighbors=3, min_size=21).fit(rows)
+    assert none.n_clusters_ == 0
+    assert (none.labels_ == -1).all()
+    assert none.groups_.max() >= 0
+    with pytest.raises(ValueError, match="no row is in a group"):
+        none.predict(rows)
+
+
+@pytest.mark.parametrize("k", [10, 15])
+def test_the_hierarchy_of_a_graph_that_exists(digits, hierarchy, k):
+    graph = pad_jax.nearest_neighbors(digits.data, k)
+    again = clone(hierarchy).fit(digits.data, precomputed_knn=graph)
+    np.testing.assert_array_equal(again.labels_, hierarchy.labels_)
+    np.testing.assert_array_equal(again.groups_, hierarchy.groups_)
+
+
+@pytest.mark.parametrize("min_size", [1, 2.5])
+def test_bad_min_size(unit_rows, min_size):
+    with pytest.raises(ValueError, match=f"min_size={min_size} is not possible; use 2 or more"):
+        pad_jax.AffinityHierarchy(min_size=min_size).fit(unit_rows(30, 3))
