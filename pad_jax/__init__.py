@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from pad_jax import config
+    from pad_jax.data.decoding import decode
     from pad_jax.errors import InputError
     from pad_jax.graph.estimators import AffinityGroups, AffinityHierarchy
     from pad_jax.graph.groups import hard_positives
@@ -26,6 +27,7 @@ _WHERE = {
     "AffinityHierarchy": "pad_jax.graph.estimators",
     "InputError": "pad_jax.errors",
     "Model": "pad_jax.model",
+    "decode": "pad_jax.data.decoding",
     "hard_positives": "pad_jax.graph.groups",
     "load": "pad_jax.model",
     "nearest_neighbors": "pad_jax.graph.neighbors",
@@ -43,6 +45,7 @@ __all__ = [
     "Model",
     "__version__",
     "config",
+    "decode",
     "hard_positives",
     "load",
     "nearest_neighbors",

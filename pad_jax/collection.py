@@ -120,19 +120,21 @@ def _of_run(call: Call) -> Collection:
                 f"--images={call.images} cannot be embedded: {workdir} was trained on features, "
                 "and what extracted them is not known; leave it out"
             )
-        root = str(call.images)
-        config.dataset.update(name="folder", root=root, train_split="train", max_images=None)
+        split = "." if call.images.is_dir() else "train"  # a list of images is one split
+        config.dataset.update(
+            name="folder", root=str(call.images), train_split=split, labels="", max_images=None
+        )
     settings = configs.read(config)
     load = functools.cache(lambda: pad_jax.load(workdir))
     selection = data.training_samples(settings)
     rows: np.ndarray
     embeddings, rows, labels = run_images.embedded(
         selection,
+        settings[DatasetSettings],
         workdir,
         epoch,
-        "own" if call.images is None else "others",
         load,
-        strict=settings[DatasetSettings].strict,
+        name=run_images.OWN if call.images is None else run_images.OTHERS,
     )
     own_picture = selection.picture
 

@@ -1,6 +1,6 @@
 """Features of whole sets of images, without augmentation and with batch norm in inference mode."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import flax.linen as nn
@@ -8,8 +8,10 @@ import jax
 import numpy as np
 
 from pad_jax import parallel, steps
-from pad_jax.data.batches import ordered_plan, own_part
+from pad_jax.data.batches import ordered_plan, own_part, split_over_devices
 from pad_jax.data.images import Images
+
+Features = dict[str, np.ndarray]
 
 
 class Embedder:
@@ -26,29 +28,78 @@ class Embedder:
         self, encoder: nn.Module, names: tuple[str, ...], batch_size: int, plain: Callable
     ):
         devices = jax.device_count()
-        self._batch_size = -(-batch_size // devices) * devices
+        self.batch_size = -(-batch_size // devices) * devices
         self._step = steps.pmap_embed_step(encoder, names, plain)
 
-    def __call__(self, variables: Any, images: Images) -> dict[str, np.ndarray]:
+    def __call__(self, variables: Any, images: Images) -> Features:
         """Features by name, float32 [N, ...] each, in the order of the rows."""
-        features = {}
-        for i, batch in enumerate(self._batches(variables, images)):
+        n, size = len(images), self.batch_size
+        own = own_part(ordered_plan(n, size))
+        batches = images.batches(own.reshape(len(own), -1))
+        batches = (batch.reshape(*own.shape[1:], *images.shape) for batch in batches)
+        counts = (min(size, n - first) for first in range(0, n, size))  # the last one is padded
+        features: Features = {}
+        for i, batch in enumerate(self._run(variables, zip(batches, counts, strict=True))):
             for name, x in batch.items():
-                x = x.reshape(-1, *x.shape[2:])  # [devices, b, ...] -> [batch, ...]
                 if i == 0:
-                    features[name] = np.empty((len(images), *x.shape[1:]), x.dtype)
-                rows = features[name][i * len(x) : (i + 1) * len(x)]
-                rows[:] = x[: len(rows)]  # the last batch is padded
+                    features[name] = np.empty((n, *x.shape[1:]), x.dtype)
+                features[name][i * size : i * size + len(x)] = x
         return features
 
-    def _batches(self, variables: Any, images: Images) -> Iterator[dict[str, np.ndarray]]:
-        """Each batch's features, [devices, b, ...]."""
-        own = own_part(ordered_plan(len(images), self._batch_size))
+    def stream(self, variables: Any, batches: Iterable[np.ndarray]) -> Iterator[Features]:
+        """Features of batches as they come.
+
+        A batch is padded to a power of two on each device: one image costs one image, and at most
+        nine programs are compiled.
+
+        Args:
+          variables: of the encoder, on the devices.
+          batches: prepared samples, [b, ...], b at most ``batch_size``.
+
+        Yields:
+          Features by name, float32 [b, ...] each.
+        """
+        padded = ((self._padded(batch), len(batch)) for batch in batches)
+        return self._run(variables, padded)
+
+    def _padded(self, batch: np.ndarray) -> np.ndarray:
+        """A batch as this process's devices take it, [own devices, b, ...]."""
+        devices = jax.device_count()
+        each = -(-len(batch) // devices)
+        size = devices * min(1 << (each - 1).bit_length(), self.batch_size // devices)
+        if len(batch) < size:
+            rest = np.zeros((size - len(batch), *batch.shape[1:]), batch.dtype)
+            batch = np.concatenate([batch, rest])
+        return parallel.own_slices(split_over_devices(batch))
+
+    def _run(self, variables: Any, batches: Iterable[tuple[np.ndarray, int]]) -> Iterator[Features]:
+        """Of batches, [own devices, b, ...] each, the features of their first so many samples."""
         waiting = None
-        for batch in images.batches(own.reshape(len(own), -1)):
+        for batch, count in batches:
             # One batch ahead: the devices work while the host fetches the last one's features.
-            features = self._step(variables, batch.reshape(*own.shape[1:], *images.shape))
+            features = self._step(variables, batch)
             if waiting is not None:
-                yield parallel.fetch_shards(waiting)
-            waiting = features
-        yield parallel.fetch_shards(waiting)
+                yield _fetch(*waiting)
+            waiting = features, count
+        if waiting is not None:
+            yield _fetch(*waiting)
+
+
+def _fetch(features: Any, count: int) -> Features:
+    """[devices, b, ...] -> NumPy [count, ...]."""
+    fetched = parallel.fetch_shards(features)
+    return {name: x.reshape(-1, *x.shape[2:])[:count] for name, x in fetched.items()}
+
+
+def collected(parts: Iterable[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    """Rows one after the other: parts float32 [b, *shape], of an unknown number -> [N, *shape]."""
+    rows, count = np.empty((0, *shape), np.float32), 0
+    for part in parts:
+        end = count + len(part)
+        if end > len(rows):
+            # In place: parts that are joined in the end would take twice the memory.
+            rows.resize((max(end, len(rows) * 5 // 4), *shape), refcheck=False)
+        rows[count:end] = part
+        count = end
+    rows.resize((count, *shape), refcheck=False)
+    return rows

@@ -15,11 +15,14 @@ import numpy as np
 
 from pad_jax import model, outputs, progress
 from pad_jax.data.preparation import FEATURES, PIXELS, Preparation
-from pad_jax.data.source import Selection, UnreadableImage
+from pad_jax.data.source import DatasetSettings, Selection, UnreadableImage
 from pad_jax.errors import InputError
 
 _log = logging.getLogger(__name__)
 
+OWN, OTHERS = "own", "others"
+
+_READ_BY = ("background", "labels", "max_megapixels")  # besides what the run was trained with
 _AHEAD = 256  # images decoded before they are embedded
 _BLOCK = 2**22  # numbers of features read at a time
 
@@ -40,34 +43,35 @@ class Embedded(NamedTuple):
 
 def embedded(
     selection: Selection,
+    settings: DatasetSettings,
     workdir: pathlib.Path,
     epoch: int,
-    name: str,
     load: Callable[[], model.Model],
     *,
-    strict: bool,
+    name: str = OWN,
 ) -> Embedded:
     """The embeddings of images by a run's encoder: those its folder keeps, or new ones.
 
-    They are kept in ``cache/NAME.npz``, with what they depend on: the checkpoint, and the images'
-    names, sizes and times, or the features themselves. What is kept of others is not used, but
-    replaced.
+    They are kept in ``cache/NAME.npz``, with what they depend on: the checkpoint, the settings, and
+    the images' names, sizes and times, or the features themselves. What is kept of others is not
+    used, but replaced.
 
     Args:
       selection: N images, or features of images.
+      settings: of the data set they are of: how they are decoded, and whether one that cannot be is
+        an error (``strict``), or said and left out.
       workdir: the run's folder.
       epoch: of its checkpoint.
-      name: of the file.
       load: gives the run's model; not called where the embeddings are there.
-      strict: whether an image that cannot be decoded is an error; else it is said and left out.
+      name: of the file: OWN for those of the run's own images, OTHERS.
 
     Raises:
       InputError: where an image cannot be decoded with ``strict``, or none can.
     """
-    path, key = workdir / "cache" / f"{name}.npz", _key(selection, workdir, epoch)
+    path, key = workdir / "cache" / f"{name}.npz", _key(selection, settings, workdir, epoch)
     if (kept := _read(path, key)) is not None:
         return kept
-    made = embed(selection, load(), strict=strict)
+    made = embed(selection, load(), strict=settings.strict)
     _write(path, key, made)
     return made
 
@@ -82,6 +86,7 @@ def embed(selection: Selection, encoder: model.Model, *, strict: bool) -> Embedd
         return Embedded(np.concatenate(embeddings), rows, labels)
     reader = _Reader(selection, encoder.preparation, strict)
     embeddings = encoder.embed(progress.bar(reader, count, "embedding"))
+    selection.tell()
     if reader.skipped:
         _log.warning("Skipped %d of %d images.", reader.skipped, count)
     if not len(embeddings):
@@ -147,10 +152,12 @@ def _block(selection: Selection) -> int:
     return max(1, _BLOCK // selection.take(np.arange(1)).size)
 
 
-def _key(selection: Selection, workdir: pathlib.Path, epoch: int) -> str:
+def _key(selection: Selection, settings: DatasetSettings, workdir: pathlib.Path, epoch: int) -> str:
     """Tells these images, embedded by this checkpoint, from all others."""
     saved = (workdir / "checkpoints" / str(epoch)).stat().st_mtime_ns
-    digest = hashlib.sha256(json.dumps([epoch, saved]).encode())
+    read_by = [getattr(settings, field) for field in _READ_BY]
+    digest = hashlib.sha256(json.dumps([epoch, saved, read_by]).encode())
+    digest.update(_stamp(pathlib.Path(settings.labels).expanduser()))
     if selection.kind == FEATURES:
         for block in _features(selection):
             digest.update(np.ascontiguousarray(block))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pad_jax import registry
-from pad_jax.data import images, vectors
+from pad_jax.data import classes, images, vectors
 from pad_jax.data.images import Images
 from pad_jax.data.preparation import FEATURES, PIXELS, Preparation, Standardization
 from pad_jax.data.source import DatasetSettings, Selection, Source, refuse_overlap
@@ -22,6 +22,8 @@ SOURCES = {
     "digits": "pad_jax.data.arrays:digits",
     "npz": "pad_jax.data.arrays:npz",
     "folder": "pad_jax.data.folder:folder",
+    "list": "pad_jax.data.lists:ListSource",
+    "parquet": "pad_jax.data.parquet_images:ParquetSource",
     "features": "pad_jax.data.features:FeatureSource",
 }
 _OTHERS = "pad_jax.data.tfds:tfds"  # opens every other name
@@ -51,8 +53,13 @@ def load(settings: Settings, like: Preparation | None = None) -> Dataset:
         for splits in (dataset_settings.train_splits, dataset_settings.test_splits)
     )
     _check_apart(dataset_settings, train_sources, test_sources)
-    train = _prepare(dataset_settings, train_sources, like, dataset_settings.max_images)
-    test = _prepare(dataset_settings, test_sources, train.preparation) if test_sources else None
+    labelling = classes.chosen(dataset_settings.labels, [*train_sources, *test_sources])
+    chosen = Selection(train_sources, dataset_settings.max_images, labelling)
+    train = _prepare(dataset_settings, chosen, like)
+    test = None
+    if test_sources:
+        held_out = Selection(test_sources, classes=labelling)
+        test = _prepare(dataset_settings, held_out, train.preparation)
     is_pixels = train.preparation.kind == PIXELS  # features may have views in training alone
     if is_pixels and test is not None and test.shape != train.shape:
         refuse(
@@ -68,6 +75,7 @@ def load(settings: Settings, like: Preparation | None = None) -> Dataset:
             "folder further down."
         )
         train.labels = np.full_like(train.labels, -1)
+    classes.warn_of_many(train.labels, train.class_names)
     return Dataset(train, test)
 
 
@@ -79,7 +87,8 @@ def training_samples(settings: Settings) -> Selection:
     """
     dataset_settings = settings[DatasetSettings]
     sources = [_open(settings, split) for split in dataset_settings.train_splits]
-    return Selection(sources, dataset_settings.max_images)
+    labelling = classes.chosen(dataset_settings.labels, sources)
+    return Selection(sources, dataset_settings.max_images, labelling)
 
 
 def find(table: Mapping[str, str], name: str, field: str) -> Callable[[Settings, str], Source]:
@@ -106,13 +115,8 @@ def _check_apart(
         refuse("dataset.train_split", settings.train_split, "an image is in two of its splits")
 
 
-def _prepare(
-    settings: DatasetSettings,
-    sources: list[Source],
-    like: Preparation | None,
-    max_images: int | None = None,
-) -> Images:
-    selection, most = Selection(sources, max_images), settings.max_resident_gib * 2**30
+def _prepare(settings: DatasetSettings, selection: Selection, like: Preparation | None) -> Images:
+    most = settings.max_resident_gib * 2**30
     if selection.kind == FEATURES:
         trained_on = like if isinstance(like, Standardization) else None
         return vectors.prepare(selection, trained_on, max_resident_bytes=most)
@@ -122,4 +126,6 @@ def _prepare(
         channels=settings.channels,
         strict=settings.strict,
         max_resident_bytes=most,
+        resize=settings.resize,
+        decoding=settings.decoding,
     )

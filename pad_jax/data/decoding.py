@@ -1,33 +1,302 @@
 """One decoder of image files, for every place that reads some."""
 
+import contextlib
+import dataclasses
+import functools
+import importlib.util
+import io
+import logging
 import os
+import threading
+from collections.abc import Callable, Iterator
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageColor
 
-from pad_jax.data.source import UnreadableImage
+from pad_jax.data.eight_bits import has_16_bits, in_8_bits, swap_bytes
+
+_log = logging.getLogger(__name__)
+
+_Note = Callable[[str], None]
+
+LEAST_SIDE = 1024  # px, twice what encoders take
+_PIXELS_AT_ONCE = 2**26  # that all threads together hold decoded: 0.25 GiB in RGB
+_UNCOUNTED = 2**20  # pixels; images of no more do not wait for others
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
-def decode(path: str | os.PathLike) -> np.ndarray:
+class UnreadableImage(ValueError):
+    """An image that cannot be decoded; the message names it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoding:
+    """How a file becomes an array.
+
+    That is a function of the file and of these values, so that an encoder sees the same pixels
+    whoever decodes: the training, ``Model.embed``, or a user by ``decode``.
+
+    Attributes:
+      background: the colour that transparent images are laid over: a name as CSS has them, or
+        "#rrggbb".
+      max_megapixels: the largest image that is decoded; larger ones would fill the memory.
+      least_side: px. Where its shorter side is at least this thereafter, an image is decoded at a
+        half, a quarter or an eighth of its size: a JPEG by its decoder, which saves time and
+        memory, others by means of their pixels. None: all in full size.
+    """
+
+    background: str = "white"
+    max_megapixels: float = 256.0
+    least_side: int | None = LEAST_SIDE
+
+    @property
+    def background_rgb(self) -> tuple[int, ...]:
+        return ImageColor.getrgb(self.background)[:3]
+
+
+DEFAULT = Decoding()
+
+
+def decode(path: str | os.PathLike, decoding: Decoding = DEFAULT) -> np.ndarray:
     """The image of a file, upright: uint8 [H, W, 1] if it is grey, else [H, W, 3].
+
+    Of several frames or pages it is the first. What is transparent is laid over
+    ``decoding.background``. An image whose shorter side has 2,048 px or more is decoded at a half,
+    a quarter or an eighth of its size (``decoding.least_side``).
+
+    Args:
+      path: of a file of any kind that Pillow reads; HEIC too, where pillow-heif is installed.
+      decoding: how.
 
     Raises:
       UnreadableImage: naming the file, where it cannot be decoded.
     """
+    return Decoder(decoding)(path, os.fspath(path))
+
+
+def from_pillow(image: Image.Image, decoding: Decoding = DEFAULT) -> np.ndarray:
+    """The array of an image that Pillow has opened or made, as ``decode`` gives that of its file.
+
+    Pillow alone decides how it is read: of colours of 16 bits it has the upper 8, and a JPEG is
+    decoded in full size before it is made smaller.
+
+    Args:
+      image: in any mode. It is not changed, but loaded.
+      decoding: how.
+
+    Raises:
+      UnreadableImage: where it cannot be read.
+    """
+    shrink = _shrink(image.width, image.height, decoding.least_side)
     try:
-        with Image.open(path) as file:
-            return _to_array(ImageOps.exif_transpose(file))
-    except Exception as error:  # whatever Pillow's decoders and its reader of EXIF raise
-        raise UnreadableImage(f"{path}: {error}") from error
+        pixels = np.asarray(_loaded(image, shrink, None, decoding, lambda text: None))
+    except Exception as error:  # whatever Pillow's decoders and readers of metadata raise
+        raise UnreadableImage(printable(str(error))) from error
+    return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
-def _to_array(image: Image.Image) -> np.ndarray:
-    if image.mode.startswith("I;16"):  # Pillow's own conversion clips
-        return (np.asarray(image).astype(np.int64) >> 8).astype(np.uint8)[..., None]
-    if image.mode in ("I", "F"):
-        raise ValueError(f"pixels of mode {image.mode} have no fixed range; convert it to 8 bits")
-    if image.mode in ("1", "L"):
-        return np.asarray(image.convert("L"))[..., None]
-    if "transparency" in image.info:
-        image = image.convert("RGBA")
-    return np.asarray(image.convert("RGB"))
+class Decoder:
+    """Decodes files, and remembers what there is to say of them.
+
+    Args:
+      decoding: how.
+    """
+
+    def __init__(self, decoding: Decoding = DEFAULT):
+        self.decoding = decoding
+        self._noted: dict[str, set[str]] = {}
+
+    def __call__(self, file: str | os.PathLike | bytes, name: str) -> np.ndarray:
+        """The image of a file, or of the bytes of one, as ``decode`` has it.
+
+        Args:
+          file: the path, or the bytes.
+          name: what the image is called in messages.
+        """
+
+        def note(text: str) -> None:
+            self._noted.setdefault(text, set()).add(name)  # once, however often it is decoded
+
+        try:
+            pixels = np.asarray(_image(file, self.decoding, note))
+        except Exception as error:  # whatever Pillow's decoders and readers of metadata raise
+            reason = f"{error}{_hint(file)}"
+            raise UnreadableImage(f"{printable(name)}: {printable(reason)}") from error
+        return pixels[..., None] if pixels.ndim == 2 else pixels
+
+    def tell(self) -> None:
+        """Says in the log what was noted, and of how many images."""
+        for text, names in sorted(self._noted.items()):
+            _log.info("%d images %s, such as %s.", len(names), text, printable(min(names)))
+
+
+def printable(text: str) -> str:
+    """A file's name, or a message with one, in one line that every terminal takes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _image(file: str | os.PathLike | bytes, decoding: Decoding, note: _Note) -> Image.Image:
+    """The image of a file in mode L or RGB."""
+    _register_openers()
+
+    def opened() -> Image.Image:
+        return Image.open(io.BytesIO(file) if isinstance(file, bytes) else file)
+
+    def low_bytes() -> Image.Image:
+        with opened() as image:
+            swap_bytes(image)
+            image.load()
+            return image
+
+    with _without_pillows_limit(), opened() as image:
+        width, height = image.size
+        if width * height > decoding.max_megapixels * 1e6:
+            raise ValueError(
+                f"it has {width} x {height} px; set dataset.max_megapixels to "
+                f"{-(-width * height // 10**6)} if there is memory for it"
+            )
+        # Phones put maps of depth behind a photograph, as MPO.
+        if image.format != "MPO" and getattr(image, "is_animated", False):
+            note("have several frames or pages, of which the first is read")
+        shrink = _shrink(width, height, decoding.least_side)
+        if shrink > 1:
+            image.draft(None, (width // shrink, height // shrink))  # JPEGs alone know of that
+        is_whole = image.info.get("progressive")  # then its decoder holds all of it
+        is_drafted = image.size != (width, height)
+        with _budget.of(width * height if is_whole else image.width * image.height):
+            deep = low_bytes if has_16_bits(image) else None
+            return _loaded(image, 1 if is_drafted else shrink, deep, decoding, note)
+
+
+def _loaded(
+    image: Image.Image,
+    shrink: int,
+    low_bytes: Callable[[], Image.Image] | None,
+    decoding: Decoding,
+    note: _Note,
+) -> Image.Image:
+    """An opened image in mode L or RGB, upright, its sides divided by ``shrink``."""
+    if image.format == "TIFF":  # mapped into memory, those that lie come out in shreds
+        name, image.filename = image.filename, ""
+        image.load()
+        image.filename = name
+    image.load()
+    turn = _turn(image, note)
+    loaded = in_8_bits(image, low_bytes, note)
+    if shrink > 1:
+        loaded = loaded.reduce(shrink)
+    if loaded.mode in ("LA", "RGBA"):
+        loaded = _over(loaded, decoding.background_rgb)
+    return loaded.transpose(turn) if turn is not None else loaded
+
+
+def _shrink(width: int, height: int, least_side: int | None) -> int:
+    """By what the sides of an image are divided: 1, 2, 4 or 8."""
+    if least_side is None:
+        return 1
+    return next((by for by in (8, 4, 2) if min(width, height) // by >= least_side), 1)
+
+
+def _turn(image: Image.Image, note: _Note) -> Image.Transpose | None:
+    """What makes a loaded image upright.
+
+    ``ImageOps.exif_transpose`` would write all metadata anew, and stumbles over impossible ones.
+    """
+    try:
+        return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except Exception:
+        note("have metadata that cannot be read, and are not turned")
+        return None
+
+
+def _over(image: Image.Image, background: tuple[int, ...]) -> Image.Image:
+    """An image of mode LA or RGBA over a colour."""
+    mode = "RGB" if image.mode == "RGBA" or len(set(background)) > 1 else "L"
+    if image.getchannel("A").getextrema()[0] == 255:
+        return image.convert(image.mode[:-1])
+    below = Image.new("RGBA", image.size, (*background, 255))
+    return Image.alpha_composite(below, image.convert("RGBA")).convert(mode)
+
+
+def _hint(file: str | os.PathLike | bytes) -> str:
+    """What to do about a file that cannot be decoded, where that is known."""
+    try:
+        if isinstance(file, bytes):
+            head = file[:12]
+        else:
+            with open(file, "rb") as opened:
+                head = opened.read(12)
+    except OSError:
+        return ""
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS and not has_heif():
+        return " (it is HEIC; pip install pillow-heif)"
+    return ""
+
+
+def has_heif() -> bool:
+    """Whether HEIC can be read."""
+    return importlib.util.find_spec("pillow_heif") is not None
+
+
+@functools.cache
+def _register_openers() -> None:
+    """Lets Pillow open HEIC, where what reads it is installed."""
+    if has_heif():
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+
+
+class _Budget:
+    """Pixels that threads share; who wants more than there are waits, and then has all."""
+
+    def __init__(self, total: int):
+        self._total = self._left = total
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def of(self, pixels: int) -> Iterator[None]:
+        if pixels <= _UNCOUNTED:
+            yield
+            return
+        pixels = min(pixels, self._total)
+        with self._changed:
+            self._changed.wait_for(lambda: self._left >= pixels)
+            self._left -= pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._left += pixels
+                self._changed.notify_all()
+
+
+_budget = _Budget(_PIXELS_AT_ONCE)
+_lifting = threading.Lock()
+_lifted: list[int | None] = []  # Pillow's limit, once for each thread that is decoding
+
+
+@contextlib.contextmanager
+def _without_pillows_limit() -> Iterator[None]:
+    """Pillow's limit of pixels is one for a process, and warns; ours is a setting."""
+    with _lifting:
+        _lifted.append(Image.MAX_IMAGE_PIXELS if not _lifted else _lifted[0])
+        Image.MAX_IMAGE_PIXELS = None
+    try:
+        yield
+    finally:
+        with _lifting:
+            Image.MAX_IMAGE_PIXELS = _lifted.pop()
+            if _lifted:
+                Image.MAX_IMAGE_PIXELS = None

@@ -9,10 +9,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from pad_jax.data import feature_files
-from pad_jax.data.decoding import decode
+from pad_jax.data import csv_files, feature_files
+from pad_jax.data.classes import FOLDER, NONE
+from pad_jax.data.decoding import UnreadableImage, decode
 from pad_jax.data.preparation import FEATURES
-from pad_jax.data.source import DatasetSettings, Example, UnreadableImage
+from pad_jax.data.source import DatasetSettings, Example
 from pad_jax.errors import InputError
 from pad_jax.settings import RESULTS, Settings, any_text, refuse, setting
 
@@ -25,12 +26,6 @@ class FeatureSettings:
 
     SECTION: ClassVar[str] = "dataset"
 
-    labels: str = setting(
-        "",
-        "features: a file of their classes, .npy or a class a line; '' for the file's own",
-        any_text(),
-        affects=RESULTS,
-    )
     paths: str = setting(
         "",
         "features: a text file of the images' paths, one a line; '' for the file's own",
@@ -72,8 +67,10 @@ class FeatureSource:
     kind = FEATURES
 
     def __init__(self, settings: Settings, split: str):
-        root, feature_settings = settings[DatasetSettings].root, settings[FeatureSettings]
-        labels, paths = feature_settings.labels, feature_settings.paths
+        root, labels = settings[DatasetSettings].root, settings[DatasetSettings].labels
+        if labels in (FOLDER, NONE) or csv_files.has_names(_path(labels)):
+            labels = ""  # they are found by the images' names
+        paths = settings[FeatureSettings].paths
         path = _file_of(root, split)
         for field, value in (("labels", labels), ("paths", paths)):
             if value and _path(root).is_dir():

@@ -10,8 +10,9 @@ from typing import Protocol
 
 import numpy as np
 
-from pad_jax.data.preparation import Pixels, Preparation, fit
-from pad_jax.data.source import Selection, Source, UnreadableImage
+from pad_jax.data.decoding import DEFAULT, Decoding, UnreadableImage
+from pad_jax.data.preparation import Pixels, Preparation
+from pad_jax.data.source import Selection, Source
 from pad_jax.errors import InputError
 
 _log = logging.getLogger(__name__)
@@ -25,12 +26,14 @@ class Images(Protocol):
       labels: int64 [N], -1 where the class is not known. For evaluators and diagnostics only.
       names: what a user finds each image by.
       fingerprint: tells these images from others, in hexadecimal; "" where nobody has to.
+      class_names: of the labels 0, 1, ...; None where they have none.
     """
 
     preparation: Preparation
     labels: np.ndarray
     names: list[str]
     fingerprint: str
+    class_names: tuple[str, ...] | None = None
 
     def __len__(self) -> int: ...
 
@@ -61,6 +64,7 @@ class ResidentImages(Images):
       preparation: what they went through; by default that of images.
       picture: of a row, for features; images are their own.
       path: of a row's file; by default there is none.
+      class_names: see ``Images``.
     """
 
     def __init__(
@@ -72,10 +76,12 @@ class ResidentImages(Images):
         preparation: Preparation | None = None,
         picture: Callable[[int], np.ndarray | None] | None = None,
         path: Callable[[int], pathlib.Path | None] = lambda i: None,
+        class_names: tuple[str, ...] | None = None,
     ):
         self.array, self.labels, self.names, self.fingerprint = array, labels, names, fingerprint
         self.preparation = preparation or Pixels(array.shape[1:])
         self._picture, self._path = picture or array.__getitem__, path
+        self.class_names = class_names
 
     def __len__(self) -> int:
         return len(self.array)
@@ -97,12 +103,13 @@ class StreamedImages(Images):
         self,
         source: Selection,
         rows: np.ndarray,
-        shape: tuple,
+        preparation: Pixels,
         labels: np.ndarray,
         names: list[str],
         fingerprint: str,
     ):
-        self._source, self._rows, self.preparation = source, rows, Pixels(shape)
+        self._source, self._rows, self.preparation = source, rows, preparation
+        self.class_names = source.class_names
         self.labels, self.names, self.fingerprint = labels, names, fingerprint
 
     def __len__(self) -> int:
@@ -117,7 +124,7 @@ class StreamedImages(Images):
 
     def picture(self, i: int) -> np.ndarray:
         """The image of one row, uint8 [H, W, C]."""
-        return fit(self._source[self._rows[i]].image, self.preparation.shape)
+        return self.preparation.fit(self._source[self._rows[i]].image)
 
     def path(self, i: int) -> pathlib.Path | None:
         return self._source.path(int(self._rows[i]))
@@ -143,17 +150,20 @@ def prepare(
     channels: int | None,
     strict: bool,
     max_resident_bytes: float,
+    resize: str = "crop",
+    decoding: Decoding = DEFAULT,
 ) -> Images:
     """Reads a source: finds what can be decoded, and holds it where it fits.
 
     Args:
       source: images of any sizes and one or three channels.
-      image_size: side of the square images are resized to, the longer side cropped at its ends;
-        None where all have one shape already.
+      image_size: side of the square images are resized to; None where all have one shape already.
       channels: 1 or 3, to which images are converted; None for the first image's own.
       strict: whether an image that cannot be decoded stops the run; else it is reported and
         left out.
       max_resident_bytes: the largest set that is held as one array.
+      resize: how images that are no squares become some, see ``preparation.fit``.
+      decoding: how the source decodes its files.
 
     Raises:
       InputError: for an unreadable image with ``strict``, images of several shapes without
@@ -162,9 +172,11 @@ def prepare(
     if not isinstance(source, Selection):
         source = Selection([source])
     shape = _common_shape(source, image_size, channels)
+    preparation = Pixels(shape, resize, decoding)
     resident = len(source) * np.prod(shape) <= max_resident_bytes
     array = np.empty((len(source) if resident else 0, *shape), np.uint8)
     labels = np.full(len(source), -1, np.int64)
+    enlarged = np.zeros(len(source), bool)
 
     def read(i):
         """Reads example i; what is wrong with it, or None."""
@@ -178,7 +190,8 @@ def prepare(
                 f"{image.shape[0]}x{image.shape[1]}); set dataset.image_size"
             )
         if resident:
-            array[i] = fit(image, shape)
+            array[i] = preparation.fit(image)
+        enlarged[i] = preparation.enlarges(image)
         if label is not None:
             labels[i] = label
         return None
@@ -199,18 +212,30 @@ def prepare(
         _log.warning("Skipped %d of %d images.", len(unreadable), len(source))
     if not len(rows):
         raise InputError("dataset: not one of the images can be decoded; see the warnings above")
+    source.tell()
+    if enlarged.any():
+        _log.warning(
+            "%d of %d images are smaller than dataset.image_size=%d; they are enlarged to it.",
+            *(enlarged.sum(), len(rows), image_size),
+        )
     names = [source.name(i) for i in rows.tolist()]
     digest = hashlib.sha256()
     for i in rows.tolist():
         identity = source.identity(i)
         digest.update(len(identity).to_bytes(8, "big") + identity)
     if not resident:
-        return StreamedImages(source, rows, shape, labels[rows], names, digest.hexdigest())
+        return StreamedImages(source, rows, preparation, labels[rows], names, digest.hexdigest())
     if len(rows) < len(source):
         array = array[rows]
     path = source.path
     return ResidentImages(
-        array, labels[rows], names, digest.hexdigest(), path=lambda i: path(int(rows[i]))
+        array,
+        labels[rows],
+        names,
+        digest.hexdigest(),
+        preparation,
+        path=lambda i: path(int(rows[i])),
+        class_names=source.class_names,
     )
 
 

@@ -1,13 +1,17 @@
 """What a sample goes through on the host; a run keeps it for the samples that it sees later."""
 
 import dataclasses
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from pad_jax.data.decoding import DEFAULT, Decoding, decode
+
 PIXELS, FEATURES = "pixels", "features"  # kinds of samples
+RESIZINGS = ("crop", "pad", "squash")
 
 
 class Preparation(Protocol):
@@ -50,10 +54,12 @@ class Preparation(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Pixels:
-    """Images are resized, cropped and converted to one shape.
+    """Images are resized and converted to one shape.
 
     Attributes:
       shape: (H, W, C).
+      resize: one of ``RESIZINGS``, see ``fit``.
+      decoding: how files become arrays; its background is also what "pad" fills up with.
     """
 
     kind: ClassVar[str] = PIXELS
@@ -61,17 +67,40 @@ class Pixels:
     extractor: ClassVar[None] = None
 
     shape: tuple[int, int, int]
+    resize: str = "crop"
+    decoding: Decoding = DEFAULT
+
+    def fit(self, image: np.ndarray) -> np.ndarray:
+        """One image, uint8 [h, w, 1 or 3], in the shape of all."""
+        return fit(image, self.shape, self.resize, self.decoding.background_rgb)
+
+    def enlarges(self, image: np.ndarray) -> bool:
+        """Whether an image has fewer pixels than it needs, and ``fit`` has to invent some."""
+        smaller = [have < need for have, need in zip(image.shape[:2], self.shape[:2], strict=True)]
+        return all(smaller) if self.resize == "pad" else any(smaller)
+
+    def read(self, path: str | os.PathLike) -> np.ndarray:
+        """The image of a file, decoded and prepared as those of the training: uint8 [H, W, C].
+
+        Raises:
+          UnreadableImage: where it cannot be decoded.
+        """
+        return self.fit(decode(path, self.decoding))
 
     def new(self, samples: Iterable[np.ndarray]) -> np.ndarray:
         refuse_one_image(samples)
-        fitted = [fit(as_pixels(image), self.shape) for image in samples]
+        fitted = [self.fit(as_pixels(image)) for image in samples]
         return np.stack(fitted) if fitted else np.zeros((0, *self.shape), np.uint8)
 
     def rows(self, samples: np.ndarray) -> np.ndarray:
         return samples.reshape(len(samples), -1).astype(np.float32) / 255
 
     def record(self) -> dict[str, Any]:
-        return {"image_shape": list(self.shape)}
+        return {
+            "image_shape": list(self.shape),
+            "resize": self.resize,
+            "decoding": dataclasses.asdict(self.decoding),
+        }
 
     def statistics(self) -> dict[str, list[float]]:
         return {}
@@ -120,7 +149,6 @@ class Standardization:
         if features.dtype.kind != "f" or features.ndim != 2 or features.shape[1] != size:
             raise ValueError(
                 f"features are {features.dtype} {list(features.shape)}; give float [B, {size}]"
-                + ", for what extracted them is not known" * (features.dtype == np.uint8)
             )
         with np.errstate(over="ignore"):
             standard = self(features.astype(np.float32))
@@ -152,26 +180,55 @@ def recorded(record: Mapping[str, Any], statistics: Mapping[str, Any]) -> Prepar
       KeyError, TypeError: where that is not complete.
     """
     if "image_shape" in record:
-        return Pixels(tuple(record["image_shape"]))
+        return pixels_of(tuple(record["image_shape"]), record)
     mean, deviation = (np.array(statistics[name], np.float32) for name in ("mean", "deviation"))
     return Standardization(mean, deviation, record["num_views"], record.get("extractor"))
 
 
-def fit(image: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """Resizes and converts one image, uint8 [h, w, 1 or 3], to ``shape``."""
+def pixels_of(shape: tuple[int, int, int], record: Mapping[str, Any]) -> Pixels:
+    """How images were prepared, by what ``Pixels.record`` gave; those of old were cropped."""
+    return Pixels(shape, record.get("resize", "crop"), Decoding(**record.get("decoding", {})))
+
+
+def fit(
+    image: np.ndarray,
+    shape: tuple[int, int, int],
+    resize: str = "crop",
+    background: tuple[int, ...] = DEFAULT.background_rgb,
+) -> np.ndarray:
+    """Resizes and converts one image, uint8 [h, w, 1 or 3], to ``shape``.
+
+    Args:
+      image: of any size.
+      shape: (H, W, C).
+      resize: what becomes of an image of other proportions. "crop" cuts its longer side at both
+        ends, "pad" fills up the shorter one with ``background``, "squash" changes the proportions.
+      background: RGB, 0 to 255.
+    """
     if image.shape == shape:
         return image
     pixels = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
     pixels = pixels.convert("L" if shape[2] == 1 else "RGB")
-    if image.shape[:2] != shape[:2]:
-        pixels = ImageOps.fit(pixels, (shape[1], shape[0]), Image.Resampling.BILINEAR)
+    size, how = (shape[1], shape[0]), Image.Resampling.BILINEAR
+    if pixels.size == size:
+        pass
+    elif resize == "crop":
+        pixels = ImageOps.fit(pixels, size, how)
+    elif resize == "pad":
+        inner = ImageOps.contain(pixels, size, how)
+        pixels = Image.new("RGB", size, background).convert(pixels.mode)
+        pixels.paste(inner, ((size[0] - inner.width) // 2, (size[1] - inner.height) // 2))
+    else:
+        pixels = pixels.resize(size, how)
     return np.asarray(pixels).reshape(shape)
 
 
-def refuse_one_image(images: Any) -> None:
+def refuse_one_image(images: Any, name: str = "images") -> None:
     """Raises ValueError for an array that is one image, where there should be several."""
-    if isinstance(images, np.ndarray) and images.ndim == 3 and images.shape[-1] in (1, 3):
-        raise ValueError(f"images are {list(images.shape)}: of one image, give image[None]")
+    if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
+        return
+    if images.ndim == 2 or (images.ndim == 3 and images.shape[-1] in (1, 3)):
+        raise ValueError(f"{name} are {list(images.shape)}: of one image, give image[None]")
 
 
 def as_pixels(image: np.ndarray) -> np.ndarray:

@@ -6,9 +6,31 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
+from PIL import ImageColor
 
-from pad_jax.data.preparation import PIXELS
-from pad_jax.settings import NOTHING, RESULTS, Rule, any_text, at_least, refuse, setting, yes_or_no
+from pad_jax.data.decoding import DEFAULT, LEAST_SIDE, Decoding
+from pad_jax.data.decoding import UnreadableImage as UnreadableImage
+from pad_jax.data.preparation import PIXELS, RESIZINGS
+from pad_jax.settings import (
+    NOTHING,
+    RESULTS,
+    Rule,
+    any_text,
+    at_least,
+    more_than,
+    one_of,
+    refuse,
+    setting,
+    yes_or_no,
+)
+
+
+def _is_colour(text: str) -> bool:
+    try:
+        ImageColor.getrgb(text)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,19 +41,28 @@ class DatasetSettings:
 
     name: str = setting(
         "digits",
-        "digits, npz, folder, features, a name of TensorFlow Datasets, or package.module:Source",
+        "digits, npz, folder, list, parquet, features, a name of TensorFlow Datasets, or "
+        "package.module:Source",
         Rule(bool, "give the name of a data set"),
     )
     root: str = setting(
         "",
-        "npz, features: the file; folder: the folder; features: or a folder with a file for each "
-        "split; TensorFlow Datasets: its data_dir",
+        "folder: the folder, or what list and parquet take; list, parquet, features: the file, or "
+        "a folder with one for each split; npz: the file; TensorFlow Datasets: its data_dir",
+        any_text(),
+        affects=RESULTS,
+    )
+    labels: str = setting(
+        "",
+        "classes, for evaluation alone: '' as the images come with them; folder: by the folders "
+        "that files lie in; none; or a CSV file with the columns image and label; features: or a "
+        "file with one for each row, .npy or a class a line",
         any_text(),
         affects=RESULTS,
     )
     train_split: str = setting(
         "train",
-        'several with a +: "train+test"',
+        'several with a +: "train+test"; folder: . for all that dataset.root holds',
         Rule(bool, "give a split, such as train"),
     )
     test_split: str = setting(
@@ -44,12 +75,30 @@ class DatasetSettings:
         None, "this many training images, chosen at random; None: all", at_least(1)
     )
     image_size: int | None = setting(
-        None, "px; images are resized and cropped to squares; None: as they are", at_least(1)
+        None, "px; images are resized to squares; None: as they are", at_least(1)
+    )
+    resize: str = setting(
+        "crop",
+        "how an image becomes a square: crop cuts its longer side at both ends, pad fills up the "
+        "shorter one with dataset.background, squash changes its proportions",
+        one_of(*RESIZINGS),
     )
     channels: int | None = setting(
         None,
         "1 grey, 3 RGB; None: as the first image is",
         Rule(lambda v: v in (1, 3), "use 1 (grey), 3 (RGB)"),
+    )
+    background: str = setting(
+        DEFAULT.background,
+        "colour that transparent images are laid over, and that pad fills up with: a name, or "
+        "'#rrggbb'",
+        Rule(_is_colour, "give a colour by its name, such as white, or as '#rrggbb'"),
+    )
+    max_megapixels: float = setting(
+        DEFAULT.max_megapixels,
+        "million pixels; larger images of files are left out, they would fill the memory",
+        more_than(0, 256.0),
+        affects=NOTHING,
     )
     strict: bool = setting(
         False,
@@ -63,6 +112,15 @@ class DatasetSettings:
         at_least(0),
         affects=NOTHING,
     )
+
+    @property
+    def decoding(self) -> Decoding:
+        """How the images of files become arrays."""
+        settings = self
+        least = None  # they have one size already, and keep it
+        if settings.image_size is not None:
+            least = max(LEAST_SIDE, 2 * settings.image_size)
+        return Decoding(settings.background, settings.max_megapixels, least)
 
     def check(self) -> None:
         """Refuses to hold out what is trained on; slices are compared once a source is open."""
@@ -100,11 +158,13 @@ class Example(NamedTuple):
 class Source(Protocol):
     """Examples by index, in an order that is a function of the data set alone.
 
-    A source of files may have ``path``, a function of i: the file of image i, absolute, None where
-    it has none. A source of features has ``kind = FEATURES``. It may have, besides: ``take(rows)``,
-    the samples of many rows at once, int [B] -> [B, ...]; ``labels``, those of all rows, -1 where
-    the class is not known; ``picture``, a function of i, the image of row i; and ``extractor``, what
-    made the features (see ``Standardization``).
+    It may have, besides: ``path``, a function of i, the file of image i, absolute, None where it
+    has none; ``class_names``, of the labels 0, 1, ...; ``has_folders``, which is true where these
+    are names of folders; and ``decoder``, which is asked what there is to say of the files once all
+    are read. A source of features has ``kind = FEATURES``, and may have ``take(rows)``, the samples
+    of many rows at once, int [B] -> [B, ...]; ``labels``, those of all rows, -1 where the class is
+    not known; ``picture``, a function of i, the image of row i; and ``extractor``, what made the
+    features (see ``Standardization``).
     """
 
     def __len__(self) -> int: ...
@@ -129,8 +189,14 @@ class Source(Protocol):
         ...
 
 
-class UnreadableImage(Exception):
-    """An image that cannot be decoded; the message names it."""
+class Labelling(Protocol):
+    """Classes in place of the sources' own: see ``classes.Classes``."""
+
+    @property
+    def names(self) -> tuple[str, ...] | None: ...
+
+    @property
+    def label(self) -> Callable[[Source, int, int | None], int | None]: ...
 
 
 class Selection:
@@ -140,6 +206,7 @@ class Selection:
       sources: any number of sources.
       max_images: how many to choose at random, in the order they have; None for all. The choice is
         the same in every run.
+      classes: those of the samples; None for what their sources say.
 
     Attributes:
       sources: those given.
@@ -147,8 +214,13 @@ class Selection:
       is_whole: whether all samples are chosen.
     """
 
-    def __init__(self, sources: Sequence[Source], max_images: int | None = None):
-        self.sources = sources
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        max_images: int | None = None,
+        classes: Labelling | None = None,
+    ):
+        self.sources, self._classes = sources, classes
         sizes = [len(source) for source in sources]
         number = np.repeat(np.arange(len(sources)), sizes)
         row = np.concatenate([np.arange(size) for size in sizes])
@@ -167,7 +239,10 @@ class Selection:
 
     def __getitem__(self, i: int) -> Example:
         source, row = self._find(i)
-        return source[row]
+        if self._classes is None:
+            return source[row]
+        image, label = source[row]
+        return Example(image, self._classes.label(source, row, label))
 
     def name(self, i: int) -> str:
         source, row = self._find(i)
@@ -176,6 +251,20 @@ class Selection:
     def identity(self, i: int) -> bytes:
         source, row = self._find(i)
         return source.identity(row)
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """Of the labels 0, 1, ...; None where nobody knows, or the sources differ."""
+        if self._classes is not None:
+            return self._classes.names
+        known = {getattr(source, "class_names", None) for source in self.sources}
+        return known.pop() if len(known) == 1 else None
+
+    def tell(self) -> None:
+        """Says in the log what decoding the images has found."""
+        decoders = [source.decoder for source in self.sources if hasattr(source, "decoder")]
+        for decoder in dict.fromkeys(decoders):  # each once
+            decoder.tell()
 
     def take(self, rows: np.ndarray) -> np.ndarray:
         """The samples of some rows, of one shape: int [B] -> [B, ...]."""
@@ -202,6 +291,11 @@ class Selection:
                 labels[own] = [-1 if label is None else label for label in each]
             else:
                 labels[own] = np.asarray(known)[rows]
+            if self._classes is not None:
+                label = self._classes.label
+                pairs = zip(rows.tolist(), labels[own].tolist(), strict=True)
+                each = (label(source, row, None if k < 0 else k) for row, k in pairs)
+                labels[own] = [-1 if k is None else k for k in each]
         return labels
 
     @property

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from pad_jax.data.source import DatasetSettings, Example, UnreadableImage
+from pad_jax.data.decoding import UnreadableImage
+from pad_jax.data.source import DatasetSettings, Example
 from pad_jax.errors import InputError, first_line
 from pad_jax.settings import Settings
 

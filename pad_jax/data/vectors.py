@@ -30,6 +30,7 @@ class Vectors(Images):
         self._selection, self.preparation = selection, preparation
         self.labels, self.names, self.fingerprint = labels, names, fingerprint
         self.picture, self.path = selection.picture, selection.path
+        self.class_names = selection.class_names
 
     def __len__(self) -> int:
         return len(self._selection)
@@ -87,6 +88,7 @@ def prepare(
         preparation,
         vectors.picture,
         vectors.path,
+        vectors.class_names,
     )
 
 

@@ -16,9 +16,10 @@ import numpy as np
 
 from pad_jax import progress
 from pad_jax.data.augmentation import CropSettings
+from pad_jax.data.decoding import LEAST_SIDE, Decoder, UnreadableImage
 from pad_jax.data.folder import FolderSource
-from pad_jax.data.preparation import as_pixels, fit
-from pad_jax.data.source import DatasetSettings, Example, Selection, UnreadableImage
+from pad_jax.data.preparation import Pixels, as_pixels, fit
+from pad_jax.data.source import DatasetSettings, Example, Selection
 from pad_jax.errors import InputError
 from pad_jax.extractors import Extractor, ExtractorSpec, create
 from pad_jax.extractors.views import Views
@@ -49,7 +50,8 @@ def extract(
       features: [N, D], or [1 + views, N, D]: of the image as it is, then of augmented views;
       labels: int64 [N], -1 where the class is not known; absent where none is;
       paths: bytes [N], relative to ``images``;
-      extractor: JSON text: the spec with the image size that was used, ``views`` and ``images``.
+      extractor: JSON text: the spec with the image size that was used, ``views``, ``images``, and
+        how these were decoded and resized.
 
     While it is made there is a folder beside it, ``FILE.npz.partial``. An interrupted call goes on
     from there when it is made again, and ends with the same file.
@@ -58,8 +60,9 @@ def extract(
       spec: the extractor.
       images: the folder.
       output: the file, ``.npz``.
-      settings: of ``dataset`` which images there are, and whether one that cannot be decoded stops
-        the extraction (``strict``) or is left out; of ``augmentation`` and ``seed`` the views.
+      settings: of ``dataset`` which images there are, how they are decoded and resized, and whether
+        one that cannot be decoded stops the extraction (``strict``) or is left out; of
+        ``augmentation`` and ``seed`` the views.
       views: how many augmented views.
       dtype: of the features, float16 or float32.
       batch_size: images at a time.
@@ -72,7 +75,10 @@ def extract(
         begun in another way.
     """
     output, images = _checked(output, images), os.path.abspath(os.path.expanduser(images))
-    source = _open(images, settings)
+    dataset = settings[DatasetSettings]
+    least_side = max(LEAST_SIDE, 2 * (spec.image_size or 0))
+    decoding = dataclasses.replace(dataset.decoding, least_side=least_side)
+    source = _open(images, dataset, Decoder(decoding))
     augmented = Views(settings, batch_size) if views else None
     command = {
         "--extractor": spec.name,
@@ -87,12 +93,17 @@ def extract(
     if views:
         command["--config.seed"] = settings[RunSettings].seed
         command["--config.augmentation"] = dataclasses.asdict(settings[CropSettings])
+    for field in ("resize", "background"):
+        if (value := getattr(dataset, field)) != getattr(DatasetSettings, field):
+            command[f"--config.dataset.{field}"] = value
     work = WorkFolder(output, command, _inputs(images, source, spec.weights), len(source))
     extractor = create(spec)
-    strict = settings[DatasetSettings].strict
+    strict = dataset.strict
     if strict and work.skipped:  # by an earlier call that was not
         raise _undecodable(source.name(work.skipped[0]))
-    decoded = _decoded(source, work.done, batch_size, extractor.image_size)
+    size = extractor.image_size
+    prepared = Pixels((size, size, 3), dataset.resize, decoding)
+    decoded = _decoded(source, work.done, batch_size, prepared)
     left = len(source) - work.done
     with work.working(), contextlib.closing(decoded):
         for batch in progress.bar(decoded, left, "features", each=batch_size):
@@ -107,12 +118,15 @@ def extract(
             work.add(features, labels, skipped, work.done + len(batch))
     if work.skipped:
         _log.warning("Skipped %d of %d images.", len(work.skipped), len(source))
+    source.tell()
     if not work.kept:
         raise InputError(f"--images={images}: not one image can be decoded; see the warnings above")
     left_out = set(work.skipped)
     paths = [source.identity(i) for i in range(len(source)) if i not in left_out]
-    used = dataclasses.replace(spec, image_size=extractor.image_size)
-    return work.pack(paths, json.dumps(used.as_dict() | {"views": views, "images": images}))
+    used = dataclasses.replace(spec, image_size=size).as_dict()
+    used |= {"resize": dataset.resize, "decoding": dataclasses.asdict(decoding)}
+    used |= {"views": views, "images": images}
+    return work.pack(paths, json.dumps(used))
 
 
 def extract_arrays(extractor: Extractor, images: Iterable[np.ndarray]) -> np.ndarray:
@@ -131,7 +145,7 @@ def extract_arrays(extractor: Extractor, images: Iterable[np.ndarray]) -> np.nda
     """
     size, found, waiting = extractor.image_size, [], []
     for image in images:
-        waiting.append(_fitted(as_pixels(image), size))
+        waiting.append(fit(as_pixels(image), (size, size, 3)))
         if len(waiting) == BATCH_SIZE:
             found.append(extractor(np.stack(waiting)))
             waiting = []
@@ -140,11 +154,6 @@ def extract_arrays(extractor: Extractor, images: Iterable[np.ndarray]) -> np.nda
     if not found:  # how many numbers a feature has, only the extractor knows
         return extractor(np.zeros((1, size, size, 3), np.uint8))[:0]
     return np.concatenate(found)
-
-
-def _fitted(image: np.ndarray, size: int) -> np.ndarray:
-    """What an extractor sees of an image: uint8 [H, W, 1 or 3] -> uint8 [size, size, 3]."""
-    return fit(image, (size, size, 3))
 
 
 def _checked(output: str | os.PathLike, images: str) -> pathlib.Path:
@@ -164,12 +173,13 @@ def _checked(output: str | os.PathLike, images: str) -> pathlib.Path:
     return path
 
 
-def _open(images: str, settings: Settings) -> Selection:
-    dataset = settings[DatasetSettings]
+def _open(images: str, dataset: DatasetSettings, decoder: Decoder) -> Selection:
+    splits = dataset.train_splits
     try:
-        sources = [FolderSource(images, split) for split in dataset.train_splits]
+        sources = [FolderSource(images, split, decoder, splits) for split in splits]
     except InputError as error:  # where the folder is a flag, and no setting
-        raise InputError(str(error).replace("dataset.root", "--images")) from None
+        text = str(error).replace("--config.dataset.root", "--images")
+        raise InputError(text.replace("dataset.root", "--images")) from None
     return Selection(sources, dataset.max_images)
 
 
@@ -195,7 +205,7 @@ def _stat(path: str | bytes, field: str) -> int | None:
 
 
 def _decoded(
-    source: Selection, first: int, batch_size: int, image_size: int
+    source: Selection, first: int, batch_size: int, prepared: Pixels
 ) -> Iterator[list[Example | UnreadableImage]]:
     """Batches of images of one size, in their order, by threads that are a batch ahead."""
 
@@ -204,7 +214,7 @@ def _decoded(
             image, label = source[i]
         except UnreadableImage as error:
             return error
-        return Example(_fitted(image, image_size), label)
+        return Example(prepared.fit(image), label)
 
     pool, waiting = ThreadPoolExecutor(), collections.deque()
     try:

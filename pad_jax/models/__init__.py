@@ -64,8 +64,8 @@ def create(settings: Settings, platform: str | None = None) -> nn.Module:
     return build(settings, platform or parallel.platform())
 
 
-def features(encoder: nn.Module, image_shape: tuple[int, ...]) -> dict[str, Any]:
-    """Shape and dtype of each feature of one image, (1, ...), without computing anything.
+def variables(encoder: nn.Module, image_shape: tuple[int, ...]) -> dict[str, Any]:
+    """Shape and dtype of each of an encoder's variables, without computing anything.
 
     Args:
       encoder: images to named features.
@@ -76,8 +76,8 @@ def features(encoder: nn.Module, image_shape: tuple[int, ...]) -> dict[str, Any]
     """
     images = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
     try:
-        variables = jax.eval_shape(encoder.init, jax.random.key(0), images)
-        fits = all(x.size for x in jax.tree.leaves(variables))
+        shapes = jax.eval_shape(encoder.init, jax.random.key(0), images)
+        fits = all(x.size for x in jax.tree.leaves(shapes))
     except ZeroDivisionError:  # of an initialiser, for a feature map without a pixel
         fits = False
     if not fits:
@@ -87,4 +87,10 @@ def features(encoder: nn.Module, image_shape: tuple[int, ...]) -> dict[str, Any]
             f"it cannot take images of {'x'.join(map(str, image_shape[:2]))}; use "
             "model.stem=small, or a larger dataset.image_size",
         )
-    return jax.eval_shape(encoder.apply, variables, images)
+    return shapes
+
+
+def features(encoder: nn.Module, image_shape: tuple[int, ...]) -> dict[str, Any]:
+    """Shape and dtype of each feature of one image, (1, ...); likewise."""
+    images = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
+    return jax.eval_shape(encoder.apply, variables(encoder, image_shape), images)

@@ -4,9 +4,14 @@ import dataclasses
 import pathlib
 from typing import Any, ClassVar
 
+import jax
+import numpy as np
+
 from pad_jax.errors import InputError, first_line
 from pad_jax.settings import NOTHING, at_least, setting
 from pad_jax.state import TrainState
+
+_ITEM = "default"  # what Orbax calls the one thing that a checkpoint holds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +35,32 @@ def newest_epoch(workdir: pathlib.Path) -> int:
     if not found:
         raise InputError(f"{workdir} holds no checkpoint; train first, or give another folder")
     return max(found)
+
+
+def read_variables(workdir: pathlib.Path, epoch: int, like: Any) -> Any:
+    """Of a checkpoint the encoder's variables alone: no memory, optimiser state or head is read.
+
+    Args:
+      workdir: the run's folder.
+      epoch: of a checkpoint that exists.
+      like: shapes of the variables, a tree of dicts.
+
+    Returns:
+      The tree, NumPy.
+
+    Raises:
+      InputError: as ``Checkpoints.restore``.
+    """
+    import orbax.checkpoint as ocp  # here, not at the top: it takes a second to load
+
+    path = (workdir / "checkpoints" / str(epoch)).absolute()
+    as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), like)
+    args = ocp.args.PyTreeRestore(item=like, restore_args=as_numpy, partial_restore=True)
+    try:
+        with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
+            return checkpointer.restore(path / _ITEM, args=args)
+    except Exception as error:  # Orbax and TensorStore raise all kinds
+        raise _unreadable(path, error) from error
 
 
 class Checkpoints:
@@ -84,13 +115,16 @@ class Checkpoints:
         try:
             return self._manager.restore(epoch, args=self._arguments.StandardRestore(like))
         except Exception as error:  # Orbax and TensorStore raise all kinds
-            reason = first_line(error) or "no reason given"
-            raise InputError(
-                f"{self._manager.directory / str(epoch)} cannot be restored "
-                f"({type(error).__name__}: {reason[:200]}); if a run is saving there just now try "
-                "again; if it is damaged move it away to go on from the one before"
-            ) from error
+            raise _unreadable(self._manager.directory / str(epoch), error) from error
 
     def close(self) -> None:
         """Waits until everything is written."""
         self._manager.close()
+
+
+def _unreadable(path: pathlib.Path, error: Exception) -> InputError:
+    reason = first_line(error) or "no reason given"
+    return InputError(
+        f"{path} cannot be restored ({type(error).__name__}: {reason[:200]}); if a run is saving "
+        "there just now try again; if it is damaged move it away to go on from the one before"
+    )

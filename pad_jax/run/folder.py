@@ -185,6 +185,30 @@ def write_groups(workdir: pathlib.Path, names: Sequence[str], groups: Groups) ->
         writer.writerows(zip(names, groups.group_id.tolist(), size[index].tolist(), strict=True))
 
 
+def read_groups(workdir: pathlib.Path) -> tuple[list[str], np.ndarray]:
+    """The training images' names, N of them, and the group of each as groups.csv has it.
+
+    Returns:
+      (names, groups int64 [N], -1 for an image that is in none).
+
+    Raises:
+      InputError: if there are none, or the file is damaged.
+    """
+    path = workdir / "groups.csv"
+    try:
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            rows = list(csv.DictReader(file))
+        groups = [int(row["group"]) if int(row["size"]) > 1 else -1 for row in rows]
+        return [row["image"] for row in rows], np.array(groups, np.int64)
+    except FileNotFoundError:
+        raise InputError(
+            f"{workdir} has no groups.csv, which is written after the last epoch (of groups that "
+            "are no partition, never); train the run to its end"
+        ) from None
+    except (OSError, KeyError, TypeError, ValueError):
+        raise InputError(_is_damaged(path)) from None
+
+
 def read_config(workdir: pathlib.Path) -> dict:
     """The config of the run in a folder, as it was written.
 
@@ -218,7 +242,7 @@ def read_preparation(workdir: pathlib.Path) -> Preparation:
 
 
 def _is_damaged(file: pathlib.Path) -> str:
-    return f"{file} is damaged; mend it, or choose another --workdir"
+    return f"{file} is damaged; mend it, or give another folder"
 
 
 def _no_writing(workdir: pathlib.Path, error: OSError) -> str:
@@ -233,7 +257,9 @@ def _read(workdir: pathlib.Path, name: str) -> dict:
     try:
         return json.loads((workdir / name).read_text())
     except OSError:
-        raise InputError(f"{workdir} holds no run (no {name}); give another --workdir") from None
+        if workdir.is_file():
+            raise InputError(f"{workdir} is a file; give the folder of a run") from None
+        raise InputError(f"{workdir} holds no run (no {name}); give the folder of one") from None
     except ValueError:
         raise InputError(_is_damaged(workdir / name)) from None
 

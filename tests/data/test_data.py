@@ -5,10 +5,10 @@ import struct
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image
 
 from pad_jax import config, data
-from pad_jax.data import arrays
+from pad_jax.data import arrays, image_kinds
 from pad_jax.data.arrays import ArraySource
 from pad_jax.data.folder import FolderSource
 from pad_jax.data.source import DatasetSettings, Example, Selection, UnreadableImage
@@ -95,16 +95,29 @@ def test_hidden_folders_and_circles_of_links_are_passed_over(folder):
     assert len(FolderSource(str(folder), "train")) == 3
 
 
-def test_what_a_folder_holds_is_said(folder, caplog):
+def test_what_a_folder_holds_is_said(folder, caplog, monkeypatch):
+    monkeypatch.setattr(image_kinds, "has_heif", lambda: False)
     caplog.set_level(logging.INFO)
     save(folder / "train/e.jpe", np.zeros((2, 2), np.uint8), format="JPEG")
-    for name in ("one.HEIC", "two.heic", "Makefile", ".hidden"):
+    for name in ("one.HEIC", "two.heic", "Makefile", ".hidden", "three.nef", "four.CR2"):
         (folder / "train" / name).write_bytes(b"")
     FolderSource(str(folder), "train")
     assert caplog.messages == [
         f"{folder}/train: 4 images, 2 classes (1 in none); left out, of other kinds: "
-        "2 .heic, 1 without ending, 1 .txt; not in this split: val"
+        "1 without ending, 1 .txt; not readable here: 2 .heic (pip install pillow-heif); not "
+        "readable here: 1 .cr2, 1 .nef (raw files of cameras: save them as JPEG or TIFF, with "
+        "darktable-cli for example); not in this split: val"
     ]
+    assert caplog.records[0].levelname == "INFO"
+    monkeypatch.setattr(image_kinds, "has_heif", lambda: True)
+    assert len(FolderSource(str(folder), "train")) == 6
+
+
+def test_a_folder_of_what_cannot_be_read_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_kinds, "has_heif", lambda: False)
+    (tmp_path / "a.heic").write_bytes(b"")
+    with pytest.raises(InputError, match="no images.*1 .heic .pip install pillow-heif.$"):
+        FolderSource(str(tmp_path), "train")
 
 
 def test_training_images_are_not_those_of_another_split(folder):
@@ -132,7 +145,7 @@ def test_whatever_is_wrong_with_a_file_it_is_named(folder, monkeypatch):
     def broken(image):
         raise struct.error("unpack requires a buffer")
 
-    monkeypatch.setattr(ImageOps, "exif_transpose", broken)
+    monkeypatch.setattr(Image.Image, "load", broken)
     with pytest.raises(UnreadableImage, match="a.jpg: unpack requires"):
         FolderSource(str(folder), "train")[0]
 

@@ -1,15 +1,20 @@
 """Preparation of images, streaming, and what tells a set of images from another."""
 
+import json
 import logging
 
 import numpy as np
 import pytest
 
+from pad_jax import config, data
 from pad_jax.data.arrays import ArraySource
+from pad_jax.data.decoding import Decoding, decode
 from pad_jax.data.folder import FolderSource
 from pad_jax.data.images import ResidentImages, StreamedImages, prepare
-from pad_jax.data.source import Selection
+from pad_jax.data.preparation import RESIZINGS, Pixels, fit, recorded
+from pad_jax.data.source import DatasetSettings, Selection
 from pad_jax.errors import InputError
+from pad_jax.settings import Settings
 from tests.support.image_files import save
 
 OPTIONS = {"image_size": None, "channels": None, "strict": False, "max_resident_bytes": 1e9}
@@ -127,3 +132,88 @@ def test_each_row_knows_its_file(folder, monkeypatch, max_resident_bytes):
         for name in ("train/cat/a.jpg", "train/cat/b.png", "train/dog/c.PNG", "val/cat/z.png")
     ]
     assert prepare(ArraySource(np.zeros((1, 8, 8, 1), np.uint8), None), **OPTIONS).path(0) is None
+
+
+def bands():
+    """A tall image of four bands: uint8 [16, 8, 1]."""
+    return np.repeat(np.array([10, 20, 30, 40], np.uint8), 4)[:, None, None] * np.ones(
+        (1, 8, 1), np.uint8
+    )
+
+
+def test_crop_cuts_head_and_foot():
+    image = fit(bands(), (8, 8, 1), "crop")[..., 0]
+    np.testing.assert_array_equal(image, bands()[4:12, :, 0])
+
+
+@pytest.mark.parametrize("tall", [True, False])
+def test_pad_keeps_all_between_the_background(tall):
+    image = bands() if tall else bands().transpose(1, 0, 2)
+    for channels, colour in ((1, 29), (3, (0, 0, 255))):
+        padded = fit(image, (8, 8, channels), "pad", (0, 0, 255))
+        padded = padded if tall else padded.transpose(1, 0, 2)
+        assert (padded[:, [0, 1, 6, 7]] == colour).all()
+        assert (padded[0, 2:6] == 10).all()
+        assert (padded[-1, 2:6] == 40).all()
+
+
+def test_squash_keeps_all_and_changes_the_proportions():
+    image = fit(bands(), (8, 8, 1), "squash")
+    assert image[0].tolist() == [[10]] * 8
+    assert image[-1].tolist() == [[40]] * 8
+
+
+def test_one_size_and_one_proportion_need_no_background():
+    square = np.arange(16, dtype=np.uint8).reshape(4, 4, 1)
+    for resize in RESIZINGS:
+        np.testing.assert_array_equal(fit(square, (4, 4, 1), resize), square)
+        np.testing.assert_array_equal(
+            fit(square, (8, 8, 1), resize), fit(square, (8, 8, 1), "crop")
+        )
+
+
+def test_a_run_writes_down_how_images_were_prepared():
+    preparation = Pixels((8, 8, 3), "pad", Decoding("#102030", 99.0, None))
+    record = json.loads(json.dumps(preparation.record()))
+    assert recorded(record, {}) == preparation
+    old = recorded({"image_shape": [8, 8, 3]}, {})
+    assert old == Pixels((8, 8, 3), "crop")
+
+
+@pytest.mark.parametrize("resize", RESIZINGS)
+@pytest.mark.parametrize("max_resident_bytes", [0, 1e9])
+def test_files_are_prepared_alike_in_training_and_after(tmp_path, rng, resize, max_resident_bytes):
+    save(tmp_path / "a.png", rng.integers(0, 256, (40, 15, 4), np.uint8))
+    save(tmp_path / "b.png", rng.integers(0, 65536, (20, 30), np.uint16))
+    save(tmp_path / "c.jpg", rng.integers(0, 256, (30, 30, 3), np.uint8))
+    settings = DatasetSettings(
+        name="folder", root=str(tmp_path), test_split="", image_size=16, channels=3, resize=resize,
+        background="red", max_resident_gib=max_resident_bytes / 2**30,
+    )  # fmt: skip
+    images = data.load(Settings(settings)).train
+    (trained_on,) = images.batches(np.arange(3)[None])
+    preparation = recorded(json.loads(json.dumps(images.preparation.record())), {})
+    paths = [images.path(i) for i in range(3)]
+    np.testing.assert_array_equal(np.stack([preparation.read(p) for p in paths]), trained_on)
+    decoded = [decode(path, settings.decoding) for path in paths]
+    np.testing.assert_array_equal(preparation.new(decoded), trained_on)
+    np.testing.assert_array_equal([images.picture(i) for i in range(3)], trained_on)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"background": "whitish"}, "dataset.background='whitish'.*as '#rrggbb'"),
+        ({"resize": "stretch"}, "dataset.resize='stretch'.*crop, pad, squash"),
+        ({"max_megapixels": 0}, "dataset.max_megapixels=0"),
+    ],
+)
+def test_settings_that_cannot_be_used(fields, message):
+    with pytest.raises(InputError, match=message):
+        config.read({"dataset": fields})
+
+
+def test_larger_images_than_usual_are_decoded_in_more_detail():
+    assert DatasetSettings(image_size=32).decoding.least_side == 1024
+    assert DatasetSettings(image_size=600).decoding.least_side == 1200
+    assert DatasetSettings().decoding.least_side is None  # they keep the size they have

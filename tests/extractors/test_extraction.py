@@ -46,6 +46,8 @@ def test_the_file(images, start, caplog):
         "name": SPEC.name,
         "weights": "",
         "image_size": SIZE,
+        "resize": "crop",
+        "decoding": {"background": "white", "max_megapixels": 256.0, "least_side": 1024},
         "views": 0,
         "images": str(images),
     }
@@ -53,6 +55,22 @@ def test_the_file(images, start, caplog):
 
 def read(path):
     return np.asarray(Image.open(path))
+
+
+def test_images_are_resized_and_decoded_as_the_settings_say(images, start):
+    wide = np.zeros((SIZE, 2 * SIZE, 4), np.uint8)
+    wide[:, SIZE // 2 : -SIZE // 2, 3] = 255  # black in the middle, transparent at both ends
+    Image.fromarray(wide).save(images / "cat/0.png")
+    settings = Settings(DatasetSettings(resize="squash", background="blue"))
+    found = np.load(start(settings=settings, dtype="float32"))
+    squashed = np.asarray(
+        Image.fromarray((wide[..., 3:] == 0) * np.array([0, 0, 255], np.uint8)).resize(
+            (SIZE, SIZE), Image.Resampling.BILINEAR
+        )
+    )
+    np.testing.assert_array_equal(found["features"][0], grid(squashed[None])[0].astype(np.float32))
+    said = json.loads(str(found["extractor"]))
+    assert (said["resize"], said["decoding"]["background"]) == ("squash", "blue")
 
 
 def test_images_of_no_class_have_no_labels(images, start):
@@ -64,10 +82,12 @@ def test_images_of_no_class_have_no_labels(images, start):
     assert found["features"].shape == (2, 48)
 
 
-def test_a_split_and_some_of_the_images(images, start):
+def test_a_split_and_some_of_the_images(images, start, refused):
     (images / "cat").rename(images / "pets")
     (images / "train").mkdir()
     (images / "pets").rename(images / "train/pets")
+    refused("'train' beside others with images .dog.: .* give --images=.*/images/train", start)
+    (images / "dog").rename(images / "val")
     settings = Settings(DatasetSettings(train_split="train", max_images=3))
     paths = np.load(start(settings=settings))["paths"].tolist()
     assert 2 <= len(paths) <= 3

@@ -30,7 +30,7 @@ class Linear(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
-        flat = layers.batch_norm(train, jnp.float32)(images.reshape(len(images), -1))
+        flat = layers.batch_norm(train, jnp.float32)(images.reshape(images.shape[0], -1))
         return {"flat": flat, "embedding": layers.embedding_head(flat, self.embedding_dim, None)}
 
 

@@ -1,0 +1,108 @@
+"""CSV files of images' names, which may be any bytes and hold line breaks."""
+
+import csv
+import io
+import pathlib
+from typing import NamedTuple
+
+from pad_jax.errors import InputError
+
+_IMAGE = ("image", "path", "file", "filename", "file_name")  # names of the columns
+_LABEL = ("label", "class")
+_SPLIT = ("split",)
+
+
+class Table(NamedTuple):
+    """What a file says of images.
+
+    Attributes:
+      images: paths or names, [N].
+      labels: of each its class, "" where that is not known; None where there is no such column.
+      splits: of each its split; None where there is no such column.
+    """
+
+    images: list[str]
+    labels: list[str] | None = None
+    splits: list[str] | None = None
+
+
+def read(path: pathlib.Path, field: str) -> Table:
+    """Reads a CSV file whose columns have names; or without names, an image and perhaps its label.
+
+    Columns are called image, path, file, filename or file_name; label or class; and split. Commas,
+    semicolons and tabs divide them.
+
+    Args:
+      path: the file.
+      field: what a message names it by: "dataset.root=FILE".
+
+    Raises:
+      InputError: where it cannot be read, or has no such columns.
+    """
+    text = read_text(path, field)
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), _dialect(text)) if row]
+    except csv.Error as error:
+        raise InputError(f"{field} cannot be read ({error}); write it as CSV") from None
+    header = [name.strip().lower() for name in rows[0]] if rows else []
+    image, label, split = (_place(header, names) for names in (_IMAGE, _LABEL, _SPLIT))
+    if image is not None:
+        rows = rows[1:]
+    elif label is not None or split is not None or len(header) > 2:
+        raise InputError(
+            f"{field} has the columns {', '.join(rows[0])}; call the one with the images' paths "
+            "image, and the one with their classes label"
+        )
+    else:
+        image, label = 0, 1 if len(header) == 2 else None
+    width = max((place for place in (image, label, split) if place is not None), default=0)
+    for number, row in enumerate(rows, 1):
+        if len(row) <= width:
+            raise InputError(f"{field}: row {number} has {len(row)} columns; make it {width + 1}")
+    return Table(
+        [row[image] for row in rows],
+        None if label is None else [row[label].strip() for row in rows],
+        None if split is None else [row[split] for row in rows],
+    )
+
+
+def has_names(path: pathlib.Path) -> bool:
+    """Whether a file's first line names a column of images, and one of labels."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            first = file.readline(2**16)
+        header = [name.strip().lower() for name in next(csv.reader([first], _dialect(first)), [])]
+    except (OSError, csv.Error):
+        return False
+    return _place(header, _IMAGE) is not None and _place(header, _LABEL) is not None
+
+
+def read_text(path: pathlib.Path, field: str) -> str:
+    """A text file as it is: line ends are kept, and bytes that are no UTF-8 stay what they are.
+
+    Raises:
+      InputError: where it cannot be read.
+    """
+    try:
+        # Some editors begin a file with a mark.
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            text = file.read()
+    except OSError as error:
+        raise InputError(f"{field} cannot be read ({error.strerror}); give another") from None
+    if "\0" in text:
+        raise InputError(f"{field} is no text; give a text or CSV file")
+    return text
+
+
+def _dialect(text: str) -> type[csv.Dialect]:
+    first = text.partition("\n")[0]
+
+    class Dialect(csv.excel):
+        delimiter = next((mark for mark in ",\t;" if mark in first), ",")
+        strict = True
+
+    return Dialect
+
+
+def _place(header: list[str], names: tuple[str, ...]) -> int | None:
+    return next((header.index(name) for name in names if name in header), None)
