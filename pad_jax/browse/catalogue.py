@@ -7,11 +7,14 @@ import numpy as np
 from pad_jax.browse.order import nearest_rows, similar_order
 from pad_jax.browse.sketch import Sketch, sketch
 from pad_jax.graph.search import Graph
+from pad_jax.labelling.diffusion import Pile
+from pad_jax.labelling.naming import Naming
 
 if TYPE_CHECKING:
     from pad_jax.collection import Collection
 
 _GLANCE = 20  # groups that are seen at first
+_OFFERED = 50  # groups to name first
 _NEAREST_GROUPS = 3  # of an image in none
 
 
@@ -28,7 +31,7 @@ class Catalogue(NamedTuple):
       alike: float32 [G], mean cosine of two different members.
       sets: int64 [G], the cluster of the hierarchy that most members are of, -1 for none; numbered
         0 .. C - 1 in the order in which their groups come.
-      sketch: the means of the groups, as the page compares them.
+      sketch: groups and some images, as the page tells what is near a name.
       first: int64 [F], groups that are worth naming first, in order.
       single_sets: int64 [S], the cluster of each image in no group, -1 for none.
       nearest: of each of these, the groups whose means it is most similar to, [S, 3 or fewer].
@@ -75,13 +78,18 @@ def arrange(collection: "Collection") -> Catalogue:
     place[rows] = np.arange(len(rows))
 
     sets, single_sets = _sets(clusters[rows], start)
+    number = np.empty(len(path) + 1, np.int64)
+    number[path], number[-1] = np.arange(len(path)), -1
+    pile = Pile(features, graph)
+    naming = Naming(pile, labels)
+    offered = [number[found.group] for found in naming.choose(_OFFERED)]
     return Catalogue(
         rows=rows,
         start=start,
         alike=alike.astype(np.float32),
         sets=sets,
-        sketch=sketch(means, features, graph),
-        first=_first(means, size),
+        sketch=sketch(pile.rows[rows], start, naming.reach),
+        first=np.array([g for g in offered if g >= 0], np.int64),
         single_sets=single_sets,
         nearest=nearest,
         neighbors=Graph(place[graph.indices[rows]], graph.similarities[rows]),
@@ -139,15 +147,3 @@ def _sets(clusters: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarr
     number = np.full(count, -1)
     number[known[np.sort(first)]] = np.arange(len(first))  # index -1 is "none" and stays -1
     return number[majority], number[single]
-
-
-def _first(means: np.ndarray, size: np.ndarray) -> np.ndarray:
-    from sklearn.cluster import KMeans
-
-    count = min(50, len(means))
-    if not count:
-        return np.zeros(0, np.int64)
-    centers = (
-        KMeans(count, n_init=1, random_state=0).fit(means, sample_weight=size).cluster_centers_
-    )
-    return np.array(list(dict.fromkeys((centers @ means.T).argmax(1).tolist())))

@@ -41,13 +41,13 @@ def scripts(
             "namesPerFile": NAMES_PER_FILE,
             "neighborsPerFile": NEIGHBORS_PER_FILE,
             "numNeighbors": catalogue.neighbors.indices.shape[1],
-            "meanWidth": catalogue.sketch.means.shape[1],
             "numNearest": catalogue.nearest.indices.shape[1],
-            "nearEnough": round(float(catalogue.sketch.near_enough), 4),
         },
     )
     yield _script("rows", {"rows": _packed(catalogue.rows, "<u4")})
-    yield _script("means", {"means": _packed(catalogue.sketch.means, "i1")})
+    means, places, images, reach = catalogue.sketch
+    arrays = {"means": _packed(means, "<i2"), "images": _packed(images, "<i2")}
+    yield _script("sketch", arrays | {"places": _packed(places, "<u4"), "reach": reach})
     single_sets = _packed(catalogue.single_sets, "<i4")
     yield _script("outside", _graph(catalogue.nearest) | {"sets": single_sets})
     for first in range(0, count, NAMES_PER_FILE):

@@ -1,59 +1,52 @@
-"""The groups' means in a few bytes each, by which the page itself compares groups."""
+"""Groups and images in a few bytes each, by which the page itself tells what is near a name."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from pad_jax.graph.search import Graph
-
-_WIDTH = 64  # numbers of a mean
-_EDGES = 4000  # neighbours that are looked at
-_NEAR = 0.9  # share of the neighbours that are near each other
+_WIDTH = 64  # numbers of a row
+_IMAGES = 2000  # that stand for the pile
+_LARGEST = 2**15 - 1
 
 
 class Sketch(NamedTuple):
-    """Means of groups, coarsely.
+    """Rows whose cosines are, nearly, those of a space.
 
     Attributes:
-      means: int8 [G, P], P at most 64: rows of which the cosines are those of the means, nearly.
-      near_enough: the cosine from which on two count as near: nine in ten neighbours of the
-        affinity graph have it, or more.
+      means: int16 [G, P], P at most 64: of the groups' means.
+      places: int64 [M], images spread evenly over the pile.
+      images: int16 [M, P], of these.
+      reach: the cosine from which on an image counts as near a group.
     """
 
     means: np.ndarray
-    near_enough: float
+    places: np.ndarray
+    images: np.ndarray
+    reach: float
 
 
-def sketch(means: np.ndarray, features: np.ndarray, graph: Graph) -> Sketch:
-    """Projects means to their principal directions, and rounds.
+def sketch(rows: np.ndarray, start: np.ndarray, reach: float) -> Sketch:
+    """Projects rows to the principal directions of the groups' means, and rounds.
 
     Args:
-      means: float32 [G, D], unit rows.
-      features: float32 [N, D], unit rows: the images.
-      graph: of the images.
+      rows: float32 [N, D], unit rows: the images by their places.
+      start: int64 [G + 1], group g has the places start[g] .. start[g + 1] - 1.
+      reach: the cosine from which on two are near each other.
     """
-    if not len(means):
-        return Sketch(np.zeros((0, 1), np.int8), 1.0)
-    basis = _directions(means)
-    rng = np.random.default_rng(0)
-    some = rng.integers(0, len(features), _EDGES)
-    others = graph.indices[some, rng.integers(0, graph.indices.shape[1], _EDGES)]
-    ends = (_projected(features[rows], basis) for rows in (some, others))
-    cosine = np.einsum("ep,ep->e", *ends)
-    projected = _projected(means, basis)
-    rounded = np.rint(127 / np.abs(projected).max() * projected).astype(np.int8)
-    return Sketch(rounded, float(np.quantile(cosine, 1 - _NEAR)))
+    places = np.unique(np.linspace(0, len(rows) - 1, _IMAGES).astype(np.int64))
+    if len(start) == 1:
+        return Sketch(np.zeros((0, 1), np.int16), places, np.zeros((len(places), 1), np.int16), 1.0)
+    means = _unit(np.add.reduceat(rows[: start[-1]], start[:-1], axis=0))
+    basis = np.eye(rows.shape[1], dtype=np.float32)
+    if len(basis) > _WIDTH:
+        _, vectors = np.linalg.eigh((means.T @ means).astype(np.float64))
+        basis = vectors[:, -_WIDTH:].astype(np.float32)
+    return Sketch(_rounded(means @ basis), places, _rounded(rows[places] @ basis), float(reach))
 
 
-def _directions(means: np.ndarray) -> np.ndarray:
-    """The directions, [D, P], in which the means are longest; all of them where they are few."""
-    if means.shape[1] <= _WIDTH:
-        return np.eye(means.shape[1], dtype=np.float32)
-    _, vectors = np.linalg.eigh((means.T @ means).astype(np.float64))
-    return vectors[:, -_WIDTH:].astype(np.float32)
-
-
-def _projected(rows: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    """Unit rows, [B, D] -> [B, P]."""
-    rows = rows @ basis
+def _unit(rows: np.ndarray) -> np.ndarray:
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+
+def _rounded(rows: np.ndarray) -> np.ndarray:
+    return np.rint(_LARGEST * _unit(rows)).astype(np.int16)

@@ -1,65 +1,48 @@
 "use strict";
 
 // Which groups to name next: first those that Python chose, which lie apart; then, from what is
-// named, those that add most. And how much of the pile is near a name.
+// named, those that bring most images near a name. And how much of the pile is near one.
 
 (() => {
-  const SAMPLE = 2000; // images that stand for the pile
   const CANDIDATES = 800; // groups of which those to name next are chosen
   const ROUND = 20; // groups that are offered then
-  let means, width; // unit rows, one a group
-  let sample = []; // of images spread over the pile: {place, group}
+  let means, // unit rows of the groups
+    images, // of some images that stand for the pile
+    width,
+    places, // of these
+    reach; // the cosine from which on an image is near a group
   let queue = [],
     at = 0,
     round = 1;
 
-  /** The cosine of the means of two groups, nearly. */
-  function cosine(g, h) {
+  /** The inner product of a row of one array and a row of another. */
+  function cosine(a, i, b, j) {
     let sum = 0;
-    for (let i = g * width, j = h * width, end = i + width; i < end; i++, j++) {
-      sum += means[i] * means[j];
-    }
+    for (let p = i * width, q = j * width, end = p + width; p < end; p++, q++) sum += a[p] * b[q];
     return sum;
   }
 
-  function normalize(rounded) {
-    means = Float32Array.from(rounded);
-    for (let g = 0; g < Pad.groups.count; g++) {
-      const length = Math.sqrt(cosine(g, g)) || 1;
-      for (let i = g * width; i < (g + 1) * width; i++) means[i] /= length;
+  /** Unit rows, of rounded ones. */
+  function unpacked(text, count) {
+    const rows = Float32Array.from(Pad.unpack(text, Int16Array));
+    width = count ? rows.length / count : width;
+    for (let i = 0; i < count; i++) {
+      const length = Math.sqrt(cosine(rows, i, rows, i)) || 1;
+      for (let p = i * width; p < (i + 1) * width; p++) rows[p] /= length;
     }
-  }
-
-  /** Every so manyth image; an image in no group goes with the group it is nearest to. */
-  function takeSample() {
-    const step = Math.max(1, Pad.catalogue.images / SAMPLE);
-    const { nearest } = Pad.singles;
-    for (let i = 0; i < Pad.catalogue.images; i += step) {
-      const place = Math.floor(i),
-        own = Pad.groups.of(place);
-      const [group] = own < 0 ? nearest.of(place - Pad.numGrouped)[0] : [own];
-      sample.push({ place, group });
-    }
+    return rows;
   }
 
   const all = () => Array.from({ length: Pad.groups.count }, (_, g) => g);
   const isOpen = (g) => !Pad.labels.summary(Pad.groups.places(g)).code;
 
-  /** How similar each image of the sample is to what has a name: 1 for those that have one. */
+  /** How similar each of the images is to the nearest group with a name: 1 where it has one. */
   function similarities() {
     const named = all().filter((g) => !isOpen(g));
-    const isNamed = new Set(named),
-      found = new Map();
-    const best = (g) => {
-      if (isNamed.has(g)) return 1;
-      if (!found.has(g))
-        found.set(
-          g,
-          named.reduce((most, h) => Math.max(most, cosine(g, h)), 0),
-        );
-      return found.get(g);
-    };
-    return sample.map(({ place, group }) => (Pad.labels.isNamed(place) ? 1 : best(group)));
+    return Float32Array.from(places, (place, i) => {
+      if (Pad.labels.isNamed(place)) return 1;
+      return named.reduce((most, g) => Math.max(most, cosine(images, i, means, g)), 0);
+    });
   }
 
   /** The surest group without a name of each stretch of the order, in which similar ones lie
@@ -69,54 +52,61 @@
       open = all().filter(isOpen);
     const stretch = Math.max(1, open.length / CANDIDATES);
     const chosen = [];
-    for (let i = 0; i < open.length; i += stretch) {
-      const some = open.slice(Math.floor(i), Math.max(Math.floor(i + stretch), Math.floor(i) + 1));
-      chosen.push(some.reduce((a, b) => (alike[b] > alike[a] ? b : a)));
+    for (let i = 0; Math.floor(i) < open.length; i += stretch) {
+      const some = open.slice(Math.floor(i), Math.floor(i + stretch));
+      if (some.length) chosen.push(some.reduce((a, b) => (alike[b] > alike[a] ? b : a)));
     }
     return chosen;
   }
 
   /**
-   * The groups that add most, one after the other: each makes the sum, over the images, of the
-   * similarity to what has a name as large as one group can (facility location, greedily).
+   * The groups that bring most images near a name, one after the other; where none brings one
+   * near, those that bring them nearer.
    */
   function best(wanted) {
-    const covered = similarities(),
-      chosen = [];
-    const to = candidates().map((g) => [
-      g,
-      Float32Array.from(sample, ({ group }) => cosine(g, group)),
-    ]);
-    while (chosen.length < Math.min(wanted, to.length)) {
-      let next = null,
-        most = 0;
-      for (const [g, similarity] of to) {
-        if (chosen.includes(g)) continue;
-        let gain = 1e-9;
-        for (let i = 0; i < covered.length; i++) gain += Math.max(0, similarity[i] - covered[i]);
-        if (gain > most) [next, most] = [[g, similarity], gain];
+    const covered = similarities();
+    const left = new Map(
+      candidates().map((g) => [
+        g,
+        Float32Array.from(places, (_, i) => cosine(images, i, means, g)),
+      ]),
+    );
+    const chosen = [];
+    while (chosen.length < wanted && left.size) {
+      let next,
+        most = -1;
+      for (const [g, similarity] of left) {
+        let gain = 0;
+        for (let i = 0; i < covered.length; i++) {
+          const more = similarity[i] - covered[i];
+          if (more <= 0) continue;
+          gain += 0.001 * more + (covered[i] < reach && similarity[i] >= reach ? 1 : 0);
+        }
+        if (gain > most) [next, most] = [g, gain];
       }
-      chosen.push(next[0]);
-      next[1].forEach((similarity, i) => {
+      left.get(next).forEach((similarity, i) => {
         covered[i] = Math.max(covered[i], similarity);
       });
+      left.delete(next);
+      chosen.push(next);
     }
     return chosen;
   }
 
   Pad.offers = {
     open() {
-      width = Pad.catalogue.meanWidth;
-      normalize(Pad.unpack(Pad.means.means, Int8Array));
-      if (Pad.groups.count) takeSample();
+      places = Pad.unpack(Pad.sketch.places, Uint32Array);
+      images = unpacked(Pad.sketch.images, places.length);
+      means = unpacked(Pad.sketch.means, Pad.groups.count);
+      reach = Pad.sketch.reach;
       queue = Pad.catalogue.first.filter(isOpen);
       if (!queue.length) this.renew();
     },
-    /** The groups most similar to one: [[group, similarity], ...]. */
+    /** The groups most similar to one, so many. */
     neighbors(g, wanted) {
-      const others = all().filter((h) => h !== g);
-      const pairs = others.map((h) => [h, cosine(g, h)]);
-      return pairs.sort((a, b) => b[1] - a[1]).slice(0, wanted);
+      const pairs = all().map((h) => [cosine(means, g, means, h), h]);
+      const others = pairs.filter(([, h]) => h !== g).sort((a, b) => b[0] - a[0]);
+      return others.slice(0, wanted).map(([, h]) => h);
     },
     get queue() {
       return queue;
@@ -151,11 +141,10 @@
       at = 0;
       round++;
     },
-    /** The share of the pile that has a name, or is near one: of a sample. */
+    /** The share of the pile that has a name, or is near one: of the images that stand for it. */
     share() {
-      const { nearEnough, images } = Pad.catalogue;
-      const near = similarities().filter((similarity) => similarity >= nearEnough).length;
-      return Math.max(near / Math.max(sample.length, 1), Pad.labels.numNamed / images);
+      const near = similarities().filter((similarity) => similarity >= reach).length;
+      return Math.max(near / places.length, Pad.labels.numNamed / Pad.catalogue.images);
     },
   };
 })();

@@ -11,7 +11,7 @@
     const element = el("section", { class: "similar", "aria-label": "Similar groups" });
     const ticked = new Set();
 
-    function card([g, similarity]) {
+    function card(g) {
       const places = Pad.groups.places(g);
       const box = el("input", { type: "checkbox" });
       const made = el(
@@ -21,11 +21,7 @@
           "header",
           {},
           el("label", { class: "pick" }, box, el("span", { class: "title" })),
-          el(
-            "span",
-            { class: "meta" },
-            `${similarity.toFixed(2)} · ${Pad.several(places.length, "image")}`,
-          ),
+          el("span", { class: "meta" }, Pad.several(places.length, "image")),
         ),
         el(
           "div",
