@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pad_jax.browse.order import nearest_rows, similar_order
+from pad_jax.browse.sets import Sets, find_sets
 from pad_jax.browse.sketch import Sketch, sketch
 from pad_jax.graph.search import Graph
 from pad_jax.labelling.diffusion import Pile
@@ -29,22 +30,20 @@ class Catalogue(NamedTuple):
       rows: int64 [N], the row of the collection at each place.
       start: int64 [G + 1], group g has the places start[g] .. start[g + 1] - 1, at least two.
       alike: float32 [G], mean cosine of two different members.
-      sets: int64 [G], the cluster of the hierarchy that most members are of, -1 for none; numbered
-        0 .. C - 1 in the order in which their groups come.
+      sets: which groups, and images in none, belong together.
       sketch: groups and some images, as the page tells what is near a name.
       first: int64 [F], groups that are worth naming first, in order.
-      single_sets: int64 [S], the cluster of each image in no group, -1 for none.
-      nearest: of each of these, the groups whose means it is most similar to, [S, 3 or fewer].
+      nearest: of each image in no group, the groups whose means it is most similar to, [S, 3 or
+        fewer].
       neighbors: the nearest images of each place, as places, [N, k].
     """
 
     rows: np.ndarray
     start: np.ndarray
     alike: np.ndarray
-    sets: np.ndarray
+    sets: Sets
     sketch: Sketch
     first: np.ndarray
-    single_sets: np.ndarray
     nearest: Graph
     neighbors: Graph
 
@@ -77,20 +76,17 @@ def arrange(collection: "Collection") -> Catalogue:
     place = np.empty(len(rows), np.int64)
     place[rows] = np.arange(len(rows))
 
-    sets, single_sets = _sets(clusters[rows], start)
-    number = np.empty(len(path) + 1, np.int64)
-    number[path], number[-1] = np.arange(len(path)), -1
     pile = Pile(features, graph)
     naming = Naming(pile, labels)
-    offered = [number[found.group] for found in naming.choose(_OFFERED)]
+    groups = np.array([found.group for found in naming.choose(_OFFERED)], np.int64)
+    diffused = pile.rows[rows]
     return Catalogue(
         rows=rows,
         start=start,
         alike=alike.astype(np.float32),
-        sets=sets,
-        sketch=sketch(pile.rows[rows], start, naming.reach),
-        first=np.array([g for g in offered if g >= 0], np.int64),
-        single_sets=single_sets,
+        sets=find_sets(clusters[rows], diffused, start),
+        sketch=sketch(diffused, start, naming.reach),
+        first=np.argsort(path)[groups[groups >= 0]],
         nearest=nearest,
         neighbors=Graph(place[graph.indices[rows]], graph.similarities[rows]),
     )
@@ -125,25 +121,3 @@ def _surest_first(path: np.ndarray, means: np.ndarray, alike: np.ndarray) -> np.
     around = np.concatenate([alike[path], alike[path[:_GLANCE]]])
     first = max(cuts, key=lambda cut: around[cut : cut + _GLANCE].mean())
     return np.roll(path, -first)
-
-
-def _sets(clusters: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The clusters of groups, by majority, and of the places after them; numbered as they come.
-
-    Args:
-      clusters: int [N], of each place, -1 for none.
-      start: int [G + 1], the ranges of the groups.
-    """
-    grouped, single = clusters[: start[-1]], clusters[start[-1] :]
-    count = max(int(clusters.max(initial=-1)), -1) + 2
-    group = np.repeat(np.arange(len(start) - 1), np.diff(start))
-    pairs, votes = np.unique(group * count + grouped + 1, return_counts=True)
-    order = np.lexsort((votes, pairs // count))  # the majority comes last in each group
-    last = np.flatnonzero(np.diff(pairs[order] // count, append=-1))
-    majority = pairs[order][last] % count - 1
-    known = np.concatenate([majority, single])
-    known = known[known >= 0]
-    _, first = np.unique(known, return_index=True)
-    number = np.full(count, -1)
-    number[known[np.sort(first)]] = np.arange(len(first))  # index -1 is "none" and stays -1
-    return number[majority], number[single]

@@ -35,7 +35,8 @@ def scripts(
             "images": count,
             "sizes": np.diff(catalogue.start).tolist(),
             "alike": np.rint(1000 * catalogue.alike).astype(int).tolist(),
-            "sets": catalogue.sets.tolist(),
+            "sets": catalogue.sets.of_groups.tolist(),
+            "setsAreClusters": catalogue.sets.are_clusters,
             "first": catalogue.first.tolist(),
             "base": base,
             "namesPerFile": NAMES_PER_FILE,
@@ -48,7 +49,7 @@ def scripts(
     means, places, images, reach = catalogue.sketch
     arrays = {"means": _packed(means, "<i2"), "images": _packed(images, "<i2")}
     yield _script("sketch", arrays | {"places": _packed(places, "<u4"), "reach": reach})
-    single_sets = _packed(catalogue.single_sets, "<i4")
+    single_sets = _packed(catalogue.sets.of_singles, "<i4")
     yield _script("outside", _graph(catalogue.nearest) | {"sets": single_sets})
     for first in range(0, count, NAMES_PER_FILE):
         rows = catalogue.rows[first : first + NAMES_PER_FILE].tolist()

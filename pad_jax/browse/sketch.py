@@ -4,6 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pad_jax.browse.ranges import unit_means
+from pad_jax.graph.rows import divided_by_length
+
 _WIDTH = 64  # numbers of a row
 _IMAGES = 2000  # that stand for the pile
 _LARGEST = 2**15 - 1
@@ -36,7 +39,7 @@ def sketch(rows: np.ndarray, start: np.ndarray, reach: float) -> Sketch:
     places = np.unique(np.linspace(0, len(rows) - 1, _IMAGES).astype(np.int64))
     if len(start) == 1:
         return Sketch(np.zeros((0, 1), np.int16), places, np.zeros((len(places), 1), np.int16), 1.0)
-    means = _unit(np.add.reduceat(rows[: start[-1]], start[:-1], axis=0))
+    means = unit_means(rows, start)
     basis = np.eye(rows.shape[1], dtype=np.float32)
     if len(basis) > _WIDTH:
         _, vectors = np.linalg.eigh((means.T @ means).astype(np.float64))
@@ -44,9 +47,5 @@ def sketch(rows: np.ndarray, start: np.ndarray, reach: float) -> Sketch:
     return Sketch(_rounded(means @ basis), places, _rounded(rows[places] @ basis), float(reach))
 
 
-def _unit(rows: np.ndarray) -> np.ndarray:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-
-
 def _rounded(rows: np.ndarray) -> np.ndarray:
-    return np.rint(_LARGEST * _unit(rows)).astype(np.int16)
+    return np.rint(_LARGEST * divided_by_length(rows)).astype(np.int16)

@@ -50,7 +50,8 @@ def test_a_set_is_the_cluster_of_most_members_numbered_as_they_come(catalogue):
     clusters += [_CLUSTER[row] for row in catalogue.rows[catalogue.start[-1] :]]
     known = list(dict.fromkeys(c for c in clusters if c >= 0))
     expected = [known.index(c) if c >= 0 else -1 for c in clusters]
-    assert [*catalogue.sets, *catalogue.single_sets] == expected
+    assert [*catalogue.sets.of_groups, *catalogue.sets.of_singles] == expected
+    assert catalogue.sets.are_clusters
 
 
 def test_neighbours_are_told_as_places(collection, catalogue):
@@ -75,8 +76,8 @@ def test_few_groups_or_none(tmp_path, group, num_groups):
     catalogue = arrange(pile(tmp_path, list("abcd"), group, [-1] * 4))
     assert len(catalogue.start) == num_groups + 1
     assert len(catalogue.first) == num_groups
-    assert (catalogue.sets == -1).all()
-    assert len(catalogue.single_sets) == group.count(-1)
+    assert (catalogue.sets.of_groups == -1).all()
+    assert len(catalogue.sets.of_singles) == group.count(-1)
 
 
 def test_the_order_begins_with_what_is_sure_and_is_cut_at_a_long_step(tmp_path):
@@ -85,7 +86,8 @@ def test_the_order_begins_with_what_is_sure_and_is_cut_at_a_long_step(tmp_path):
     # An arc in which groups 30 to 59 lie apart from the others, and are surer.
     middle = 0.02 * group + 0.5 * (group >= 30)
     width = np.where(group >= 30, 0.001, 0.008) * np.tile([-1, 1], 60)
-    collection.embeddings = np.stack([np.cos(middle + width), np.sin(middle + width)], axis=1)
+    angle = (middle + width).astype(np.float32)
+    collection.embeddings = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     catalogue = arrange(collection)
     order = group[catalogue.rows[catalogue.start[:-1]]].tolist()
     up = [*range(30, 60), *range(30)]

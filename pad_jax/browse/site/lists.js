@@ -56,10 +56,11 @@
     },
     sets: {
       title: "Sets",
-      lead:
-        Pad.catalogue.sets.length && !Pad.catalogue.sets.some((c) => c > 0)
-          ? "The pile does not fall into several clusters by itself: name its groups."
-          : "Groups that belong together, by the clusters that the pile falls into. A set takes one name; name groups of another kind by themselves, before or after.",
+      lead: Pad.catalogue.setsAreClusters
+        ? "Groups that belong together, by the clusters that the pile falls into. A set takes one " +
+          "name; name groups of another kind by themselves, before or after."
+        : "The pile does not fall into clusters by itself: these are mere parts of it, by k-means. " +
+          "A part takes one name; where it is mixed, open it and name its groups.",
       items: () => all(Pad.sets.length, Pad.setItem),
       orders: ["similar", "size"],
       empty: "The pile falls into no clusters.",
