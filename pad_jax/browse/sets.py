@@ -35,7 +35,7 @@ def find_sets(clusters: np.ndarray, rows: np.ndarray, start: np.ndarray) -> Sets
       rows: float32 [N, D], unit rows, by which it is divided into parts.
       start: int [G + 1], group g has the places start[g] .. start[g + 1] - 1.
     """
-    are_clusters = clusters.max(initial=-1) > 0
+    are_clusters = bool(clusters.max(initial=-1) > 0)
     if not are_clusters and (parts := min(_PARTS, (len(start) - 1) // _GROUPS)) > 1:
         clusters = _parts(rows, start, parts)
     else:

@@ -14,7 +14,7 @@ def test_a_pile_without_clusters_is_divided_into_parts(rng, cluster):
     rows += 0.05 * rng.standard_normal(rows.shape).astype(np.float32)
     start = np.arange(0, 61, 3)
     sets = find_sets(np.full(65, cluster), rows, start)
-    assert not sets.are_clusters
+    assert sets.are_clusters is False
     found = np.concatenate([sets.of_groups, sets.of_singles])
     _, first = np.unique(found, return_index=True)
     assert found[np.sort(first)].tolist() == [0, 1, 2, 3]  # as they come
@@ -25,4 +25,4 @@ def test_a_pile_without_clusters_is_divided_into_parts(rng, cluster):
 def test_a_few_groups_stay_one_set(unit_rows):
     sets = find_sets(np.zeros(12, int), unit_rows(12, 4), np.arange(0, 13, 3))
     assert sets.of_groups.tolist() == [0, 0, 0, 0]
-    assert sets.are_clusters
+    assert sets.are_clusters is True
