@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-import logging
+import hashlib
 import pathlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ import numpy as np
 
 import pad_jax
 from pad_jax import config as configs
-from pad_jax import data, run_images
+from pad_jax import data, progress, run_images
 from pad_jax.data import feature_files
 from pad_jax.data.decoding import decode
 from pad_jax.data.preparation import PIXELS
@@ -23,14 +23,12 @@ from pad_jax.graph.search import Graph
 from pad_jax.groupings import GroupingSettings
 from pad_jax.groupings.scs import SubgraphSettings
 from pad_jax.modes.base import Call
-from pad_jax.run import folder
+from pad_jax.run import cache, folder
 from pad_jax.run.checkpoints import newest_epoch
 from pad_jax.settings import RunSettings, Settings
 
 if TYPE_CHECKING:
     from pad_jax import AffinityGroups, AffinityHierarchy
-
-_log = logging.getLogger(__name__)
 
 _NEIGHBORS = 10
 
@@ -50,6 +48,7 @@ class Collection:
       settings: how groups are found.
       embed: embeds other images as these were, uint8 [H, W] or [H, W, C] each -> float32 [B, D];
         None where nobody knows how.
+      kept: the name that ``folder`` keeps the graph under; None where it does not.
     """
 
     embeddings: np.ndarray
@@ -60,6 +59,7 @@ class Collection:
     folder: pathlib.Path
     settings: Settings = dataclasses.field(default_factory=Settings)
     embed: Callable[[Iterable[np.ndarray]], np.ndarray] | None = None
+    kept: str | None = None
 
     def __len__(self) -> int:
         return len(self.embeddings)
@@ -74,7 +74,18 @@ class Collection:
         if len(self) < 2:
             raise InputError("there is one image, and no other to compare it with; give more")
         wanted = max(_NEIGHBORS, self.settings[GroupingSettings].num_neighbors)
-        return nearest_neighbors(self.embeddings, min(wanted, len(self) - 1))
+        k = min(wanted, len(self) - 1)
+        key = ""
+        if self.kept is not None:
+            digest = hashlib.sha256(np.ascontiguousarray(self.embeddings))
+            key = f"{k} {digest.hexdigest()}"
+            if (arrays := cache.read(self.folder, f"{self.kept}_graph", key)) is not None:
+                return Graph(**arrays)
+        with progress.clock(f"affinity graph of {len(self):,} images"):
+            graph = nearest_neighbors(self.embeddings, k)
+        if self.kept is not None:
+            cache.write(self.folder, f"{self.kept}_graph", key, graph._asdict())
+        return graph
 
     @functools.cached_property
     def groups(self) -> "AffinityGroups":
@@ -88,13 +99,17 @@ class Collection:
             cyclic=searched.cyclic,
             random_state=self.settings[RunSettings].seed,
         )
-        return groups.fit(self.embeddings, precomputed_knn=self.graph)
+        graph = self.graph
+        with progress.clock("groups"):
+            return groups.fit(self.embeddings, precomputed_knn=graph)
 
     @functools.cached_property
     def hierarchy(self) -> "AffinityHierarchy":
         """The clusters that the graph falls into, found in it."""
         hierarchy = pad_jax.AffinityHierarchy(n_neighbors=self.graph.indices.shape[1])
-        return hierarchy.fit(self.embeddings, precomputed_knn=self.graph)
+        graph = self.graph
+        with progress.clock("clusters"):
+            return hierarchy.fit(self.embeddings, precomputed_knn=graph)
 
 
 def open_call(call: Call) -> Collection:
@@ -127,6 +142,7 @@ def _of_run(call: Call) -> Collection:
     settings = configs.read(config)
     load = functools.cache(lambda: pad_jax.load(workdir))
     selection = data.training_samples(settings)
+    name = run_images.OWN if call.images is None else run_images.OTHERS
     rows: np.ndarray
     embeddings, rows, labels = run_images.embedded(
         selection,
@@ -134,7 +150,7 @@ def _of_run(call: Call) -> Collection:
         workdir,
         epoch,
         load,
-        name=run_images.OWN if call.images is None else run_images.OTHERS,
+        name=name,
     )
     own_picture = selection.picture
 
@@ -155,6 +171,7 @@ def _of_run(call: Call) -> Collection:
         folder=workdir,
         settings=settings,
         embed=(lambda images: load().embed(images)) if takes_images else None,
+        kept=name,
     )
 
 

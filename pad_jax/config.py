@@ -117,9 +117,9 @@ def differences(
       of them does not have, being older, has its default.
     """
     old, new = (dict(settings.flatten(config)) for config in (old, new))
-    declared = {d.name: d for d in settings.declarations([*parts(old), *parts(new)])}
+    by_name = {d.name: d for d in settings.declarations([*parts(old), *parts(new)])}
     for name in sorted(old.keys() | new.keys()):
-        known = declared.get(name)
+        known = by_name.get(name)
         default_value = _as_json(known.default) if known else None
         a, b = old.get(name, default_value), new.get(name, default_value)
         if a != b:
@@ -144,6 +144,11 @@ def shipped(name: str) -> pathlib.Path:
     )
 
 
+def declared() -> list[settings.Declaration]:
+    """Every setting: fields without a section first, then by section, in order of declaration."""
+    return sorted(settings.declarations(parts({})), key=lambda d: d.name.rpartition(".")[0])
+
+
 def describe() -> str:
     """Every setting, as a page of Markdown."""
     lines = [
@@ -156,9 +161,7 @@ def describe() -> str:
         "| field | default | meaning | from | may change |",
         "|---|---|---|---|---|",
     ]
-    # Fields without a section first, then by section; within one in the order of declaration.
-    declared = settings.declarations(parts({}))
-    for d in sorted(declared, key=lambda d: d.name.rpartition(".")[0]):
+    for d in declared():
         cells = (f"`{d.name}`", f"`{d.default!r}`", d.meaning, d.origin, _MAY_CHANGE[d.affects])
         lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines) + "\n"

@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from pad_jax import parallel, steps
+from pad_jax import parallel, progress, steps
 from pad_jax.data.batches import ordered_plan, own_part, split_over_devices
 from pad_jax.data.images import Images
 
@@ -39,7 +39,8 @@ class Embedder:
         batches = (batch.reshape(*own.shape[1:], *images.shape) for batch in batches)
         counts = (min(size, n - first) for first in range(0, n, size))  # the last one is padded
         features: Features = {}
-        for i, batch in enumerate(self._run(variables, zip(batches, counts, strict=True))):
+        found = self._run(variables, zip(batches, counts, strict=True))
+        for i, batch in enumerate(progress.bar(found, n, "embedding", each=size)):
             for name, x in batch.items():
                 if i == 0:
                     features[name] = np.empty((n, *x.shape[1:]), x.dtype)

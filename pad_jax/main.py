@@ -1,7 +1,7 @@
 """Command line: ``pad-jax --config=digits [--config.batch_size=256] [--workdir=runs/mine]``.
 
 ``python -m pad_jax.main --config=configs/digits.py`` is the same. ``python -m pad_jax.config``
-prints what ``--config.<field>`` can be.
+prints what ``--config.<field>`` can be, as a page.
 """
 
 import logging
@@ -17,7 +17,7 @@ from absl import logging as absl_logging
 from ml_collections import config_flags
 
 from pad_jax import config as configs
-from pad_jax import registry, runtime
+from pad_jax import registry, runtime, usage
 from pad_jax.errors import InputError, first_line
 from pad_jax.modes import MODES
 from pad_jax.modes import flags as shared
@@ -94,11 +94,14 @@ def _as_folder(workdir: str) -> pathlib.Path:
 
 def _parse_flags(argv: list[str]) -> list[str]:
     """Reads the flags; a mode's module is loaded first, since it may define some."""
-    if any(re.fullmatch("--?(help|helpfull|helpshort)", argument) for argument in argv):
-        print(_help())
+    asked = any(re.fullmatch("--?(help|helpfull|helpshort)", argument) for argument in argv)
+    if asked or _given(argv, "mode") == "help":
+        print(usage.text(__doc__, MODES, [sys.argv[0]]))
         sys.exit(0)
     argv = flags.FLAGS.read_flags_from_files(argv, force_gnu=False)  # of --flagfile
-    argv = _with_config_file(argv, _find_mode(_given(argv, "mode") or "train"))
+    mode = _find_mode(_given(argv, "mode") or "train")
+    usage.refuse_unknown(argv[1:])
+    argv = _with_config_file(argv, mode)
     try:
         rest = flags.FLAGS(argv)
         _CONFIG.value["seed"]  # a file that could not be loaded says so only when it is used
@@ -148,15 +151,6 @@ def _reason(error: BaseException, argv: list[str], message: str) -> InputError:
     return InputError(" ".join(message.split()))
 
 
-def _help() -> str:
-    """What the flags are, those of the modes included."""
-    for name in MODES:
-        _find_mode(name)
-    modules = [flags.FLAGS.find_module_defining_flag(flag) for flag in flags.FLAGS]
-    own = sorted({m for m in modules if m and (m.startswith("pad_jax") or m == sys.argv[0])})
-    return "\n\n".join([__doc__, *map(flags.FLAGS.module_help, own)])
-
-
 def _with_config_file(argv: list[str], mode: Mode) -> list[str]:
     """The arguments with --config as a file: of a name, or where a run's own is to be taken."""
     given = _given(argv, "config")
@@ -167,6 +161,12 @@ def _with_config_file(argv: list[str], mode: Mode) -> list[str]:
         default = "folder"  # nothing is trained: its settings of groups count, the paper's
     config = default if given is None else given
     if config is not None:
+        if config.startswith("~"):
+            return [
+                argv[0],
+                f"--config={os.path.expanduser(config)}",
+                *_without(argv[1:], "config"),
+            ]
         if "/" in config or "\\" in config or config.partition(":")[0].endswith(".py"):
             return argv
         file = _without_drive(configs.shipped(config))
@@ -237,7 +237,13 @@ def run() -> None:
     """Runs ``main``; bad input ends in one line on standard error and exit status 2."""
     sys.path.append(os.getcwd())  # last: where a user's own parts may be, as with python -m
     try:
-        app.run(main, flags_parser=_parse_flags)
+        try:
+            app.run(main, flags_parser=_parse_flags)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # who read what is printed, such as head, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except InputError as error:
         print(f"pad_jax: {error}", file=sys.stderr)
         sys.exit(2)

@@ -12,7 +12,7 @@ import numpy as np
 from pad_jax import config as configs
 from pad_jax import data, extractors, models, parallel
 from pad_jax.data import augmentation, given
-from pad_jax.data.preparation import Pixels, Preparation
+from pad_jax.data.preparation import Pixels, Preparation, pixels_of
 from pad_jax.data.source import DatasetSettings
 from pad_jax.embedding import Embedder, collected
 from pad_jax.errors import InputError
@@ -64,9 +64,9 @@ class Model:
             - an array, uint8 [B, H, W] or [B, H, W, C] with C 1 or 3;
             - a list, or any other iterable, of arrays uint8 [H, W] or [H, W, C], PIL images and
               paths of files, of any sizes and in any mixture;
-            - the path of a folder. Its images come in the order in which a run trains on them, as
-              ``dataset.root`` with the split "train" has them; a file in it that cannot be decoded
-              is left out with a warning, as in training.
+            - the path of a folder: all images in it and in the folders below, in the order of
+              their paths, as a run trains on them. Of a folder with splits give the one of the
+              split. A file that cannot be decoded is left out with a warning, as in training.
 
             Other sizes and channels than those trained on are resized, cropped and converted as
             the training images were. A model of features takes those, float [B, F], as they are in
@@ -218,8 +218,8 @@ class Model:
                 f"{argument} are images; give features, float [B, {self.preparation.shape[-1]}], "
                 "for what extracted those the model was trained on is not known"
             )
-        extract = self._extractor
-        pixels = Pixels((extract.image_size, extract.image_size, 3))
+        extract, size = self._extractor, self._extractor.image_size
+        pixels = pixels_of((size, size, 3), self.preparation.extractor)
         images = given.batches(images, pixels, _EXTRACTED, argument)
         yield from self._standard(map(extract, images), argument)
 

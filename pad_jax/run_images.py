@@ -6,17 +6,17 @@ import json
 import logging
 import os
 import pathlib
-import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
-from pad_jax import model, outputs, progress
+from pad_jax import model, progress
 from pad_jax.data.preparation import FEATURES, PIXELS, Preparation
 from pad_jax.data.source import DatasetSettings, Selection, UnreadableImage
 from pad_jax.errors import InputError
+from pad_jax.run import cache
 
 _log = logging.getLogger(__name__)
 
@@ -68,11 +68,11 @@ def embedded(
     Raises:
       InputError: where an image cannot be decoded with ``strict``, or none can.
     """
-    path, key = workdir / "cache" / f"{name}.npz", _key(selection, settings, workdir, epoch)
-    if (kept := _read(path, key)) is not None:
-        return kept
+    key = _key(selection, settings, workdir, epoch)
+    if (kept := cache.read(workdir, name, key)) is not None:
+        return Embedded(**kept)
     made = embed(selection, load(), strict=settings.strict)
-    _write(path, key, made)
+    cache.write(workdir, name, key, made._asdict())
     return made
 
 
@@ -86,7 +86,8 @@ def embed(selection: Selection, encoder: model.Model, *, strict: bool) -> Embedd
         return Embedded(np.concatenate(embeddings), rows, labels)
     reader = _Reader(selection, encoder.preparation, strict)
     embeddings = encoder.embed(progress.bar(reader, count, "embedding"))
-    selection.tell()
+    for decoder in selection.decoders:
+        decoder.tell()
     if reader.skipped:
         _log.warning("Skipped %d of %d images.", reader.skipped, count)
     if not len(embeddings):
@@ -157,7 +158,8 @@ def _key(selection: Selection, settings: DatasetSettings, workdir: pathlib.Path,
     saved = (workdir / "checkpoints" / str(epoch)).stat().st_mtime_ns
     read_by = [getattr(settings, field) for field in _READ_BY]
     digest = hashlib.sha256(json.dumps([epoch, saved, read_by]).encode())
-    digest.update(_stamp(pathlib.Path(settings.labels).expanduser()))
+    if (labels := pathlib.Path(settings.labels).expanduser()).is_file():
+        digest.update(_stamp(labels))
     if selection.kind == FEATURES:
         for block in _features(selection):
             digest.update(np.ascontiguousarray(block))
@@ -176,23 +178,3 @@ def _stamp(path: pathlib.Path) -> bytes:
     except OSError:
         return b"?"
     return f"{found.st_size} {found.st_mtime_ns}".encode()
-
-
-def _read(path: pathlib.Path, key: str) -> Embedded | None:
-    """What is kept, if it is of these images; a damaged file is as good as none."""
-    try:
-        with np.load(path) as arrays:
-            if str(arrays["key"]) != key:
-                return None
-            return Embedded(*(arrays[name] for name in Embedded._fields))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-
-
-def _write(path: pathlib.Path, key: str, made: Embedded) -> None:
-    """Keeps the embeddings; where that cannot be it is said: the next command takes longer."""
-    try:
-        with outputs.whole(path) as part, part.open("wb") as file:
-            np.savez(file, key=np.array(key), **made._asdict())
-    except InputError as error:
-        _log.warning("The embeddings are not kept, and made again next time: %s", error)

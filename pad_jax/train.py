@@ -16,7 +16,7 @@ import optax
 from ml_collections import ConfigDict
 
 from pad_jax import config as configs
-from pad_jax import data, models, objectives, optimizer, parallel, report, state
+from pad_jax import data, models, objectives, optimizer, parallel, progress, report, state
 from pad_jax.data import augmentation
 from pad_jax.data.augmentation import AugmentationSettings
 from pad_jax.data.images import Images
@@ -158,7 +158,8 @@ def discover(
     embed_now = functools.partial(embed, train_state.variables)
     features = objective.current_features(train_state, images, embed_now)
     row: metrics.Row = {"time/features": time.perf_counter() - start}
-    found, seconds = objective.discover(train_state, features, len(images), epoch)
+    with progress.clock("groups"):
+        found, seconds = objective.discover(train_state, features, len(images), epoch)
     # One process decides for all: another's rounding may tip a tie the other way.
     groups = jax.tree.map(parallel.from_first_process, found.groups)
     row |= seconds

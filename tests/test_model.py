@@ -25,7 +25,7 @@ DIGITS = np.round(load_digits().images[:150] * 255 / 16).astype(np.uint8)
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run on a folder of 150 images, some of which get into groups: its folder, and the images'."""
+    """A run on a folder of 150 images, one of which is none: its folder, and the images'."""
     root = tmp_path_factory.mktemp("images")
     for i, image in enumerate(DIGITS):
         save(root / f"{i % 3}/{i:03}.png", image)

@@ -102,8 +102,11 @@ def batches(images: Given, pixels: Pixels, size: int, name: str = "images") -> I
       ValueError, TypeError: for what is no image.
     """
     images = _as_array(images)
-    is_array = isinstance(images, np.ndarray) and images.dtype == np.uint8
-    if is_array and images.shape[1:] == pixels.shape:  # nothing is left to be done
+    if (
+        isinstance(images, np.ndarray)
+        and images.dtype == np.uint8
+        and images.shape[1:] == pixels.shape
+    ):  # nothing is left to be done
         yield from (images[i : i + size] for i in range(0, len(images), size))
         return
     ready: list[np.ndarray] = []
@@ -185,7 +188,7 @@ def _files(path: Path, name: str) -> list:
     if os.path.isfile(path):
         raise ValueError(f"{name}={path!r} is one image; give a list, [{path!r}]")
     try:
-        return FolderSource(path, "train").paths
+        return FolderSource(path, ".").paths
     except InputError as error:  # where the folder is an argument, and no setting
         raise InputError(str(error).replace("dataset.root", name)) from None
 

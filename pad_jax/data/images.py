@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import hashlib
+import itertools
 import logging
 import os
 import pathlib
@@ -10,6 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
+from pad_jax import progress
+from pad_jax.data import copies
 from pad_jax.data.decoding import DEFAULT, Decoding, UnreadableImage
 from pad_jax.data.preparation import Pixels, Preparation
 from pad_jax.data.source import Selection, Source
@@ -177,6 +180,7 @@ def prepare(
     array = np.empty((len(source) if resident else 0, *shape), np.uint8)
     labels = np.full(len(source), -1, np.int64)
     enlarged = np.zeros(len(source), bool)
+    digests = [b""] * len(source)
 
     def read(i):
         """Reads example i; what is wrong with it, or None."""
@@ -192,14 +196,16 @@ def prepare(
         if resident:
             array[i] = preparation.fit(image)
         enlarged[i] = preparation.enlarges(image)
+        digests[i] = copies.digest(image)
         if label is not None:
             labels[i] = label
         return None
 
-    failures = []
     with concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
-        for first in range(0, len(source), 4096):  # so many tasks wait at a time, not millions
-            failures += pool.map(read, range(first, min(first + 4096, len(source))))
+        blocks = range(0, len(source), 4096)  # so many tasks wait at a time, not millions
+        done = (pool.map(read, range(i, min(i + 4096, len(source)))) for i in blocks)
+        done = itertools.chain.from_iterable(done)
+        failures = list(progress.bar(done, len(source), "reading images"))
     rows = np.flatnonzero([failure is None for failure in failures])
     unreadable = [failure for failure in failures if failure is not None]
     for failure in unreadable:
@@ -212,12 +218,14 @@ def prepare(
         _log.warning("Skipped %d of %d images.", len(unreadable), len(source))
     if not len(rows):
         raise InputError("dataset: not one of the images can be decoded; see the warnings above")
-    source.tell()
-    if enlarged.any():
+    for decoder in source.decoders:
+        decoder.tell()
+    if enlarged.any() and source.decoders:  # arrays have a size that is known to who gives them
         _log.warning(
             "%d of %d images are smaller than dataset.image_size=%d; they are enlarged to it.",
             *(enlarged.sum(), len(rows), image_size),
         )
+    copies.tell([digests[i] for i in rows.tolist()])
     names = [source.name(i) for i in rows.tolist()]
     digest = hashlib.sha256()
     for i in rows.tolist():

@@ -1,5 +1,7 @@
 """TensorFlow Datasets by random access, without TensorFlow: ``tfds.data_source``."""
 
+import os
+
 import numpy as np
 
 from pad_jax.data.decoding import UnreadableImage
@@ -31,7 +33,11 @@ class TfdsSource:
         import tensorflow_datasets as tfds
 
         try:
-            builder = tfds.builder(name, data_dir=root or None, file_format="array_record")
+            builder = tfds.builder(
+                name,
+                data_dir=os.path.expanduser(root) if root else None,
+                file_format="array_record",
+            )
             features = builder.info.features
             if "image" not in features or features["image"].np_dtype != np.uint8:
                 raise InputError(f"dataset.name={name!r} has no uint8 images; use a set that does")

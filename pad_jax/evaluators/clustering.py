@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from pad_jax import progress
 from pad_jax.data.preparation import FEATURES, PIXELS
 from pad_jax.evaluators.base import EvaluationSettings, Evaluator, Features, Occasion
 from pad_jax.settings import RESULTS, Settings, at_least, setting
@@ -64,7 +65,7 @@ class Clustering(Evaluator):
         classes = len(np.unique(labels))
         runs = settings.kmeans_runs if features.final else 1
         scores = []
-        for seed in range(runs):
+        for seed in progress.bar(range(runs), runs, f"k-means of {features.name}", unit="run"):
             kmeans = KMeans(classes, n_init=settings.kmeans_inits, random_state=seed)
             with warnings.catch_warnings():
                 # Fewer distinct rows than classes: the score says it, a warning adds nothing.

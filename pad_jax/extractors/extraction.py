@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import pathlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,10 +18,10 @@ from pad_jax import progress
 from pad_jax.data.augmentation import CropSettings
 from pad_jax.data.decoding import LEAST_SIDE, Decoder, UnreadableImage
 from pad_jax.data.folder import FolderSource
-from pad_jax.data.preparation import Pixels, as_pixels, fit
+from pad_jax.data.preparation import Pixels
 from pad_jax.data.source import DatasetSettings, Example, Selection
 from pad_jax.errors import InputError
-from pad_jax.extractors import Extractor, ExtractorSpec, create
+from pad_jax.extractors import ExtractorSpec, create
 from pad_jax.extractors.views import Views
 from pad_jax.extractors.work_folder import WorkFolder
 from pad_jax.run import folder
@@ -118,7 +118,8 @@ def extract(
             work.add(features, labels, skipped, work.done + len(batch))
     if work.skipped:
         _log.warning("Skipped %d of %d images.", len(work.skipped), len(source))
-    source.tell()
+    for decoder in source.decoders:
+        decoder.tell()
     if not work.kept:
         raise InputError(f"--images={images}: not one image can be decoded; see the warnings above")
     left_out = set(work.skipped)
@@ -127,33 +128,6 @@ def extract(
     used |= {"resize": dataset.resize, "decoding": dataclasses.asdict(decoding)}
     used |= {"views": views, "images": images}
     return work.pack(paths, json.dumps(used))
-
-
-def extract_arrays(extractor: Extractor, images: Iterable[np.ndarray]) -> np.ndarray:
-    """Features of images in memory, as ``extract`` gets them of files.
-
-    Args:
-      extractor: of ``create``.
-      images: each uint8 [H, W] or [H, W, 1 or 3], of any size.
-
-    Returns:
-      float32 [B, D].
-
-    Raises:
-      ValueError: for arrays of another type or shape.
-      InputError: where the extractor returns no features.
-    """
-    size, found, waiting = extractor.image_size, [], []
-    for image in images:
-        waiting.append(fit(as_pixels(image), (size, size, 3)))
-        if len(waiting) == BATCH_SIZE:
-            found.append(extractor(np.stack(waiting)))
-            waiting = []
-    if waiting:
-        found.append(extractor(np.stack(waiting)))
-    if not found:  # how many numbers a feature has, only the extractor knows
-        return extractor(np.zeros((1, size, size, 3), np.uint8))[:0]
-    return np.concatenate(found)
 
 
 def _checked(output: str | os.PathLike, images: str) -> pathlib.Path:

@@ -64,9 +64,6 @@ class Subgraphs(Grouping):
 
     SETTINGS = (SubgraphSettings,)
     prefix = "scs"
-    noun = "SCS"
-    heading = "Strongly connected subgraphs"
-    nothing = "No SCS was found: all images are singletons."
     may_leave_out_singletons = True
 
     def __init__(self, settings: Settings):

@@ -1,24 +1,32 @@
 """--mode=evaluate: evaluates a run's newest checkpoint, also on another data set."""
 
+import logging
 import os
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from pad_jax import config as configs
 from pad_jax import data, model, parallel
+from pad_jax.collection import Collection, open_call
 from pad_jax.data import augmentation
 from pad_jax.data.preparation import PIXELS
 from pad_jax.errors import InputError
 from pad_jax.evaluators.evaluation import Evaluation
+from pad_jax.graph import diagnostics
+from pad_jax.graph.estimators import similarities_to_means
+from pad_jax.graph.groups import Groups, smallest_index
 from pad_jax.modes.base import Call, Mode
 from pad_jax.run import metrics
 
+_log = logging.getLogger(__name__)
+
 
 def evaluate(config: ConfigDict, workdir: str | os.PathLike) -> metrics.Row:
-    """Evaluates the newest checkpoint in ``workdir`` on the data set of ``config``.
+    """Evaluates the newest checkpoint in ``workdir`` on the data set of ``config``, by its labels.
 
     Returns:
-      A row of metrics.
+      A row of metrics; no more than the epoch where no evaluator can do without labels.
 
     Raises:
       InputError: where there is no checkpoint, or the data cannot be used.
@@ -39,15 +47,49 @@ def evaluate(config: ConfigDict, workdir: str | os.PathLike) -> metrics.Row:
     augment = augmentation.create(trained.settings)  # gives images as the encoder knows them
     evaluation = Evaluation(settings, trained.encoder, dataset, augment)
     figures = evaluation(parallel.replicate(trained.variables), trained.epoch, final=True)
-    if not figures:
-        raise InputError(
-            "nothing can be evaluated: the training images have no labels; give a data set that has"
-        )
     return {"epoch": trained.epoch} | {k: v for k, v in figures.items() if k.startswith("eval/")}
 
 
+def describe(collection: Collection) -> metrics.Row:
+    """What can be said of images without labels; with labels how pure groups and clusters are.
+
+    Returns:
+      "groups/..." of the small groups, "clusters/..." of the clusters that the images fall into:
+      "count"; "coverage", the share of images in one; "mean_size" and "max_size";
+      "similarity", the mean cosine of an image with the mean of its group or cluster; with labels
+      "purity" and "pair_precision".
+    """
+    row: metrics.Row = {}
+    for prefix, label in (
+        ("groups", collection.groups.labels_),
+        ("clusters", collection.hierarchy.labels_),
+    ):
+        alone = label < 0
+        own = np.where(alone, np.arange(len(label)) + len(label), label)
+        groups = Groups(smallest_index(own), np.arange(len(label)))
+        statistics = diagnostics.group_statistics(groups, collection.labels)
+        similarities = similarities_to_means(collection.embeddings, label)[~alone]
+        statistics["similarity"] = float(similarities.mean()) if len(similarities) else 0.0
+        row |= {f"{prefix}/{name}": value for name, value in statistics.items()}
+    return row
+
+
 def _run(call: Call) -> str:
-    return metrics.results_table(evaluate(call.config, call.run_folder))
+    for name, value in (("images", call.images), ("output", call.output)):
+        if value is not None:
+            raise InputError(
+                f"--{name} has no meaning for --mode=evaluate; --config.dataset.root=DIR evaluates "
+                "on other images"
+            )
+    row = evaluate(call.config, call.run_folder)
+    collection = open_call(call)
+    if not (collection.labels >= 0).any():
+        _log.info("Without labels: what is said of groups and clusters needs none.")
+    row |= describe(collection)
+    path = call.run_folder / "evaluation.json"
+    dataset = {name: call.config.dataset[name] for name in ("name", "root")}
+    metrics.write_json(path, row | {"images": len(collection), "dataset": dataset})
+    return f"{metrics.results_table(row)}\nWritten: {path}"
 
 
 MODE = Mode(_run, works_on_run=True)

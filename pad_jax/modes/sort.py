@@ -1,5 +1,7 @@
 """--mode=sort: sorts images into folders of what looks alike."""
 
+import collections
+
 import numpy as np
 from absl import flags
 
@@ -18,7 +20,7 @@ _CLUSTERS = flags.DEFINE_integer(
 )
 _COPY = flags.DEFINE_bool("copy", False, "Copy the files, instead of making symbolic links.")
 
-REST = "ungrouped"
+OTHERS, REST = "other_groups", "ungrouped"  # groups in no cluster, images in neither
 
 
 def by_kmeans(collection: Collection, clusters: int) -> list[str]:
@@ -58,7 +60,7 @@ def by_hierarchy(collection: Collection) -> list[str]:
         if c >= 0:
             folders.append(clusters[c] + inside)
         else:
-            folders.append(f"other_groups{inside}" if inside else REST)
+            folders.append(OTHERS + inside if inside else REST)
     return folders
 
 
@@ -96,11 +98,12 @@ def _run(call: Call) -> str:
     wanted = _CLUSTERS.value
     folders = by_hierarchy(collection) if wanted is None else by_kmeans(collection, wanted)
     sort_into(collection, folders, call.output, copy=_COPY.value)
-    kinds = {folder.partition("/")[0] for folder in folders}
-    clusters = sum(kind.startswith("cluster") for kind in kinds)
-    lines = [f"{len(folders):,} images in {clusters} cluster{'s' * (clusters != 1)}"]
-    if rest := folders.count(REST):
-        lines[0] += f", and {rest:,} in {REST}"
+    tops = collections.Counter(folder.partition("/")[0] for folder in folders)
+    rest, others = tops.pop(REST, 0), tops.pop(OTHERS, 0)
+    clusters = len(tops)
+    lines = [f"{tops.total():,} images in {clusters} cluster{'s' * (clusters != 1)}"]
+    if rest or others:
+        lines[0] += f"; in no cluster: {others:,} in {OTHERS}, {rest:,} in {REST}"
     if wanted is None and clusters <= 1:
         lines.append("They fall into no clusters by themselves; --clusters=10 makes ten.")
     return "\n".join([*lines, f"Written: {call.output}"])

@@ -1,6 +1,7 @@
 """--mode=train: trains, or goes on from the newest checkpoint, and evaluates."""
 
 import logging
+import shlex
 
 from pad_jax.modes.base import Call, Mode
 from pad_jax.run import metrics
@@ -8,12 +9,23 @@ from pad_jax.train import train_and_evaluate
 
 _log = logging.getLogger(__name__)
 
+_MADE = {
+    "report.html": "the groups, and what the run measured, for any browser",
+    "groups.csv": "every image and its group",
+}
+
 
 def _run(call: Call) -> str:
     said = metrics.results_table(train_and_evaluate(call.config, call.run_folder))
-    for name in ("report.html", "groups.csv"):
+    for name, what in _MADE.items():
         if (call.run_folder / name).exists():
-            _log.info("Written: %s", call.run_folder / name)
+            _log.info("Written: %s (%s)", call.run_folder / name, what)
+    # shlex: the command is there to be copied.
+    workdir = shlex.quote(str(call.run_folder))
+    _log.info("To look at all groups and name them: pad-jax --mode=browse --workdir=%s", workdir)
+    _log.info(
+        "To sort the images into folders: pad-jax --mode=sort --workdir=%s --output=sorted", workdir
+    )
     return said
 
 

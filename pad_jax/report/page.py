@@ -60,6 +60,7 @@ def render(workdir: pathlib.Path, snapshot: Snapshot) -> str:
         noun=noun,
         heading=objective.heading,
         nothing=objective.nothing,
+        can_be_surer=config.get("grouping", {}).get("edge_share") == 1 and noun == "group",
         has_graph=found.graph is not None,
         labelled=bool((images.labels >= 0).any()),
         num_images=len(images),
@@ -83,7 +84,7 @@ def _has_pictures(images: Images) -> bool:
     found = any(images.picture(i) is not None for i in range(min(len(images), _LOOKED_AT)))
     if not found:
         _log.info(
-            "The report shows no images: dataset.paths says where they are; the first is %s.",
+            "The report shows no images: --config.dataset.paths says where they are (first: %s).",
             images.names[0],
         )
     return found

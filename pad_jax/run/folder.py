@@ -28,6 +28,7 @@ try:
 except ImportError:  # not on Windows
     fcntl = None
 
+_PATHS = ("root", "labels", "paths")  # of a data set
 _STATISTICS = "statistics.json"  # of features
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "numba", "scikit-learn")
 
@@ -131,6 +132,7 @@ def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
     run = {
         "num_images": len(dataset.train),
         "fingerprint": fingerprint,
+        "folder": os.getcwd(),
         **dataset.train.preparation.record(),
         "python": platform.python_version(),
         "platform": parallel.platform(),
@@ -210,12 +212,23 @@ def read_groups(workdir: pathlib.Path) -> tuple[list[str], np.ndarray]:
 
 
 def read_config(workdir: pathlib.Path) -> dict:
-    """The config of the run in a folder, as it was written.
+    """The config of the run in a folder, as it was written; its files also from other folders.
+
+    A relative path of the data set that leads nowhere from here is taken from the folder that the
+    run was started in.
 
     Raises:
       InputError: if there is none.
     """
-    return _read(workdir, "config.json")
+    config = _read(workdir, "config.json")
+    dataset = config.get("dataset", {})
+    for name in _PATHS:
+        path = os.path.expanduser(dataset.get(name) or "")
+        if path and not os.path.exists(path) and (workdir / "run.json").exists():
+            elsewhere = os.path.join(_read(workdir, "run.json").get("folder", ""), path)
+            if os.path.exists(elsewhere):
+                dataset[name] = elsewhere
+    return config
 
 
 def read_run(workdir: pathlib.Path) -> dict:

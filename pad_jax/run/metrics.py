@@ -25,6 +25,9 @@ _LOGGED = (
     "eval/kmeans_acc",
 )
 
+_LOGGED_AS = {"count": "groups"}  # what needs another word where the rest of its name is gone
+_COUNTS = ("/count", "/max_size")  # metrics that are whole numbers
+
 # Numbers by name; a list holds a histogram as pairs of [value, count].
 Row = dict[str, float | list]
 
@@ -105,18 +108,27 @@ def write_text(path: pathlib.Path, text: str) -> None:
 def log(title: str, row: Row) -> None:
     """One plain line of the metrics that tell most; metrics.jsonl has them all."""
     names = [name for pattern in _LOGGED for name in fnmatch.filter(row, pattern)]
-    figures = [f"{name.split('/')[1]} {row[name]:.4g}" for name in names]
+    words = (_LOGGED_AS.get(name.split("/")[1], name.split("/")[1]) for name in names)
+    figures = [f"{word} {row[name]:.4g}" for word, name in zip(words, names, strict=True)]
     _log.info("%s  %s", title, "  ".join(figures))
 
 
 def results_table(row: Row) -> str:
-    """The figures of a run as a short table."""
-    names = [
-        name
+    """The figures of a run as a short table, in which strongly connected subgraphs are groups."""
+    figures = {
+        _plain(name): value
         for name, value in row.items()
         if "/" in name and not isinstance(value, list)
         if name.startswith("train/loss") or not name.startswith(("train/", "time/"))
+    }
+    width = max(map(len, figures), default=0)
+    lines = [
+        f"  {name:<{width}}  {value:{',.0f' if name.endswith(_COUNTS) else '.4f'}}"
+        for name, value in figures.items()
     ]
-    width = max(map(len, names), default=0)
-    lines = [f"  {name:<{width}}  {row[name]:.4f}" for name in names]
     return "\n".join([f"Results after epoch {row['epoch']}:", *lines])
+
+
+def _plain(name: str) -> str:
+    """The name of a metric where a group is called one, whatever its kind."""
+    return {"train/loss_scs": "train/loss_groups"}.get(name, name.replace("scs/", "groups/", 1))

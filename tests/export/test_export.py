@@ -34,7 +34,7 @@ def test_parameters_read_back(model, rng, tmp_path):
     variables = flax.traverse_util.unflatten_dict(arrays, sep=".")
     jax.tree.map(np.testing.assert_array_equal, variables, model.variables)
     about = metadata(path)
-    assert json.loads(about["features"])== {"flat": [256], "embedding": [128]}
+    assert json.loads(about["features"]) == {"flat": [256], "embedding": [128]}
     assert json.loads(about["model"])["embedding_dim"] == 128
     assert about["version"] == pad_jax.__version__
     preparation = recorded(json.loads(about["preparation"]), {})
@@ -77,12 +77,13 @@ def test_a_file_that_exists_is_replaced(model, tmp_path, monkeypatch):
     [
         ("encoder.onnx", "encoder.onnx: an encoder is exported to FILE.stablehlo or FILE.safeten"),
         ("encoder", "encoder: an encoder is exported to FILE.stablehlo or FILE.safetensors"),
-        ("nowhere/encoder.stablehlo", "cannot be written; give a file in a folder that exists"),
-        ("folder.safetensors", "cannot be written; give a file in a folder that exists"),
+        ("folder.safetensors", "folder.safetensors cannot be written (Is a directory)"),
+        ("file/encoder.safetensors", "encoder.safetensors cannot be written (Not a directory)"),
     ],
 )
 def test_files_that_cannot_be(model, tmp_path, name, message):
     (tmp_path / "folder.safetensors").mkdir()
+    (tmp_path / "file").touch()
     with pytest.raises(InputError, match=re.escape(message)):
         model.export(tmp_path / name)
-    assert [path.name for path in tmp_path.iterdir()] == ["folder.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.safetensors"]

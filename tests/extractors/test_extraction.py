@@ -8,13 +8,14 @@ import zipfile
 
 import jax
 import numpy as np
-import pytest
 from PIL import Image
 
+from pad_jax.data import given
 from pad_jax.data.augmentation import AugmentationSettings, Crops, CropSettings, view_keys
+from pad_jax.data.preparation import pixels_of
 from pad_jax.data.source import DatasetSettings
 from pad_jax.extractors import ExtractorSpec, create
-from pad_jax.extractors.extraction import extract, extract_arrays
+from pad_jax.extractors.extraction import extract
 from pad_jax.extractors.views import Views
 from pad_jax.settings import RunSettings, Settings
 from tests.support.grid_extractor import BATCH, QUICK, SIZE, SPEC, grid
@@ -164,30 +165,17 @@ def test_a_spec_is_what_a_file_says(start):
     assert ExtractorSpec.from_dict(said) == SPEC
 
 
-def test_images_in_memory_have_the_features_of_the_file(images, start):
+def test_images_given_later_have_the_features_of_the_file(images, start):
+    """As ``Model.embed`` gets them: from arrays, and from the files."""
     found = np.load(start(dtype="float32"))
-    paths = [os.fsdecode(path) for path in found["paths"].tolist()]
-    extractor = create(ExtractorSpec.from_dict(json.loads(str(found["extractor"]))))
-    features = extract_arrays(extractor, (read(images / path) for path in paths))
-    assert features.dtype == np.float32
-    np.testing.assert_array_equal(features, found["features"])
-
-
-def test_images_in_memory(rng):
-    extractor = create(SPEC)
-    images = [rng.integers(0, 256, (SIZE, SIZE, 3), np.uint8) for _ in range(130)]
-    np.testing.assert_array_equal(
-        extract_arrays(extractor, images), grid(np.stack(images)).astype(np.float32)
-    )
-    assert extract_arrays(extractor, []).shape == (0, 48)
-    level = np.full((7, 9), 90, np.uint8)
-    expected = np.tile(90 * np.linspace(0.5, 1.5, 48), (2, 1))
-    np.testing.assert_allclose(
-        extract_arrays(extractor, [level, level[..., None]]), expected, rtol=1e-6
-    )
-    for image in (np.zeros((4, 4)), np.zeros((4, 4, 2), np.uint8), np.zeros(4, np.uint8)):
-        with pytest.raises(ValueError, match=r"an image is .*; give uint8 \[H, W\] or"):
-            extract_arrays(extractor, [image])
+    made_by = json.loads(str(found["extractor"]))
+    extractor = create(ExtractorSpec.from_dict(made_by))
+    pixels = pixels_of((extractor.image_size, extractor.image_size, 3), made_by)
+    paths = [images / os.fsdecode(path) for path in found["paths"].tolist()]
+    for ways in (paths, [read(path) for path in paths]):
+        features = np.concatenate([extractor(x) for x in given.batches(ways, pixels, 5)])
+        assert features.dtype == np.float32
+        np.testing.assert_array_equal(features, found["features"])
 
 
 def test_another_augmentation_is_refused(start, refused):

@@ -92,11 +92,14 @@ def test_the_page_says_what_the_run_measured(render, snapshot):
     )
     table = GroupTable(snapshot.found.groups, snapshot.images.labels)
     assert figures["kNN accuracy"] == "0.700"
-    assert figures["SCSs"] == str(len(table))
+    assert figures["groups"] == str(len(table))
     assert [t for _, t in parsed.all("h3")][:4] == ["Largest", "Least pure", "Purest", "Random"]
     titles = [t for _, t in parsed.all("strong")]
     assert titles[:3] == ["Loss", "Evaluation", "Agreement with the labels"]
-    assert {"Number of SCSs", "Histogram of sizes", "60 images by class"} <= set(titles)
+    assert {"Number of groups", "Histogram of sizes", "60 images by class"} <= set(titles)
+    sections = [a["id"] for a, _ in parsed.all("section")]
+    assert sections[:2] == ["groups", "curves"]
+    assert "SCS" not in parsed.text.replace("SCS (Eq 3)", "")
     drawn = graphs.drawings(snapshot, table)
     assert len(parsed.all("g", "node")) == sum(len(drawing.nodes) for drawing in drawn) > 0
     fields = {t for _, t in parsed.all("th")}
@@ -135,7 +138,7 @@ def test_without_labels_nothing_is_right_or_wrong(render, snapshot):
     assert "class" not in " ".join(a["alt"] for a, _ in parsed.all("img"))
     assert [t for _, t in parsed.all("h3")][:2] == ["Largest", "Random"]
     groups = min(10, len(GroupTable(snapshot.found.groups, unknown.labels)))
-    assert f"60 images, the {groups} largest SCSs in colour" in parsed.text
+    assert f"60 images, the {groups} largest groups in colour" in parsed.text
     assert "have no labels" in parsed.text
     assert "var(--none)" in source
 
@@ -143,7 +146,7 @@ def test_without_labels_nothing_is_right_or_wrong(render, snapshot):
 def test_runs_without_a_group(render, rng):
     rows, cluster = clustered(30, 3, rng)
     found = discover(rows, "singleton")
-    for kind, sentence in (("singleton", "a class of its own"), ("scs", "No SCS was found")):
+    for kind, sentence in (("singleton", "a class of its own"), ("scs", "No group was found")):
         parsed, _ = render(Snapshot(make_images(cluster), make_objective(kind), found, rows))
         assert sentence in parsed.text
         assert "There is no" in parsed.text
