@@ -8,6 +8,7 @@ import time
 import pytest
 
 from pad_jax import browse
+from pad_jax.labelling import files
 from tests.support.piles import pile
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
@@ -51,8 +52,9 @@ def chromium(downloads):
 class Page:
     """The site of a pile in a browser, by what a user sees of it."""
 
-    def __init__(self, chromium, index: pathlib.Path, downloads: pathlib.Path):
+    def __init__(self, chromium, index: pathlib.Path, downloads: pathlib.Path, collection):
         self.chromium, self.uri, self.downloads = chromium, index.as_uri(), downloads
+        self.collection = collection
         self.chromium.get("about:blank")  # so that a site of the same address is loaded anew
         self.open()
         self.run("localStorage.clear()")
@@ -111,8 +113,9 @@ class Page:
 @pytest.fixture
 def page(chromium, downloads, tmp_path):
     def of(names=_NAMES, group=_GROUP, cluster=_CLUSTER, k=10):
-        index = browse.write(pile(tmp_path, names, group, cluster, k), "the next command")
-        return Page(chromium, index, downloads)
+        collection = pile(tmp_path, names, group, cluster, k)
+        index = browse.write(collection, "the next command")
+        return Page(chromium, index, downloads, collection)
 
     yield of
     severe = [entry for entry in chromium.get_log("browser") if entry["level"] == "SEVERE"]
@@ -203,6 +206,11 @@ def test_names_of_any_kind_come_back_as_they_are(page):
     expected = [n if isinstance(n, str) else n.decode("utf-8", "surrogateescape") for n in names]
     lines = page.saved()
     assert lines == [["image", "label"], *([name, label] for name in expected)]
+
+    # --mode=label reads the file.
+    found = files.read(page.downloads / "labels.csv", page.collection)
+    assert (found.rows == 0).all()
+    assert found.names == [label]
 
     page.run("localStorage.clear()")
     page.open("groups")

@@ -11,6 +11,13 @@ from pad_jax.data.decoding import decode
 from pad_jax.graph.search import Graph
 
 
+class _Pile(types.SimpleNamespace):
+    """What of a collection is looked at, free to be changed by a test."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
 def pile(
     folder: pathlib.Path,
     names: list[str | bytes],
@@ -49,7 +56,7 @@ def pile(
     sums = np.stack([features[group == g].sum(0) for g in range(num_groups)] or [features[0]])
     sums /= np.linalg.norm(sums, axis=1, keepdims=True)
     typical = np.where(group < 0, 0, np.einsum("nd,nd->n", features, sums[group]))
-    return types.SimpleNamespace(
+    return _Pile(
         embeddings=features.astype(np.float32),
         names=names,
         path=files.__getitem__,

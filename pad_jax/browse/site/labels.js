@@ -250,7 +250,10 @@
     /** Gives the names of such a file; what it says of itself. */
     async fromCsv(buffer) {
       const lines = Pad.readCsv(buffer);
-      if (lines[0]?.[0] === "image") lines.shift();
+      const heading = (lines[0] ?? []).map((field) => field.trim().toLowerCase());
+      let columns = ["image", "label"].map((name) => heading.indexOf(name));
+      if (columns.includes(-1)) columns = [0, 1];
+      else lines.shift();
       const byName = new Map();
       (await Pad.allNames()).forEach((name, place) => {
         const bytes = Pad.asByteText(name);
@@ -258,7 +261,8 @@
       });
       const after = new Map();
       let unknown = 0;
-      for (const [image, label = ""] of lines) {
+      for (const line of lines) {
+        const [image, label] = columns.map((column) => line[column] ?? "");
         const name = Pad.decodeByteText(label).trim();
         if (!byName.has(image) || !name) {
           unknown++;
