@@ -13,4 +13,5 @@ MODES = {
     "sort": "pad_jax.modes.sort:MODE",
     "export": "pad_jax.modes.export:MODE",
     "browse": "pad_jax.modes.browse:MODE",
+    "label": "pad_jax.modes.label:MODE",
 }
