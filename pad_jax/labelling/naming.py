@@ -37,6 +37,9 @@ class Naming:
       pile: N images.
       groups: int [N], the group of each image, 0 .. G-1, -1 for none.
       seed: of k-means.
+
+    Attributes:
+      reach: cosine in the diffused embeddings from which on an image is near another: see ``near``.
     """
 
     def __init__(self, pile: Pile, groups: np.ndarray, seed: int = 0):
@@ -48,7 +51,7 @@ class Naming:
         self._means = _means(self._rows, members)
         centers = self._centers(min(_NEAR_PARTS, len(pile)))
         nearest = search(self._rows, centers, 1).similarities[:, 0]
-        self._reach = np.quantile(nearest, 1 - _NEAR_SHARE)
+        self.reach = np.quantile(nearest, 1 - _NEAR_SHARE)
 
     def near(self, named: np.ndarray) -> float:
         """The share of all images that are near a named one.
@@ -139,7 +142,7 @@ class Naming:
         near = np.zeros(len(self._rows), bool)
         if len(rows):
             similarity = search(self._rows, self._rows[rows], 1).similarities[:, 0]
-            near = similarity >= self._reach
+            near = similarity >= self.reach
             near[rows] = True  # whatever is lost in rounding
         return near
 
