@@ -22,7 +22,7 @@ from pad_jax.data import feature_files
 from pad_jax.graph.neighbors import nearest_neighbors
 from pad_jax.graph.rows import divided_by_length, unit_rows
 from pad_jax.labelling.diffusion import Diffusion, Pile
-from pad_jax.labelling.naming import Naming
+from pad_jax.labelling.naming import Naming, ToName
 from pad_jax.labelling.spreading import find_again, spread
 
 _SAMPLE = 10_000  # rows that k-means sees, here as in ``Naming``
@@ -37,6 +37,16 @@ class Images:
         self.groups = pad_jax.AffinityGroups().fit(self.rows, precomputed_knn=self.graph).labels_
         self.diffusion = Diffusion(self.graph, alpha=0.99)  # as Zhou et al. and Iscen et al.
         self.pile = Pile(self.rows, self.graph)
+        self.naming: dict[int, Naming] = {}  # by seed
+        self.chosen: dict[tuple[int, int], list[ToName]] = {}  # by number of names and seed
+
+    def to_name(self, count: int, seed: int) -> list[ToName]:
+        """What is to be named first."""
+        if seed not in self.naming:
+            self.naming[seed] = Naming(self.pile, self.groups, seed)
+        if (count, seed) not in self.chosen:
+            self.chosen[count, seed] = self.naming[seed].choose(count)
+        return self.chosen[count, seed]
 
     def named(self, sets: list[np.ndarray]) -> np.ndarray:
         """The names that a person gives sets of images, int [N]: of the class of most."""
@@ -107,30 +117,29 @@ def spread_groups(images: Images, count: int, seed: int) -> np.ndarray:
 
 def ours(images: Images, count: int, seed: int) -> np.ndarray:
     """What --mode=label writes to to_name.csv, and then makes of the names."""
-    chosen = Naming(images.pile, images.groups, seed).choose(count)
+    chosen = images.to_name(count, seed)
     return spread(images.pile, images.named([one.rows for one in chosen])).labels
 
 
 def ours_corrected(images: Images, count: int, seed: int) -> np.ndarray:
     """The same where the images of a set that are none of its name are left without."""
-    chosen = Naming(images.pile, images.groups, seed).choose(count)
+    chosen = images.to_name(count, seed)
     names = images.named([one.rows for one in chosen])
     return spread(images.pile, np.where(names == images.labels, names, -1)).labels
 
 
 def ours_in_rounds(images: Images, count: int, seed: int) -> np.ndarray:
     """The same in two rounds of half the names."""
-    naming = Naming(images.pile, images.groups, seed)
-    first = naming.choose(count // 2)
+    first = images.to_name(count // 2, seed)
     named = np.concatenate([one.rows for one in first])
-    second = naming.choose(count - count // 2, named)
+    second = images.naming[seed].choose(count - count // 2, named)
     return spread(images.pile, images.named([one.rows for one in (*first, *second)])).labels
 
 
 def ours_groups(images: Images, count: int, seed: int) -> np.ndarray:
     """The same with the group beside the middle of each part in place of the middle."""
     members = _members(images)
-    chosen = Naming(images.pile, images.groups, seed).choose(count)
+    chosen = images.to_name(count, seed)
     sets = [members[one.group] if one.group >= 0 else one.rows for one in chosen]
     return spread(images.pile, images.named(sets)).labels
 
@@ -157,7 +166,7 @@ RULES: dict[str, Callable[[Images, int, int], np.ndarray]] = {
 
 def held_back(images: Images, count: int, seed: int) -> dict[str, float]:
     """How well what is said of the labels fits them."""
-    chosen = Naming(images.pile, images.groups, seed).choose(count)
+    chosen = images.to_name(count, seed)
     names = images.named([one.rows for one in chosen])
     sets = np.arange(len(names))
     for one in chosen:
