@@ -127,6 +127,8 @@ def _lines(path: pathlib.Path, field: str) -> list[_Line]:
         raise InputError(f"{field} cannot be read ({error.strerror}); give a file") from None
     except csv.Error as error:
         raise InputError(f"{field} is no table ({first_line(error)}); give a .csv file") from None
+    if any("\0" in cell for _, line in cells for cell in line):
+        raise InputError(f"{field} is no text; give a .csv file")
     if not cells:
         raise InputError(f"{field} is empty; write a line image,label for some images")
     heading = [cell.strip().lower() for cell in cells[0][1]]

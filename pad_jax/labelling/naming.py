@@ -139,9 +139,12 @@ class Naming:
     def _near(self, rows: np.ndarray) -> np.ndarray:
         """Which images are near one of some rows, bool [N]."""
         rows = np.asarray(rows, np.int64)
-        if not len(rows):
-            return np.zeros(len(self._rows), bool)
-        return search(self._rows, self._rows[rows], 1).similarities[:, 0] >= self.reach
+        near = np.zeros(len(self._rows), bool)
+        if len(rows):
+            similarity = search(self._rows, self._rows[rows], 1).similarities[:, 0]
+            near = similarity >= self.reach
+            near[rows] = True  # whatever is lost in rounding
+        return near
 
 
 def _means(rows: np.ndarray, members: list[np.ndarray]) -> np.ndarray:
