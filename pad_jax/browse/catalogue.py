@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _GLANCE = 20  # groups that are seen at first
 _OFFERED = 50  # groups to name first
+_NEIGHBORS = 10  # of an image that are shown
 _NEAREST_GROUPS = 3  # of an image in none
 
 
@@ -88,7 +89,9 @@ def arrange(collection: "Collection") -> Catalogue:
         sketch=sketch(diffused, start, naming.reach),
         first=np.argsort(path)[groups[groups >= 0]],
         nearest=nearest,
-        neighbors=Graph(place[graph.indices[rows]], graph.similarities[rows]),
+        neighbors=Graph(
+            place[graph.indices[rows, :_NEIGHBORS]], graph.similarities[rows, :_NEIGHBORS]
+        ),
     )
 
 

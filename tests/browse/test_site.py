@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import time
 
 import numpy as np
 import pytest
@@ -151,6 +152,23 @@ def test_a_run_that_was_stopped_goes_on(collection, monkeypatch):
     assert not done & set(asked)
     assert len(_pictures(index)) == 6
     assert not list(index.parent.rglob("*.part"))
+
+
+def test_an_interruption_does_not_wait_for_all_that_is_planned(collection, monkeypatch):
+    monkeypatch.setattr(thumbnails, "PER_PACK", 1)
+    monkeypatch.setattr(thumbnails, "_MAX_THREADS", 2)
+    begun = []
+
+    def slow(i):
+        begun.append(i)
+        if len(begun) == 1:
+            raise KeyboardInterrupt
+        time.sleep(0.2)
+
+    collection.picture = slow
+    with pytest.raises(KeyboardInterrupt):
+        browse.write(collection, "next")
+    assert len(begun) <= 4
 
 
 def test_images_that_are_gone_are_grey_and_counted_and_seen_when_they_are_back(collection, caplog):
