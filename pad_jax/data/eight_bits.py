@@ -1,11 +1,10 @@
 """Images in any of Pillow's modes as 8 bits a channel: L, LA, RGB or RGBA."""
 
-import functools
 import sys
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
 
 _Note = Callable[[str], None]
 
@@ -38,8 +37,6 @@ def in_8_bits(
         return _with_alpha(grey, (np.asarray(grey) > 0) != transparent)
     if image.mode in ("RGB", "RGBA") and low_bytes:
         image = _scaled_colour(image, low_bytes, note)
-    if image.mode == "LAB":
-        return ImageCms.applyTransform(image, _lab_to_rgb())
     if image.mode in ("LA", "RGBA") or (image.mode in ("L", "RGB") and transparent is None):
         return image
     if image.mode == "L":
@@ -130,9 +127,3 @@ def _bits(most: int) -> int:
 def _with_alpha(image: Image.Image, is_opaque: np.ndarray) -> Image.Image:
     alpha = Image.fromarray(is_opaque.astype(np.uint8) * 255)
     return Image.merge(f"{image.mode}A", (*image.split(), alpha))
-
-
-@functools.cache
-def _lab_to_rgb() -> ImageCms.ImageCmsTransform:
-    lab, rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-    return ImageCms.buildTransform(lab, rgb, "LAB", "RGB")
