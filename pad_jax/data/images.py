@@ -212,8 +212,9 @@ def prepare(
         _log.warning("Skipped %d of %d images.", len(unreadable), len(source))
     if not len(rows):
         raise InputError("dataset: not one of the images can be decoded; see the warnings above")
-    source.tell()
-    if enlarged.any():
+    for decoder in source.decoders:
+        decoder.tell()
+    if enlarged.any() and source.decoders:  # arrays have a size that is known to who gives them
         _log.warning(
             "%d of %d images are smaller than dataset.image_size=%d; they are enlarged to it.",
             *(enlarged.sum(), len(rows), image_size),

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 from PIL import ImageColor
 
-from pad_jax.data.decoding import DEFAULT, LEAST_SIDE, Decoding
+from pad_jax.data.decoding import DEFAULT, LEAST_SIDE, Decoder, Decoding
 from pad_jax.data.decoding import UnreadableImage as UnreadableImage
 from pad_jax.data.preparation import PIXELS, RESIZINGS
 from pad_jax.settings import (
@@ -260,11 +260,11 @@ class Selection:
         known = {getattr(source, "class_names", None) for source in self.sources}
         return known.pop() if len(known) == 1 else None
 
-    def tell(self) -> None:
-        """Says in the log what decoding the images has found."""
-        decoders = [source.decoder for source in self.sources if hasattr(source, "decoder")]
-        for decoder in dict.fromkeys(decoders):  # each once
-            decoder.tell()
+    @property
+    def decoders(self) -> list[Decoder]:
+        """Those of the sources that decode files, each once."""
+        found = [source.decoder for source in self.sources if hasattr(source, "decoder")]
+        return list(dict.fromkeys(found))
 
     def take(self, rows: np.ndarray) -> np.ndarray:
         """The samples of some rows, of one shape: int [B] -> [B, ...]."""

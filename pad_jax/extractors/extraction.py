@@ -118,7 +118,8 @@ def extract(
             work.add(features, labels, skipped, work.done + len(batch))
     if work.skipped:
         _log.warning("Skipped %d of %d images.", len(work.skipped), len(source))
-    source.tell()
+    for decoder in source.decoders:
+        decoder.tell()
     if not work.kept:
         raise InputError(f"--images={images}: not one image can be decoded; see the warnings above")
     left_out = set(work.skipped)

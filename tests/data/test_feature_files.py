@@ -314,3 +314,34 @@ def test_a_data_set_of_features(tmp_path, features):
     config.dataset.update({"root": str(tmp_path / "test.npz"), "test_split": ""})
     again = data.load(configs.read(config), train.preparation).train
     np.testing.assert_array_equal(again.array, test.array)
+
+
+def test_labels_by_names_by_folders_and_none(tmp_path, features):
+    np.save(tmp_path / "f.npy", features)
+    names = [f"{'cat' if i % 2 else 'dog'}/{i}.png" for i in range(N)]
+    for name in names:
+        save(tmp_path / name, np.zeros((2, 2), np.uint8))
+    (tmp_path / "paths.txt").write_text("\n".join(names) + "\n")
+    (tmp_path / "own.csv").write_text("image,label\ndog/0.png,b\ncat/1.png,a\n")
+    (tmp_path / "classes.csv").write_text("x\ny\n" * (N // 2))  # a class a line, as ever
+
+    def labels(value, **fields):
+        config = configs.default()
+        fields |= {"name": "features", "root": str(tmp_path / "f.npy"), "test_split": ""}
+        config.dataset.update(fields | {"labels": value})
+        return data.load(configs.read(config)).train.labels.tolist()
+
+    paths = {"paths": str(tmp_path / "paths.txt")}
+    assert labels(str(tmp_path / "own.csv"), **paths) == [1, 0] + [-1] * (N - 2)
+    assert labels("folder", **paths) == [1, 0] * (N // 2)
+    assert labels(str(tmp_path / "classes.csv")) == [0, 1] * (N // 2)
+    (tmp_path / "labels.npy").unlink(missing_ok=True)
+    np.save(tmp_path / "labels.npy", np.arange(N) % 3)
+    assert labels(str(tmp_path / "labels.npy"))[:3] == [0, 1, 2]
+    np.savez(tmp_path / "f.npz", features=features, labels=np.arange(N))
+    config = configs.default()
+    root = str(tmp_path / "f.npz")
+    config.dataset.update(name="features", root=root, test_split="", labels="none")
+    assert set(data.load(configs.read(config)).train.labels.tolist()) == {-1}
+    with pytest.raises(InputError, match="dataset.labels='folder'.*files are not known"):
+        labels("folder")

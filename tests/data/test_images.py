@@ -192,6 +192,7 @@ def test_files_are_prepared_alike_in_training_and_after(tmp_path, rng, resize, m
     )  # fmt: skip
     images = data.load(Settings(settings)).train
     (trained_on,) = images.batches(np.arange(3)[None])
+    assert images.preparation == Pixels((16, 16, 3), resize, settings.decoding)
     preparation = recorded(json.loads(json.dumps(images.preparation.record())), {})
     paths = [images.path(i) for i in range(3)]
     np.testing.assert_array_equal(np.stack([preparation.read(p) for p in paths]), trained_on)
