@@ -166,6 +166,8 @@ def test_paths_in_a_file_of_features_begin_in_the_folder_given(
 def test_bad_input_is_one_line(run, features, tmp_path, call):
     np.save(tmp_path / "zeros.npy", np.zeros((3, 4)))
     (tmp_path / "two.txt").write_text("a\nb\n")
+    other_kind = call(run)
+    other_kind.config.dataset.update(name="features", root=str(features / "mine.npz"))
     empty = tmp_path / "empty"
     shutil.copytree(run, empty, ignore=shutil.ignore_patterns("checkpoints"))
     mine = features / "mine.npz"
@@ -175,6 +177,7 @@ def test_bad_input_is_one_line(run, features, tmp_path, call):
         (call(features=mine, images=tmp_path / "two.txt"), "--images=.*there are 2, for 40"),
         (call(features=mine, images=tmp_path / "no.txt"), "--images=.*no.txt cannot be read"),
         (call(run)._replace(workdir=tmp_path / "nowhere"), "nowhere holds no run"),
+        (other_kind, "dataset: it has features, and .*run was trained on 16 x 16 grey pixels"),
         (call(empty), "empty holds no checkpoint"),
         (call(run, images=tmp_path / "none"), "none' is not a folder"),
     ):
