@@ -90,7 +90,7 @@ def test_the_model_takes_features(files, run):
     expected = standard @ layer["kernel"] + layer["bias"]
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(embeddings, expected, atol=1e-5)
-    with pytest.raises(ValueError, match=r"features are uint8 .*; give float \[B, "):
+    with pytest.raises(ValueError, match=r"^images: this model takes features, float \[B, 55\]"):
         model.embed(np.zeros((2, 8, 8), np.uint8))
 
 

@@ -283,6 +283,6 @@ def test_what_decoding_finds_is_said_once_with_the_number_of_images(tmp_path, ca
         load(tmp_path, channels=None)
     said = [text for text in caplog.messages if "8 bits" in text]
     assert said == [
-        "2 images have more than 8 bits a pixel; values of 12 bits become 0 to 255, such as "
+        "More than 8 bits a pixel, of which values of 12 bits become 0 to 255: 2 images, such as "
         f"{tmp_path}/a.png."
     ]

@@ -217,3 +217,13 @@ def test_larger_images_than_usual_are_decoded_in_more_detail():
     assert DatasetSettings(image_size=32).decoding.least_side == 1024
     assert DatasetSettings(image_size=600).decoding.least_side == 1200
     assert DatasetSettings().decoding.least_side is None  # they keep the size they have
+
+
+def test_exact_copies_are_said(folder, caplog):
+    caplog.set_level(logging.INFO, logger="pad_jax")
+    (folder / "train/cat/again.jpg").write_bytes((folder / "train/cat/a.jpg").read_bytes())
+    prepare(FolderSource(str(folder), "train"), **OPTIONS | {"image_size": 8, "channels": 1})
+    assert "1 of 4 images have the very same pixels as an earlier one" in caplog.text
+    caplog.clear()
+    prepare(FolderSource(str(folder), "val"), **OPTIONS | {"image_size": 8, "channels": 1})
+    assert "the very same pixels" not in caplog.text
