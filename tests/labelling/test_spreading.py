@@ -27,7 +27,10 @@ def naive_spread(rows, graph, diffused, names, sharpness):
 
 
 def test_spread_is_that_of_the_oracle():
-    x, kind, pile, graph = blobs(noise=0.8)
+    x, kind, _, _ = blobs(noise=0.8)
+    x[9] = x[0]  # the same image under two names
+    graph = nearest_neighbors(x, 5)
+    pile = Pile(x, graph)
     names = np.full(len(x), -1)
     names[::9] = kind[::9]
     labels, confidence = spread(pile, names, sharpness=1.5)
@@ -69,12 +72,11 @@ def test_an_image_that_nothing_reaches_has_the_nearest_name_and_no_confidence():
     x = np.zeros((6, 4), np.float32)
     x[:3, 0] = 1.0
     x[3:5, 1] = 1.0
-    x[5, :2] = -1 / np.sqrt(2)  # similar to nobody
+    x[5, :2] = -0.96, -0.28  # similar to nobody, and least unlike the second kind
     pile = Pile(x, nearest_neighbors(x, 1))
     labels, confidence = spread(pile, np.array([0, -1, -1, 1, -1, -1]))
     np.testing.assert_array_equal(labels[:5], [0, 0, 0, 1, 1])
-    assert confidence[5] == 0
-    assert labels[5] in (0, 1)
+    assert (labels[5], confidence[5]) == (1, 0)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +90,7 @@ def test_names_that_cannot_be_spread(names, said):
 
 
 def test_held_back_names_are_found_again_as_well_as_others_are():
-    x, kind, pile, _ = blobs(n=400, noise=1.1)
+    x, kind, pile, _ = blobs(n=400, noise=1.6)
     names = np.full(len(x), -1)
     names[:100] = kind[:100]
     again = find_again(pile, names, np.arange(len(x)))
@@ -99,22 +101,28 @@ def test_held_back_names_are_found_again_as_well_as_others_are():
     assert again.once == 0
     assert abs(again.share - right) < 0.1
     assert abs(confidence[others].mean() - right) < 0.1
-    assert 0.5 < right < 0.99  # else it would say nothing
+    assert 0.4 < right < 0.8  # else it would say nothing
 
 
 def test_sets_are_held_back_as_a_whole():
-    """Two copies of each image under a name of its own: found again only beside the other copy."""
+    """Three copies of each image, two of them named, each name at two images that are unlike."""
     x, _, _, _ = blobs(n=20, noise=1.0)
     x = np.repeat(x, 3, axis=0)
     pile = Pile(x, nearest_neighbors(x, 4))
-    names = np.repeat(np.arange(20), 3)
+    image = np.repeat(np.arange(20), 3)
+    names = image % 10
     names[2::3] = -1
-    alone = find_again(pile, names, np.arange(60))
-    together = find_again(pile, names, np.repeat(np.arange(20), 3))
-    assert alone.share > 0.7
-    assert len(together.rows) == 0
-    assert together.once == 20
-    assert np.isnan(together.share)
+    assert find_again(pile, names, np.arange(60)).share > 0.7  # beside the other copy
+    together = find_again(pile, names, image)
+    assert together.share < 0.4
+    assert (together.sets, len(together.rows), together.once) == (20, 40, 0)
+
+
+def test_nothing_is_found_again_where_every_name_stands_at_one_set():
+    _, _, pile, _ = blobs(n=20)
+    again = find_again(pile, np.arange(20) % 4, np.arange(20) % 4)
+    assert (len(again.rows), again.sets, again.once) == (0, 0, 4)
+    assert np.isnan(again.share)
 
 
 def test_a_name_of_one_set_is_told_and_not_counted():
