@@ -82,6 +82,7 @@ def test_from_what_to_name_to_sorted_folders(pile, call):
     assert all(line["label"] == kind_of(line["image"]) for line in labelled)
     assert all(0 < float(line["confidence"]) <= 1 for line in labelled)
     assert "100.0% of the names" in said
+    assert "in 6 sets were found again" in said
     assert "images are near a name" in said
     folders = {folder.name: len(list(folder.iterdir())) for folder in (pile / "sorted").iterdir()}
     assert folders == dict.fromkeys(KINDS, COUNT // 3)
