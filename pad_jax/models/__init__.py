@@ -45,9 +45,18 @@ class ModelSettings:
     embedding_dim: int = setting(128, "size of the embedding", at_least(2), "paper")
     dtype: str = setting(
         "float32",
-        "of the activations; bfloat16 on an accelerator",
+        "of the activations; bfloat16 for an accelerator, a CPU takes float32",
         one_of("float32", "bfloat16"),
     )
+
+    def activations(self, platform: str) -> jnp.dtype:
+        """Their type on a platform.
+
+        A run in bfloat16 may be used on a CPU, which gains nothing by it. There jaxlib 0.11.2 makes
+        numbers of 1e38 of pooled bfloat16 maps.
+        """
+        settings = self
+        return jnp.dtype("float32" if platform == "cpu" else settings.dtype)
 
 
 def create(settings: Settings, platform: str | None = None) -> nn.Module:

@@ -37,7 +37,7 @@ def _build(settings: ModelSettings, platform: str, **sizes: Any) -> nn.Module:
     return AlexNet(
         embedding_dim=settings.embedding_dim,
         stem=settings.stem,
-        dtype=jnp.dtype(settings.dtype),
+        dtype=settings.activations(platform),
         platform=platform,
         **sizes,
     )

@@ -31,7 +31,7 @@ def _build(
         stage_sizes=stage_sizes,
         embedding_dim=settings.embedding_dim,
         stem=settings.stem,
-        dtype=jnp.dtype(settings.dtype),
+        dtype=settings.activations(platform),
         platform=platform,
     )
 

@@ -56,14 +56,14 @@ class VectorEncoder(nn.Module):
 def linear(settings: Settings, platform: str) -> nn.Module:
     """One linear map: features that suit the images are only weighted anew."""
     model_settings = settings[ModelSettings]
-    return VectorEncoder(model_settings.embedding_dim, None, jnp.dtype(model_settings.dtype))
+    return VectorEncoder(model_settings.embedding_dim, None, model_settings.activations(platform))
 
 
 def mlp(settings: Settings, platform: str) -> nn.Module:
     """A hidden layer between features and embedding."""
     model_settings, mlp_settings = settings[ModelSettings], settings[MlpSettings]
     return VectorEncoder(
-        model_settings.embedding_dim, mlp_settings.hidden_dim, jnp.dtype(model_settings.dtype)
+        model_settings.embedding_dim, mlp_settings.hidden_dim, model_settings.activations(platform)
     )
 
 

@@ -28,7 +28,7 @@ from pad_jax import parallel
 from pad_jax.graph.probability import MIN_TEMPERATURE
 
 # Up to so many logits of a view (64 MB) are held together, which saves two of six matrix products.
-_HELD_LOGITS = {"cpu": 2**24, "gpu": 2**22, "tpu": 2**22}
+_HELD_LOGITS = {"cpu": 2**24, "gpu": 2**24, "tpu": 2**22}
 # Of more, chunks: 1 MB stays in a CPU's caches; accelerators want fewer, larger kernels.
 _CHUNK_LOGITS = {"cpu": 2**18, "gpu": 2**22, "tpu": 2**22}
 

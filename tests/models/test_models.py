@@ -51,7 +51,7 @@ def test_parameters_and_shapes(case):
 @pytest.mark.parametrize("name", ["tiny", "resnet18"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_embeddings_are_unit_rows_in_float32(rng, name, dtype):
-    encoder = create(name=name, dtype=dtype, embedding_dim=32)
+    encoder = create("gpu", name=name, dtype=dtype, embedding_dim=32)
     images = rng.uniform(-1, 1, (3, 28, 28, 1)).astype(np.float32)
     with jax.numpy_dtype_promotion("standard"):  # Flax's batch norm mixes types in bfloat16
         variables = encoder.init(jax.random.key(0), images)
@@ -60,6 +60,14 @@ def test_embeddings_are_unit_rows_in_float32(rng, name, dtype):
     assert features["embedding"].dtype == jnp.float32
     np.testing.assert_allclose(np.linalg.norm(features["embedding"], axis=1), 1, rtol=1e-5)
     assert all(x.dtype == jnp.float32 for x in jax.tree.leaves(variables))
+
+
+@pytest.mark.parametrize("name", ["alexnet", "resnet18", "tiny", "linear", "mlp"])
+@pytest.mark.parametrize(
+    ("platform", "dtype"), [("cpu", "float32"), ("gpu", "bfloat16"), ("tpu", "bfloat16")]
+)
+def test_bfloat16_is_for_accelerators(name, platform, dtype):
+    assert create(platform, name=name, dtype="bfloat16").dtype == dtype
 
 
 def test_inference_looks_at_one_image_at_a_time(rng):
@@ -169,7 +177,7 @@ def test_encoders_of_features(rng):
 
 @pytest.mark.parametrize("name", ["linear", "mlp"])
 def test_encoders_of_features_in_bfloat16(rng, name):
-    encoder = create(name=name, dtype="bfloat16", embedding_dim=8)
+    encoder = create("gpu", name=name, dtype="bfloat16", embedding_dim=8)
     rows = rng.standard_normal((6, 20)).astype(np.float32)
     with jax.numpy_dtype_promotion("standard"):
         features = encoder.apply(encoder.init(jax.random.key(0), rows), rows)
