@@ -273,3 +273,9 @@ class RunSettings:
     )
     num_epochs: int = setting(200, "epochs", at_least(1), "paper")
     batch_size: int = setting(128, "samples of a step, over all devices together", at_least(1))
+    init_from: str = setting(
+        "",
+        "a run's folder, or a checkpoint in it, whose encoder training begins with; '' for a "
+        "random encoder",
+        any_text(),
+    )
