@@ -25,6 +25,7 @@ from pad_jax import (
     predecessor,
     progress,
     report,
+    sizing,
     state,
 )
 from pad_jax.data import augmentation
@@ -57,7 +58,8 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike) -> metric
     """Trains an encoder as ``config`` says, going on from the newest checkpoint in ``workdir``.
 
     Args:
-      config: as ``pad_jax.config.default()`` makes it.
+      config: as ``pad_jax.config.default()`` makes it; what it leaves to choose (see
+        ``pad_jax.sizing``) is chosen here.
       workdir: the run's folder; made where there is none.
 
     Returns:
@@ -67,6 +69,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike) -> metric
       InputError: where the config or the data cannot be used.
     """
     workdir = pathlib.Path(workdir)
+    config = sizing.resolved(config, workdir)
     settings = configs.read(config)
     run_settings, platform = settings[RunSettings], parallel.platform()
     check_devices(run_settings, jax.device_count())
@@ -152,7 +155,7 @@ def train_epochs(
             found, features, _ = discover(objective, train_state, images, embed, done)
             folder.write_groups(workdir, images.names, found.groups)
             report.write(workdir, dataset, objective, found, features, embed_now)
-        elif eval_settings.is_due(done, last):
+        elif eval_settings.report_is_due(done):
             features = objective.current_features(train_state, images, embed_now)
             report.write(workdir, dataset, objective, found, features, embed_now)
         # After the report: a run cut off before comes by here again.
@@ -273,7 +276,8 @@ def check_images(settings: Settings, parts: StepParts, images: Images) -> None:
             refuse(field, name, hint + _EXAMPLES[kind])
     objective.check_images(num_images, images.shape)
     if run_settings.batch_size > num_images:
-        hint = f"the data set has {num_images} images; use at most {num_images}, or more images"
+        fits = sizing.batch_size(num_images, jax.device_count())
+        hint = f"the data set has {num_images} images; use batch_size={fits}, or more images"
         refuse("batch_size", run_settings.batch_size, hint)
     shape = augmentation.input_shape(parts.augmentation, images.preparation)
     if objective.feature not in (known := models.features(parts.encoder, shape)):

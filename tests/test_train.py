@@ -136,6 +136,25 @@ def test_resuming_goes_back_to_the_checkpoint_where_later_rows_have_none(
     assert_same_state(restored(tmp_path), restored(finished))
 
 
+@pytest.mark.parametrize(("every_epochs", "early"), [(10, True), (0, False)])
+def test_a_first_report_after_the_first_epoch(tmp_path, monkeypatch, every_epochs, early):
+    fields = {"model.name": "tests.support.parts:linear", "eval.every_epochs": every_epochs}
+    fields |= {"eval.features": ("embedding",), "eval.probe": (), "eval.kmeans_runs": 1}
+    config = small_config(num_epochs=3, **fields)
+    seen, run_epoch = [], EpochRunner.__call__
+
+    def watched(self, state, groups, epoch):
+        path = tmp_path / "report.html"
+        seen.append(path.read_text(encoding="utf-8") if path.exists() else "")
+        return run_epoch(self, state, groups, epoch)
+
+    monkeypatch.setattr(EpochRunner, "__call__", watched)
+    train_and_evaluate(config, tmp_path)
+    assert not seen[0]
+    assert [("After epoch 1 of 3" in page) for page in seen[1:]] == [early] * 2
+    assert "eval/knn_accuracy" not in metrics.read(tmp_path)[0]  # the report alone
+
+
 def test_labels_never_reach_training(finished, tmp_path, monkeypatch):
     scramble_labels(monkeypatch)
     train_and_evaluate(small_config(num_epochs=3), tmp_path)
