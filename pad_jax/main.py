@@ -18,7 +18,7 @@ from ml_collections import config_flags
 from tqdm import tqdm
 
 from pad_jax import config as configs
-from pad_jax import registry, runtime, usage
+from pad_jax import registry, runtime, sizing, usage
 from pad_jax.errors import InputError, first_line
 from pad_jax.modes import MODES
 from pad_jax.modes import flags as shared
@@ -66,6 +66,8 @@ def main(argv: list[str]) -> None:
     )
     if call.features is not None and not mode.works_on_features:
         raise InputError(f"--mode={_MODE.value} does not take --features; leave it out")
+    if mode.works_on_run and call.features is None:
+        call = call._replace(config=sizing.as_recorded(call.config, call.run_folder))
     is_first = True
     if mode.one_process and _DISTRIBUTED.value:
         raise InputError(f"--mode={_MODE.value} is for one process; leave --distributed out")

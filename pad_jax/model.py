@@ -261,5 +261,5 @@ def load(workdir: str | os.PathLike) -> Model:
     encoder = models.create(settings)
     shape = augmentation.input_shape(augmentation.create(settings), preparation)
     epoch = checkpoints.newest_epoch(workdir)
-    variables = checkpoints.read_variables(workdir, epoch, models.variables(encoder, shape))
+    variables = checkpoints.read_part(workdir, epoch, models.variables(encoder, shape))
     return Model(settings, encoder, variables, preparation, epoch, workdir)

@@ -56,7 +56,13 @@ class Rule(NamedTuple):
 
 
 def setting(
-    default: Any, meaning: str, rule: Rule, origin: str = "ours", *, affects: str = TRAINING
+    default: Any,
+    meaning: str,
+    rule: Rule,
+    origin: str = "ours",
+    *,
+    affects: str = TRAINING,
+    may_be_left: bool = False,
 ) -> Any:
     """A field of a settings dataclass.
 
@@ -66,10 +72,18 @@ def setting(
       rule: which values are legal, besides None where the annotation allows that.
       origin: where the default comes from: "paper", "AND", "Wu et al. 2018", ... or "ours".
       affects: what a changed value changes: TRAINING, RESULTS or NOTHING.
+      may_be_left: whether a config may leave it None, for training to choose (``sizing``) before
+        settings are read.
     """
     return dataclasses.field(
         default=default,
-        metadata={"meaning": meaning, "rule": rule, "origin": origin, "affects": affects},
+        metadata={
+            "meaning": meaning,
+            "rule": rule,
+            "origin": origin,
+            "affects": affects,
+            "may_be_left": may_be_left,
+        },
     )
 
 
@@ -107,6 +121,7 @@ class Declaration:
     rule: Rule
     origin: str
     affects: str
+    may_be_left: bool
 
     @property
     def kinds(self) -> tuple[type, ...]:
@@ -122,6 +137,8 @@ class Declaration:
 
     def check(self, value: Any) -> None:
         """Raises InputError for a value that cannot be used."""
+        if value is None and self.may_be_left:
+            refuse(self.name, value, "training chooses a value, all else needs one given")
         if not (self._has_type(value) and (value is None or self.rule.allows(value))):
             refuse(self.name, value, self.rule.hint + ", or None" * self.is_optional)
 
@@ -161,9 +178,9 @@ def compose(parts: Sequence[type[Part]]) -> ConfigDict:
         section, _, name = declared.name.rpartition(".")
         if section and section not in config:
             config[section] = ConfigDict()
-        # An optional field takes any literal, so that the command line can set it to None and back.
-        default = declared.default
-        value = FieldReference(default, field_type=object) if declared.is_optional else default
+        # A field that can be None takes any literal: the command line can set it to None and back.
+        default, takes_none = declared.default, declared.is_optional or declared.may_be_left
+        value = FieldReference(default, field_type=object) if takes_none else default
         (config[section] if section else config)[name] = value
     return config
 
@@ -275,5 +292,23 @@ class RunSettings:
     seed: int = setting(
         0, "of the encoder, the augmentation, the batches and the search", at_least(0)
     )
-    num_epochs: int = setting(200, "epochs", at_least(1), "paper")
-    batch_size: int = setting(128, "samples of a step, over all devices together", at_least(1))
+    num_epochs: int = setting(
+        200,
+        "epochs; None: about an hour of them on a CPU of two cores, 10 to 200, and 200 elsewhere",
+        at_least(1),
+        "paper",
+        may_be_left=True,
+    )
+    batch_size: int = setting(
+        128,
+        "samples of a step, over all devices together; None: 128, or as many as leave ten steps "
+        "an epoch",
+        at_least(1),
+        may_be_left=True,
+    )
+    init_from: str = setting(
+        "",
+        "a run's folder, or a checkpoint in it, whose encoder training begins with; '' for a "
+        "random encoder",
+        any_text(),
+    )

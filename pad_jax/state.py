@@ -36,6 +36,13 @@ class TrainState(flax.struct.PyTreeNode):
         """The encoder's variables, for ``encoder.apply``."""
         return {"params": self.params, "batch_stats": self.batch_stats}
 
+    def with_variables(self, variables: dict[str, Any]) -> "TrainState":
+        """This state with another encoder of the same shape; what else there is in params stays."""
+        return self.replace(
+            params={**self.params, **variables["params"]},
+            batch_stats=variables.get("batch_stats", self.batch_stats),
+        )
+
     def with_groups(self, groups: Groups) -> "TrainState":
         """This state, on the devices, with groups from the host."""
         return self.replace(groups=_shard_groups(groups))

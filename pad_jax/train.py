@@ -16,7 +16,18 @@ import optax
 from ml_collections import ConfigDict
 
 from pad_jax import config as configs
-from pad_jax import data, models, objectives, optimizer, parallel, progress, report, state
+from pad_jax import (
+    data,
+    models,
+    objectives,
+    optimizer,
+    parallel,
+    predecessor,
+    progress,
+    report,
+    sizing,
+    state,
+)
 from pad_jax.data import augmentation
 from pad_jax.data.augmentation import AugmentationSettings
 from pad_jax.data.images import Images
@@ -32,6 +43,7 @@ from pad_jax.models import ModelSettings
 from pad_jax.objectives import ObjectiveSettings
 from pad_jax.objectives.base import Objective
 from pad_jax.optimizer import OptimizerSettings, learning_rate_schedule
+from pad_jax.predecessor import Predecessor
 from pad_jax.run import folder, metrics
 from pad_jax.run.checkpoints import Checkpoints, CheckpointSettings
 from pad_jax.settings import RunSettings, Settings, refuse
@@ -46,7 +58,8 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike) -> metric
     """Trains an encoder as ``config`` says, going on from the newest checkpoint in ``workdir``.
 
     Args:
-      config: as ``pad_jax.config.default()`` makes it.
+      config: as ``pad_jax.config.default()`` makes it; what it leaves to choose (see
+        ``pad_jax.sizing``) is chosen here.
       workdir: the run's folder; made where there is none.
 
     Returns:
@@ -56,11 +69,13 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike) -> metric
       InputError: where the config or the data cannot be used.
     """
     workdir = pathlib.Path(workdir)
+    config = sizing.resolved(config, workdir)
     settings = configs.read(config)
     run_settings, platform = settings[RunSettings], parallel.platform()
     check_devices(run_settings, jax.device_count())
     encoder = models.create(settings, platform)
     objective = objectives.create(settings, platform)
+    before = predecessor.find(settings, workdir)
     folder.check_workdir(workdir, config)
     if folder.is_finished(workdir, run_settings.num_epochs):
         _log.info("This run is finished.")
@@ -69,6 +84,8 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike) -> metric
     parts = step_parts(settings, encoder, objective, len(dataset.train))
     check_images(settings, parts, dataset.train)
     evaluate = Evaluation(settings, encoder, dataset, parts.augmentation)
+    if before is not None:
+        before.check(settings, encoder, dataset.train)
     folder.make_workdir(workdir)
     # Closing waits for the checkpoint that is being written, also where a run is interrupted.
     with (
@@ -81,7 +98,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike) -> metric
             *(jax.device_count(), jax.devices()[0].device_kind),
             *(len(dataset.train), settings[DatasetSettings].name),
         )
-        train_epochs(settings, workdir, dataset, parts, evaluate, checkpoints)
+        train_epochs(settings, workdir, dataset, parts, evaluate, checkpoints, before)
     return metrics.last_row(workdir)
 
 
@@ -92,22 +109,23 @@ def train_epochs(
     parts: StepParts,
     evaluate: Evaluation,
     checkpoints: Checkpoints,
+    before: Predecessor | None,
 ) -> None:
-    """Algorithm 1, from the newest checkpoint to the last epoch."""
+    """Algorithm 1, from the newest checkpoint, or from the start, to the last epoch."""
     images, run_settings, objective = dataset.train, settings[RunSettings], parts.objective
     eval_settings, checkpoint_settings = settings[EvaluationSettings], settings[CheckpointSettings]
     schedule = learning_rate_schedule(settings, len(images))
     run_epoch = EpochRunner(run_settings, parts, images, parallel.platform())
     embed = feature_embedder(settings, parts)
 
-    host_state = init_state(run_settings, parts, images)
     first_epoch = checkpoints.latest_epoch() or 0
     if first_epoch:
-        host_state = checkpoints.restore(first_epoch, host_state)
+        blank = init_state(run_settings, parts, images)
+        host_state = checkpoints.restore(first_epoch, blank)
+        del blank
         _log.info("Going on after epoch %d.", first_epoch)
     else:
-        embed_first = functools.partial(embed, parallel.replicate(host_state.variables))
-        host_state = host_state.replace(memory=objective.first_memory(images, embed_first))
+        host_state = first_state(settings, parts, images, embed, before)
     train_state = state.to_devices(host_state)
     writer = metrics.MetricWriter(workdir, first_epoch, int(host_state.step))
     del host_state  # as large as what is on the devices
@@ -137,7 +155,7 @@ def train_epochs(
             found, features, _ = discover(objective, train_state, images, embed, done)
             folder.write_groups(workdir, images.names, found.groups)
             report.write(workdir, dataset, objective, found, features, embed_now)
-        elif eval_settings.is_due(done, last):
+        elif eval_settings.report_is_due(done):
             features = objective.current_features(train_state, images, embed_now)
             report.write(workdir, dataset, objective, found, features, embed_now)
         # After the report: a run cut off before comes by here again.
@@ -218,6 +236,24 @@ def init_state(run_settings: RunSettings, parts: StepParts, images: Images) -> T
     )
 
 
+def first_state(
+    settings: Settings,
+    parts: StepParts,
+    images: Images,
+    embed: Callable[[Any, Images], np.ndarray],
+    before: Predecessor | None,
+) -> TrainState:
+    """The state that training begins with, on the host: what another run has, or ``init_state``."""
+    begun, memory = init_state(settings[RunSettings], parts, images), None
+    if before is not None:
+        variables, memory = before.take(settings, parts.encoder, parts.objective, images)
+        begun = begun.with_variables(variables)
+    if memory is None:
+        embed_first = functools.partial(embed, parallel.replicate(begun.variables))
+        memory = parts.objective.first_memory(images, embed_first)
+    return begun.replace(memory=memory)
+
+
 def check_devices(run_settings: RunSettings, num_devices: int) -> None:
     """Raises InputError where a batch cannot be divided over the devices."""
     if run_settings.batch_size % num_devices:
@@ -240,7 +276,8 @@ def check_images(settings: Settings, parts: StepParts, images: Images) -> None:
             refuse(field, name, hint + _EXAMPLES[kind])
     objective.check_images(num_images, images.shape)
     if run_settings.batch_size > num_images:
-        hint = f"the data set has {num_images} images; use at most {num_images}, or more images"
+        fits = sizing.batch_size(num_images, jax.device_count())
+        hint = f"the data set has {num_images} images; use batch_size={fits}, or more images"
         refuse("batch_size", run_settings.batch_size, hint)
     shape = augmentation.input_shape(parts.augmentation, images.preparation)
     if objective.feature not in (known := models.features(parts.encoder, shape)):

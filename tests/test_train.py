@@ -52,6 +52,7 @@ def test_training_learns_and_writes_its_files(finished):
         "train/images_per_second", "time/graph", "time/search", "time/train", "scs/count",
         "scs/mean_size", "scs/coverage", "scs/purity", "scs/pair_precision",
         "eval/knn_accuracy", "eval/kmeans_acc", "eval/kmeans_nmi", "eval/knn_accuracy_pixels",
+        "eval/knn_accuracy_at_1", "eval/knn_accuracy_at_20_fc", "eval/largest_class",
     }  # fmt: skip
     assert expected <= rows[2].keys()
     histogram = rows[2]["scs/size_histogram"]
@@ -133,6 +134,25 @@ def test_resuming_goes_back_to_the_checkpoint_where_later_rows_have_none(
     train_and_evaluate(config, tmp_path)
     assert [row["epoch"] for row in metrics.read(tmp_path)] == [1, 2, 3]
     assert_same_state(restored(tmp_path), restored(finished))
+
+
+@pytest.mark.parametrize(("every_epochs", "early"), [(10, True), (0, False)])
+def test_a_first_report_after_the_first_epoch(tmp_path, monkeypatch, every_epochs, early):
+    fields = {"model.name": "tests.support.parts:linear", "eval.every_epochs": every_epochs}
+    fields |= {"eval.features": ("embedding",), "eval.probe": (), "eval.kmeans_runs": 1}
+    config = small_config(num_epochs=3, **fields)
+    seen, run_epoch = [], EpochRunner.__call__
+
+    def watched(self, state, groups, epoch):
+        path = tmp_path / "report.html"
+        seen.append(path.read_text(encoding="utf-8") if path.exists() else "")
+        return run_epoch(self, state, groups, epoch)
+
+    monkeypatch.setattr(EpochRunner, "__call__", watched)
+    train_and_evaluate(config, tmp_path)
+    assert not seen[0]
+    assert [("After epoch 1 of 3" in page) for page in seen[1:]] == [early] * 2
+    assert "eval/knn_accuracy" not in metrics.read(tmp_path)[0]  # the report alone
 
 
 def test_labels_never_reach_training(finished, tmp_path, monkeypatch):
@@ -313,7 +333,10 @@ def test_k_means_takes_the_embedding_whatever_knn_looks_at(finished):
     only_fc = {"eval.features": ("fc",), "eval.pixels": False, "eval.probe": ()}
     figures = evaluate(small_config(num_epochs=3, **only_fc), finished)
     last = metrics.read(finished)[-1]
-    names = {"epoch", "eval/knn_accuracy_fc", *(k for k in last if k.startswith("eval/kmeans_"))}
+    names = {
+        *(k for k in last if k.startswith("eval/kmeans_") or ("accuracy" in k and "_fc" in k)),
+        *("epoch", "eval/largest_class"),
+    }
     names = {name for name in names if not name.endswith("_pixels")}
     assert figures == {name: last[name] for name in names}
 
@@ -325,7 +348,7 @@ def test_k_means_takes_the_embedding_whatever_knn_looks_at(finished):
 def test_long_features_are_left_out(finished, gib, evaluated):
     """Of the 660 images fc and pixels take 6.3e-4 GiB, conv5 1.3e-3, the embedding 3.1e-4."""
     figures = evaluate(small_config(**{"eval.max_feature_gib": gib}), finished)
-    accuracies = [key for key in figures if "_accuracy" in key]
+    accuracies = [key for key in figures if "_accuracy" in key and "_at_" not in key]
     assert {key.split("_accuracy")[1] for key in accuracies} == evaluated
 
 

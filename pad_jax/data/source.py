@@ -75,7 +75,16 @@ class DatasetSettings:
         None, "this many training images, chosen at random; None: all", at_least(1)
     )
     image_size: int | None = setting(
-        None, "px; images are resized to squares; None: as they are", at_least(1)
+        None,
+        "px; images are resized to squares; None: as they are, or by dataset.max_image_size",
+        at_least(1),
+    )
+    max_image_size: int | None = setting(
+        None,
+        "px; where dataset.image_size is None it becomes this, or the images' own size where that "
+        "is smaller; None: it does not",
+        at_least(1),
+        affects=NOTHING,
     )
     resize: str = setting(
         "crop",

@@ -37,7 +37,10 @@ class EvaluationSettings:
         affects=RESULTS,
     )
     every_epochs: int = setting(
-        10, "the report too; 0: only after the last epoch", at_least(0), affects=NOTHING
+        10,
+        "the report too, for the first time after one epoch; 0: only after the last epoch",
+        at_least(0),
+        affects=NOTHING,
     )
     batch_size: int = setting(
         256, "images of embedding at a time; does not change results", at_least(1), affects=NOTHING
@@ -59,6 +62,11 @@ class EvaluationSettings:
         """Whether an evaluation is due after so many epochs."""
         settings = self
         return final or bool(settings.every_epochs and epoch % settings.every_epochs == 0)
+
+    def report_is_due(self, epoch: int) -> bool:
+        """Whether a report is, before the last epoch; after the first, to show groups early."""
+        settings = self
+        return settings.is_due(epoch, False) or (epoch == 1 and settings.every_epochs > 0)
 
     def with_samples(self, names: Sequence[str], occasion: "Occasion") -> Sequence[str]:
         """Features by name where an evaluation is due, at the end the samples beside them."""

@@ -38,7 +38,8 @@ class Clustering(Evaluator):
     """k-means on the training images' features: ACC, NMI and ARI, their mean over several runs.
 
     A run is scikit-learn's KMeans with a seed of its own. With more than one run, "kmeans_acc_std"
-    is ACC's standard deviation over them.
+    is ACC's standard deviation over them. "largest_class" is the share of the largest class: the
+    ACC of one cluster that holds everything, below which ACC says nothing.
     """
 
     SETTINGS = (ClusteringSettings,)
@@ -58,6 +59,8 @@ class Clustering(Evaluator):
 
         settings = self._settings
         rows, labels = features.train, features.train_labels
+        if not features.suffix:  # a figure of the labels, the same whatever is clustered
+            yield "largest_class", float(np.bincount(labels).max() / len(labels))
         max_rows = _MAX_SAMPLES if features.name in (PIXELS, FEATURES) else self._max_rows
         if len(rows) > max_rows:
             sample = np.random.default_rng(0).choice(len(rows), max_rows, replace=False)

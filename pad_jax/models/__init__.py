@@ -35,9 +35,11 @@ class ModelSettings:
 
     name: str = setting(
         "alexnet",
-        "alexnet, resnet18, resnet50, tiny; linear, mlp for features; or package.module:encoder",
+        "alexnet, resnet18, resnet50, tiny; linear, mlp for features; or package.module:encoder; "
+        "None: tiny on a CPU, alexnet elsewhere, linear for features",
         named(ENCODERS),
         "paper",
+        may_be_left=True,
     )
     stem: str = setting(
         "small", "small for 28 to 32 px, standard for 224 px", one_of("small", "standard")

@@ -25,7 +25,9 @@ _MAP_MEMBERS = 50  # of such a group, at most
 _FIGURES = {  # what a metric of the last row is called at the top of the page
     "train/loss": "loss",
     "eval/knn_accuracy": "kNN accuracy",
+    "eval/knn_accuracy_at_1": "nearest alone",
     "eval/kmeans_acc": "k-means ACC",
+    "eval/largest_class": "largest class",
 }
 
 

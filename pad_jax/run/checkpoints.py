@@ -30,20 +30,26 @@ def newest_epoch(workdir: pathlib.Path) -> int:
     Raises:
       InputError: where there is none.
     """
-    # What Orbax has not finished has another name.
-    found = [int(p.name) for p in (workdir / "checkpoints").glob("*") if p.name.isdecimal()]
+    found = epochs(workdir)
     if not found:
         raise InputError(f"{workdir} holds no checkpoint; train first, or give another folder")
-    return max(found)
+    return found[-1]
 
 
-def read_variables(workdir: pathlib.Path, epoch: int, like: Any) -> Any:
-    """Of a checkpoint the encoder's variables alone: no memory, optimiser state or head is read.
+def epochs(workdir: pathlib.Path) -> list[int]:
+    """How many epochs each checkpoint in a run's folder has behind it, in order."""
+    # What Orbax has not finished has another name.
+    names = [path.name for path in (workdir / "checkpoints").glob("*")]
+    return sorted(int(name) for name in names if name.isdecimal())
+
+
+def read_part(workdir: pathlib.Path, epoch: int, like: Any) -> Any:
+    """A part of a checkpoint; nothing else of it is read, as memory, optimiser state or head.
 
     Args:
       workdir: the run's folder.
       epoch: of a checkpoint that exists.
-      like: shapes of the variables, a tree of dicts.
+      like: shapes of what is wanted, a tree of dicts by the names that a ``TrainState`` has.
 
     Returns:
       The tree, NumPy.

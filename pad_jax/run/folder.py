@@ -45,7 +45,7 @@ def check_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
     check_writable(f"--workdir={workdir}", workdir, "choose another folder")
     if (workdir / "config.json").exists():
         changed = changes(workdir, config, affecting=(TRAINING,))
-        if changed and _has_epochs(workdir):
+        if changed and has_begun(workdir):
             raise InputError(
                 f"{workdir} holds a run with another config ({changed}); "
                 "choose another --workdir, or undo the change"
@@ -68,6 +68,11 @@ def check_writable(flag: str, folder: pathlib.Path, hint: str) -> None:
             f"{flag} cannot be used ({there} is no folder, or one that cannot be written to); "
             f"{hint}"
         )
+
+
+def has_begun(workdir: pathlib.Path) -> bool:
+    """Whether a run in the folder has done an epoch."""
+    return bool(metrics.read(workdir)) or any((workdir / "checkpoints").glob("[0-9]*"))
 
 
 def is_finished(workdir: pathlib.Path, num_epochs: int) -> bool:
@@ -140,7 +145,7 @@ def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
         "device_count": jax.device_count(),
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
     }
-    if (workdir / "run.json").exists() and _has_epochs(workdir):
+    if (workdir / "run.json").exists() and has_begun(workdir):
         check_images(workdir, dataset)
     try:
         if statistics := dataset.train.preparation.statistics():
@@ -260,10 +265,6 @@ def _is_damaged(file: pathlib.Path) -> str:
 
 def _no_writing(workdir: pathlib.Path, error: OSError) -> str:
     return f"cannot write to --workdir={workdir} ({error.strerror}); choose another folder"
-
-
-def _has_epochs(workdir: pathlib.Path) -> bool:
-    return bool(metrics.read(workdir)) or any((workdir / "checkpoints").glob("[0-9]*"))
 
 
 def _read(workdir: pathlib.Path, name: str) -> dict:

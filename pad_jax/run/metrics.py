@@ -4,6 +4,7 @@ import fnmatch
 import json
 import logging
 import pathlib
+import re
 
 import jax
 import numpy as np
@@ -26,6 +27,7 @@ _LOGGED = (
 )
 
 _LOGGED_AS = {"count": "groups"}  # what needs another word where the rest of its name is gone
+_AT = re.compile(r"(?P<head>.*)_at_(?P<k>\d+)(?P<tail>.*)")
 _COUNTS = ("/count", "/max_size")  # metrics that are whole numbers
 
 # Numbers by name; a list holds a histogram as pairs of [value, count].
@@ -114,18 +116,26 @@ def log(title: str, row: Row) -> None:
 
 
 def results_table(row: Row) -> str:
-    """The figures of a run as a short table, in which strongly connected subgraphs are groups."""
+    """The figures of a run as a short table, in which strongly connected subgraphs are groups.
+
+    Figures "at" other numbers of neighbours stand in the line of the one they belong to.
+    """
     figures = {
         _plain(name): value
         for name, value in row.items()
         if "/" in name and not isinstance(value, list)
         if name.startswith("train/loss") or not name.startswith(("train/", "time/"))
     }
+    beside: dict[str, list[str]] = {}
+    for name in list(figures):
+        at = _AT.fullmatch(name)
+        if at and (main := at["head"] + at["tail"]) in figures:
+            beside.setdefault(main, []).append(f"k = {at['k']}: {figures.pop(name):.4f}")
     width = max(map(len, figures), default=0)
-    lines = [
-        f"  {name:<{width}}  {value:{',.0f' if name.endswith(_COUNTS) else '.4f'}}"
-        for name, value in figures.items()
-    ]
+    lines = []
+    for name, value in figures.items():
+        own = f"  {name:<{width}}  {value:{',.0f' if name.endswith(_COUNTS) else '.4f'}}"
+        lines.append(own + (f"  ({', '.join(beside[name])})" if name in beside else ""))
     return "\n".join([f"Results after epoch {row['epoch']}:", *lines])
 
 

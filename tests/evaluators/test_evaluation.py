@@ -68,8 +68,10 @@ def test_evaluators_that_need_labels_have_epochs_of_their_own(rng):
     case = Case(rng, [0, 1, 2] * 10, **fields, **{"eval.every_epochs": 2})
     knn, rank = "eval/knn_accuracy", "eval/effective_rank"
     found = [set(case(epoch)) for epoch in range(1, 7)]
-    assert found == [set(), {knn}, {rank}, {knn}, set(), {knn, rank}]
-    assert set(case(7, final=True)) == {knn, rank, "eval/knn_accuracy_pixels"}
+    of_knn = {f"{knn}{at}" for at in ("", "_at_1", "_at_20")}
+    assert found == [set(), of_knn, {rank}, of_knn, set(), of_knn | {rank}]
+    of_pixels = {f"{name}_pixels" for name in of_knn}
+    assert set(case(7, final=True)) == of_knn | of_pixels | {rank}
 
 
 def test_what_needs_no_labels_looks_at_all_images(rng):

@@ -66,7 +66,32 @@ def test_leave_one_out(blobs):
     ours = knn.predict(x, y, x, 5, 0.1, leave_one_out=True)
     np.testing.assert_array_equal(ours, naive_knn(x, y, x, 5, 0.1, own=True))
     run = dict(knn_of(5).run(labelled("embedding", x, y)))
-    assert run == {"knn_accuracy": pytest.approx(np.mean(ours == y))}
+    assert run["knn_accuracy"] == pytest.approx(np.mean(ours == y))
+
+
+@pytest.mark.parametrize("rows", [12, 300])  # of the first 20 votes are all there are
+def test_few_neighbours_are_reported_beside_many(blobs, rows):
+    x, y = blobs
+    figures = dict(knn_of(200).run(labelled("fc", x[:rows], y[:rows], x[300:], y[300:])))
+    expected = {
+        name: np.mean(naive_knn(x[:rows], y[:rows], x[300:], k, 0.1) == y[300:])
+        for name, k in (
+            ("knn_accuracy_fc", 200),
+            ("knn_accuracy_at_1_fc", 1),
+            ("knn_accuracy_at_20_fc", 20),
+        )
+    }
+    assert figures == pytest.approx(expected)
+    assert len(set(expected.values())) == (3 if rows == 300 else 2)
+
+
+@pytest.mark.parametrize("own", [1, 20, 5])
+def test_the_numbers_of_neighbours_may_be_equal_and_in_any_order(blobs, own):
+    x, y = blobs
+    figures = dict(knn_of(own).run(labelled("embedding", x, y)))
+    for name, k in (("knn_accuracy", own), ("knn_accuracy_at_1", 1), ("knn_accuracy_at_20", 20)):
+        expected = np.mean(naive_knn(x, y, x, k, 0.1, own=True) == y)
+        assert figures[name] == pytest.approx(expected)
 
 
 def test_shuffled_labels_give_chance(blobs, rng):
@@ -119,7 +144,19 @@ def test_clustering_of_separate_blobs(rng):
         "kmeans_nmi": pytest.approx(1.0),
         "kmeans_ari": 1.0,
         "kmeans_acc_std": 0.0,
+        "largest_class": pytest.approx(1 / 3),
     }
+
+
+def test_the_largest_class_is_what_one_cluster_of_everything_would_score(rng):
+    labels = rng.permutation(np.repeat([0, 3, 4], [20, 50, 30]))
+    x = rng.standard_normal((100, 4)).astype(np.float32)
+    figures = dict(clustering().run(labelled("embedding", x, labels)))
+    everything = clustering_accuracy(labels, np.zeros(100, np.int64))
+    assert figures["largest_class"] == everything == 0.5
+    assert "largest_class" not in dict(clustering().run(labelled("pixels", x, labels)))
+    few_rows = Clustering(Settings(), max_rows=10)  # those that are clustered; not the classes
+    assert dict(few_rows.run(labelled("embedding", x, labels)))["largest_class"] == 0.5
 
 
 def test_more_inits_spare_clustering_bad_minima():

@@ -92,6 +92,7 @@ def test_the_page_says_what_the_run_measured(render, snapshot):
     )
     table = GroupTable(snapshot.found.groups, snapshot.images.labels)
     assert figures["kNN accuracy"] == "0.700"
+    assert figures["nearest alone"] == "0.650"
     assert figures["groups"] == str(len(table))
     assert [t for _, t in parsed.all("h3")][:4] == ["Largest", "Least pure", "Purest", "Random"]
     titles = [t for _, t in parsed.all("strong")]

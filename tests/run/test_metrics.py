@@ -30,3 +30,14 @@ def test_rows_of_epochs_without_a_checkpoint_are_replaced(tmp_path):
 def test_results_table():
     table = metrics.results_table({"step": 3, "epoch": 2, "time/train": 1.0, "eval/x": 0.51239})
     assert table == "Results after epoch 2:\n  eval/x  0.5124"
+
+
+def test_figures_at_other_numbers_of_neighbours_share_a_line():
+    row = {"epoch": 2, "eval/knn_accuracy": 0.9, "eval/knn_accuracy_at_1": 0.7,
+           "eval/knn_accuracy_at_20": 0.8, "eval/knn_accuracy_fc": 0.6,
+           "eval/knn_accuracy_at_1_fc": 0.5, "neighbors/precision_at_1": 0.4}  # fmt: skip
+    assert metrics.results_table(row).splitlines()[1:] == [
+        "  eval/knn_accuracy         0.9000  (k = 1: 0.7000, k = 20: 0.8000)",
+        "  eval/knn_accuracy_fc      0.6000  (k = 1: 0.5000)",
+        "  neighbors/precision_at_1  0.4000",
+    ]

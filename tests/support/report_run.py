@@ -98,7 +98,7 @@ def metric_rows(num_epochs, labelled=True, prefix="scs"):
         groups = {"count": 3.0, "mean_size": 4.0, "coverage": 0.5, "size_histogram": [[2, 3]]}
         if labelled:
             groups |= {"purity": 0.9, "pair_precision": 0.8}
-            row["eval/knn_accuracy"] = 0.7
+            row |= {"eval/knn_accuracy": 0.7, "eval/knn_accuracy_at_1": 0.65}
         if prefix is not None:
             row |= {f"{prefix}/{name}": value for name, value in groups.items()}
         rows.append(row)
