@@ -127,21 +127,29 @@ def _of_run(call: Call) -> Collection:
     preparation = folder.read_preparation(workdir)
     takes_images = preparation.kind == PIXELS or preparation.extractor is not None
     epoch = newest_epoch(workdir)
-    config = call.config.copy_and_resolve_references()
-    config.dataset.test_split = ""
+    settings = configs.read(call.config)
     if call.images is not None:
         if not takes_images:
             raise InputError(
                 f"--images={call.images} cannot be embedded: {workdir} was trained on features, "
                 "and what extracted them is not known; leave it out"
             )
-        split = "." if call.images.is_dir() else "train"  # a list of images is one split
-        config.dataset.update(
-            name="folder", root=str(call.images), train_split=split, labels="", max_images=None
+        others = dataclasses.replace(
+            settings[DatasetSettings],
+            name="folder",
+            root=str(call.images),
+            train_split="." if call.images.is_dir() else "train",  # a list of images is one split
+            labels="",
+            max_images=None,
         )
-    settings = configs.read(config)
+        settings = settings.replaced(others)
     load = functools.cache(lambda: pad_jax.load(workdir))
     selection = data.training_samples(settings)
+    if selection.kind not in (preparation.kind, *([PIXELS] if takes_images else [])):
+        raise InputError(
+            f"dataset: it has {selection.kind}, and {workdir} was trained on {preparation}; give a "
+            "data set of these"
+        )
     name = run_images.OWN if call.images is None else run_images.OTHERS
     rows: np.ndarray
     embeddings, rows, labels = run_images.embedded(

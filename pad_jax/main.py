@@ -15,6 +15,7 @@ import jax
 from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import config_flags
+from tqdm import tqdm
 
 from pad_jax import config as configs
 from pad_jax import registry, runtime, sizing, usage
@@ -224,10 +225,18 @@ def _illegal_value(message: str) -> str:
     return f"{flag}: {reason}"
 
 
+class _BesideBars(logging.StreamHandler):
+    """Writes lines where no bar of progress is drawn at the time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with tqdm.external_write_mode(self.stream):
+            super().emit(record)
+
+
 def _log_to_stderr() -> logging.Logger:
     """Shows what this project logs; of the libraries only warnings."""
     absl_logging.set_verbosity(absl_logging.WARNING)
-    handler = logging.StreamHandler()
+    handler = _BesideBars()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("pad_jax")
     logger.addHandler(handler)

@@ -17,7 +17,7 @@ from pad_jax.data.source import DatasetSettings
 from pad_jax.embedding import Embedder, collected
 from pad_jax.errors import InputError
 from pad_jax.extractors import Extractor
-from pad_jax.graph import queries as rows
+from pad_jax.graph import queries as known_rows
 from pad_jax.graph.search import Graph
 from pad_jax.run import checkpoints, folder
 from pad_jax.settings import Settings
@@ -101,7 +101,7 @@ class Model:
           ValueError: if k is not in 1..N, or as ``embed`` raises.
         """
         wanted = self._embed(queries, "embedding", "queries")
-        return rows.search(wanted, self.embed(images), k)
+        return known_rows.search(wanted, self.embed(images), k)
 
     def assign(self, images: given.Given) -> tuple[np.ndarray, np.ndarray]:
         """The group of each image: that of the nearest training image that is in a group.
@@ -121,13 +121,15 @@ class Model:
           InputError: where the run has no ``groups.csv``, or its images have changed or are gone.
           ValueError: if no image is in a group, or as ``embed`` raises.
         """
-        return rows.assign(*self._grouped, self.embed(images))
+        return known_rows.assign(*self._grouped, self.embed(images))
 
     def export(self, path: str | os.PathLike) -> None:
         """Writes the encoder to a file that other programs read; one that exists is replaced.
 
         ``.stablehlo``: the whole way from an image of the prepared size to its embedding, for CPUs,
         GPUs and TPUs. It needs jax and flatbuffers, and not this package:
+
+            import jax.export, pathlib
 
             encoder = jax.export.deserialize(pathlib.Path("encoder.stablehlo").read_bytes())
             embeddings = encoder.call(images)  # uint8 [B, H, W, C] -> float32 [B, D], unit rows
@@ -215,8 +217,8 @@ class Model:
             return
         if self.preparation.extractor is None:
             raise ValueError(
-                f"{argument} are images; give features, float [B, {self.preparation.shape[-1]}], "
-                "for what extracted those the model was trained on is not known"
+                f"{argument}: this model takes features, float [B, {self.preparation.shape[-1]}]; "
+                "images it cannot take, for what extracted the features of its run is not known"
             )
         extract, size = self._extractor, self._extractor.image_size
         pixels = pixels_of((size, size, 3), self.preparation.extractor)

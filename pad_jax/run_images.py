@@ -23,7 +23,8 @@ _log = logging.getLogger(__name__)
 OWN, OTHERS = "own", "others"
 
 _READ_BY = ("background", "labels", "max_megapixels")  # besides what the run was trained with
-_AHEAD = 256  # images decoded before they are embedded
+_AHEAD = {PIXELS: 256, FEATURES: 32}  # images decoded before they are embedded; those of features
+# are in full size, for their extractor
 _BLOCK = 2**22  # numbers of features read at a time
 
 
@@ -111,10 +112,11 @@ class _Reader:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         waiting: collections.deque[tuple[int, Future]] = collections.deque()
+        ahead = _AHEAD[self._preparation.kind]
         with ThreadPoolExecutor((os.cpu_count() or 1) + 2) as pool:
             for i in range(len(self._selection)):
                 waiting.append((i, pool.submit(self._read, i)))
-                if len(waiting) >= _AHEAD:
+                if len(waiting) >= ahead:
                     yield from self._next(*waiting.popleft())
             while waiting:
                 yield from self._next(*waiting.popleft())

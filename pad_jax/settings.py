@@ -96,6 +96,10 @@ class Settings:
     def __getitem__(self, part: type[_Part]) -> _Part:
         return self._parts.get(part) or part()
 
+    def replaced(self, part: Any) -> "Settings":
+        """The same settings, with others of one part."""
+        return Settings(*(self._parts | {type(part): part}).values())
+
 
 @dataclasses.dataclass(frozen=True)
 class Declaration:

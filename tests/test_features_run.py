@@ -12,14 +12,16 @@ from sklearn.datasets import load_digits
 import pad_jax
 from configs import features as features_config
 from pad_jax import config as configs
+from pad_jax.collection import open_call
 from pad_jax.data.decoding import decode
 from pad_jax.errors import InputError
 from pad_jax.evaluators import knn
 from pad_jax.evaluators.base import labelled
 from pad_jax.extractors.extraction import extract
+from pad_jax.modes.base import Call
 from pad_jax.modes.evaluate import evaluate
 from pad_jax.modes.report import write_report
-from pad_jax.run import checkpoints, metrics
+from pad_jax.run import checkpoints, folder, metrics
 from tests.support import grid_extractor
 from tests.support.image_files import save
 from tests.support.small_runs import assert_same_state, restored, without_clock
@@ -75,6 +77,24 @@ def test_evaluators_compare_with_the_features(files, run):
     assert not any("pixels" in name for name in last)
 
 
+def test_the_commands_after_training_take_such_a_run(files, run):
+    workdir, *_ = run
+    call = Call(configs.filled(folder.read_config(workdir)), "config.py", {}, workdir)
+    for _ in range(2):  # by its encoder, and kept
+        found = open_call(call)
+        features = np.load(files / "train.npz")["features"]
+        expected = pad_jax.load(workdir).embed(features.astype(np.float32))
+        np.testing.assert_allclose(found.embeddings, expected, atol=1e-6)
+    assert found.names[7] == "images/7.png"
+    assert found.path(7) == files / "images/7.png"
+    np.testing.assert_array_equal(found.picture(7), decode(files / "images/7.png"))
+    assert (found.path(299), found.picture(299)) == (None, None)  # it is not there
+    np.testing.assert_array_equal(found.labels, DIGITS.target[:300])
+    assert found.embed is None
+    with pytest.raises(InputError, match="--images=.* cannot be embedded: .* is not known"):
+        open_call(call._replace(images=files / "images"))
+
+
 def test_the_model_takes_features(files, run):
     workdir, *_ = run
     model = pad_jax.load(workdir)
@@ -90,7 +110,7 @@ def test_the_model_takes_features(files, run):
     expected = standard @ layer["kernel"] + layer["bias"]
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(embeddings, expected, atol=1e-5)
-    with pytest.raises(ValueError, match=r"features are uint8 .*; give float \[B, "):
+    with pytest.raises(ValueError, match=r"^images: this model takes features, float \[B, 55\]"):
         model.embed(np.zeros((2, 8, 8), np.uint8))
 
 

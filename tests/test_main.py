@@ -1,5 +1,6 @@
 """The command line, in processes of its own, each in a folder of its own."""
 
+import os
 import pathlib
 import re
 import signal
@@ -23,10 +24,11 @@ SMALL = [
 ]
 
 
-def start(cwd, *arguments, module="pad_jax.main", options=()):
+def start(cwd, *arguments, module="pad_jax.main", options=(), **environment):
     return subprocess.run(
         [sys.executable, *options, "-m", module, *map(str, arguments)],
         cwd=cwd,
+        env=os.environ | {name: str(value) for name, value in environment.items()},
         capture_output=True,
         text=True,
         timeout=300,
@@ -61,7 +63,10 @@ def test_train_again_and_evaluate(trained, run):
     assert first.returncode == 0, first.stderr
     assert "epoch 1/1" in first.stderr  # plain log lines, since this is no terminal
     assert "\r" not in first.stderr
-    assert "Written: runs/digits/report.html" in first.stderr
+    assert "Written: runs/digits/report.html (the groups" in first.stderr
+    assert "pad-jax --mode=browse --workdir=runs/digits" in first.stderr
+    assert "groups/count " in first.stdout
+    assert "scs" not in (first.stdout + first.stderr).lower()
     assert "Results after epoch 1:" in first.stdout
     assert "eval/knn_accuracy " in first.stdout
     again = run(*arguments, f"--workdir={workdir}")
@@ -171,6 +176,11 @@ def test_interrupted_by_the_user(tmp_path):
         (["--config=folder"], "dataset.root is not set"),
         ([DIGITS, "--mode=evaluate", "--workdir=nowhere"], "nowhere holds no run"),
         (["--mode=evaluate", "--workdir=nowhere"], "nowhere holds no run"),
+        (
+            [DIGITS, "--num_epochs=20"],
+            "--num_epochs is no flag; it is a field of the config: --config.",
+        ),
+        (["--confg=digits"], "--confg is no flag; did you mean --config?"),
         (["--mode=evaluate"], "--workdir is missing; give the folder of a run, or a --config"),
         (["--mode=report"], "--workdir is missing; give the folder of a run, or a --config"),
     ],
@@ -212,8 +222,42 @@ def test_parts_in_the_folder_it_is_started_in(tmp_path, run):
 def test_help_says_what_every_mode_takes(run):
     done = run("--help")
     assert done.returncode == 0
-    for flag in ("--config", "--mode", "--workdir", "--table", "--seeds"):
+    for flag in ("--config", "--mode", "--workdir", "--table", "--seeds", "--features", "--query"):
         assert f"  {flag}:" in done.stdout
+    for mode in MODES:
+        assert f"  --mode={mode}: " in done.stdout
+    assert "Flags of --mode=search:" in done.stdout
+    assert "  --config.num_epochs=200\n" in done.stdout
+    assert (
+        "    share of the graph's edges, the most similar ones, that are searched\n" in done.stdout
+    )
+    assert "pad_jax." not in done.stdout.replace("python -m pad_jax.", "")
+
+
+def test_who_reads_the_help_may_stop_reading(tmp_path):
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "pad_jax", "--mode=help"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    worker.stdout.close()
+    assert (worker.stderr.read(), worker.wait(60)) == (b"", 1)
+    worker.stderr.close()
+
+
+def test_interrupted_while_it_is_loaded(tmp_path):
+    (tmp_path / "jax.py").write_text("raise KeyboardInterrupt")  # is found before JAX
+    done = start(tmp_path, "--help", module="pad_jax")
+    assert (done.returncode, done.stderr) == (130, "pad_jax: stopped\n")
+
+
+def test_features_stand_in_place_of_a_run(tmp_path, run):
+    np.save(tmp_path / "mine.npy", np.eye(4, dtype=np.float32) + 0.1)
+    for arguments in (["--features=mine.npy"], ["--features", "~/mine.npy"]):
+        done = run("--mode=search", *arguments, "--query=2", "--count=1", HOME=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert re.fullmatch(r"[013]\t0\.\d{4}\n", done.stdout)
 
 
 def test_flags_in_a_file(tmp_path, run):

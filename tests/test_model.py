@@ -120,7 +120,7 @@ def test_a_model_of_features(rng):
     with pytest.raises(ValueError, match=r"images\[0:2\]: features are float64 \[2, 3\]; give"):
         model.embed(np.zeros((2, 3)))
     for images in (np.zeros((2, 8, 8), np.uint8), ["a.png"], "folder", [Image.new("L", (3, 3))]):
-        with pytest.raises(ValueError, match=r"images are images; give features, float \[B, 7\]"):
+        with pytest.raises(ValueError, match=r"^images: this model takes features, float \[B, 7\]"):
             model.embed(images)
 
 

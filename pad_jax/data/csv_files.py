@@ -90,7 +90,7 @@ def read_text(path: pathlib.Path, field: str) -> str:
     except OSError as error:
         raise InputError(f"{field} cannot be read ({error.strerror}); give another") from None
     if "\0" in text:
-        raise InputError(f"{field} is no text; give a text or CSV file")
+        raise InputError(f"{field} is no text; give a text or CSV file, in UTF-8")
     return text
 
 

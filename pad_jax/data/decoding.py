@@ -58,8 +58,9 @@ class Decoding:
     max_megapixels: float = 256.0
     least_side: int | None = LEAST_SIDE
 
-    @property
+    @functools.cached_property  # every image asks for it
     def background_rgb(self) -> tuple[int, ...]:
+        """Red, green and blue, 0 to 255."""
         return ImageColor.getrgb(self.background)[:3]
 
 
@@ -136,7 +137,8 @@ class Decoder:
     def tell(self) -> None:
         """Says in the log what was noted, and of how many images."""
         for text, names in sorted(self._noted.items()):
-            _log.info("%d images %s, such as %s.", len(names), text, printable(min(names)))
+            count = f"{len(names)} image{'s' * (len(names) != 1)}"
+            _log.info("%s: %s, such as %s.", text, count, printable(min(names)))
 
 
 def printable(text: str) -> str:
@@ -159,7 +161,7 @@ def _image(file: str | os.PathLike | bytes, decoding: Decoding, note: _Note) -> 
             image.load()
             return image
 
-    with _without_pillows_limit(), opened() as image:
+    with _no_limit_of_pillows, opened() as image:
         width, height = image.size
         if width * height > decoding.max_megapixels * 1e6:
             raise ValueError(
@@ -168,13 +170,14 @@ def _image(file: str | os.PathLike | bytes, decoding: Decoding, note: _Note) -> 
             )
         # Phones put maps of depth behind a photograph, as MPO.
         if image.format != "MPO" and getattr(image, "is_animated", False):
-            note("have several frames or pages, of which the first is read")
+            note("Several frames or pages, of which the first is read")
         shrink = _shrink(width, height, decoding.least_side)
         if shrink > 1:
             image.draft(None, (width // shrink, height // shrink))  # JPEGs alone know of that
         is_whole = image.info.get("progressive")  # then its decoder holds all of it
         is_drafted = image.size != (width, height)
-        with _budget.of(width * height if is_whole else image.width * image.height):
+        pixels = width * height if is_whole else image.width * image.height
+        with _budget.of(pixels) if pixels > _UNCOUNTED else contextlib.nullcontext():
             deep = low_bytes if has_16_bits(image) else None
             return _loaded(image, 1 if is_drafted else shrink, deep, decoding, note)
 
@@ -216,7 +219,7 @@ def _turn(image: Image.Image, note: _Note) -> Image.Transpose | None:
     try:
         return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
     except Exception:
-        note("have metadata that cannot be read, and are not turned")
+        note("Metadata that cannot be read, so that nothing is turned")
         return None
 
 
@@ -267,9 +270,6 @@ class _Budget:
 
     @contextlib.contextmanager
     def of(self, pixels: int) -> Iterator[None]:
-        if pixels <= _UNCOUNTED:
-            yield
-            return
         pixels = min(pixels, self._total)
         with self._changed:
             self._changed.wait_for(lambda: self._left >= pixels)
@@ -282,21 +282,27 @@ class _Budget:
                 self._changed.notify_all()
 
 
+class _NoLimitOfPillows:
+    """While threads are inside, Pillow opens images of any size; ours is a setting.
+
+    Pillow's limit is one for the whole process, and warns of images that are no danger.
+    """
+
+    def __init__(self):
+        self._lock, self._inside, self._limit = threading.Lock(), 0, None
+
+    def __enter__(self):
+        with self._lock:
+            if not self._inside:
+                self._limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            self._inside += 1
+
+    def __exit__(self, *error):
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                Image.MAX_IMAGE_PIXELS = self._limit
+
+
 _budget = _Budget(_PIXELS_AT_ONCE)
-_lifting = threading.Lock()
-_lifted: list[int | None] = []  # Pillow's limit, once for each thread that is decoding
-
-
-@contextlib.contextmanager
-def _without_pillows_limit() -> Iterator[None]:
-    """Pillow's limit of pixels is one for a process, and warns; ours is a setting."""
-    with _lifting:
-        _lifted.append(Image.MAX_IMAGE_PIXELS if not _lifted else _lifted[0])
-        Image.MAX_IMAGE_PIXELS = None
-    try:
-        yield
-    finally:
-        with _lifting:
-            Image.MAX_IMAGE_PIXELS = _lifted.pop()
-            if _lifted:
-                Image.MAX_IMAGE_PIXELS = None
+_no_limit_of_pillows = _NoLimitOfPillows()

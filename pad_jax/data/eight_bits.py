@@ -1,11 +1,10 @@
 """Images in any of Pillow's modes as 8 bits a channel: L, LA, RGB or RGBA."""
 
-import functools
 import sys
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
 
 _Note = Callable[[str], None]
 
@@ -38,8 +37,6 @@ def in_8_bits(
         return _with_alpha(grey, (np.asarray(grey) > 0) != transparent)
     if image.mode in ("RGB", "RGBA") and low_bytes:
         image = _scaled_colour(image, low_bytes, note)
-    if image.mode == "LAB":
-        return ImageCms.applyTransform(image, _lab_to_rgb())
     if image.mode in ("LA", "RGBA") or (image.mode in ("L", "RGB") and transparent is None):
         return image
     if image.mode == "L":
@@ -91,10 +88,10 @@ def _scaled(values: np.ndarray, note: _Note) -> np.ndarray:
             "white; save it with 8 or 16 bits"
         )
     if values.dtype.kind == "f" and most <= 1:
-        note("are grey in numbers from 0 to 1, which become 0 to 255")
+        note("Grey in numbers from 0 to 1, which become 0 to 255")
         return np.round(values * 255).astype(np.uint8)
     bits = _bits(int(most))
-    note(f"have more than 8 bits a pixel; values of {bits} bits become 0 to 255")
+    note(f"More than 8 bits a pixel, of which values of {bits} bits become 0 to 255")
     if values.dtype.kind == "f":
         return (values / 2 ** (bits - 8)).astype(np.uint8)
     return (values >> (bits - 8)).astype(np.uint8)
@@ -108,11 +105,11 @@ def _scaled_colour(
     most = int(upper[..., :3].max())
     lower = np.asarray(low_bytes()) if most < 64 else None  # else the upper 8 are the right ones
     if lower is None or lower.shape != upper.shape:  # grey with alpha has no other order of bytes
-        note("have 16 bits a channel, of which the upper 8 are read")
+        note("16 bits a channel, of which the upper 8 are read")
         return image
     values = upper[..., :3].astype(np.uint16) << 8 | lower[..., :3]
     bits = _bits(int(values.max()))
-    note(f"have more than 8 bits a channel; values of {bits} bits become 0 to 255")
+    note(f"More than 8 bits a channel, of which values of {bits} bits become 0 to 255")
     colour = (values >> (bits - 8)).astype(np.uint8)
     if channels == 4:
         colour = np.concatenate([colour, upper[..., 3:]], axis=2)
@@ -130,9 +127,3 @@ def _bits(most: int) -> int:
 def _with_alpha(image: Image.Image, is_opaque: np.ndarray) -> Image.Image:
     alpha = Image.fromarray(is_opaque.astype(np.uint8) * 255)
     return Image.merge(f"{image.mode}A", (*image.split(), alpha))
-
-
-@functools.cache
-def _lab_to_rgb() -> ImageCms.ImageCmsTransform:
-    lab, rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-    return ImageCms.buildTransform(lab, rgb, "LAB", "RGB")

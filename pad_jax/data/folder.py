@@ -139,10 +139,11 @@ class FolderSource:
 def _folders(parent: pathlib.Path) -> list[pathlib.Path]:
     """The user's folders in a folder, by their names; none where it cannot be looked into."""
     try:
-        found = [path for path in parent.iterdir() if tree.is_users(path.name) and path.is_dir()]
+        with os.scandir(parent) as entries:  # which need not be looked at one by one
+            names = [e.name for e in entries if tree.is_users(e.name) and e.is_dir()]
     except OSError:
         return []
-    return sorted(found)
+    return [parent / name for name in sorted(names)]
 
 
 def _inside(root: pathlib.Path, split: str) -> pathlib.Path | None:

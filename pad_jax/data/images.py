@@ -196,7 +196,8 @@ def prepare(
         if resident:
             array[i] = preparation.fit(image)
         enlarged[i] = preparation.enlarges(image)
-        digests[i] = copies.digest(image)
+        if source.decoders:
+            digests[i] = copies.digest(image)
         if label is not None:
             labels[i] = label
         return None
@@ -225,7 +226,8 @@ def prepare(
             "%d of %d images are smaller than dataset.image_size=%d; they are enlarged to it.",
             *(enlarged.sum(), len(rows), image_size),
         )
-    copies.tell([digests[i] for i in rows.tolist()])
+    if source.decoders:
+        copies.tell([digests[i] for i in rows.tolist()])
     names = [source.name(i) for i in rows.tolist()]
     digest = hashlib.sha256()
     for i in rows.tolist():

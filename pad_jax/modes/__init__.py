@@ -12,4 +12,6 @@ MODES = {
     "duplicates": "pad_jax.modes.duplicates:MODE",
     "sort": "pad_jax.modes.sort:MODE",
     "export": "pad_jax.modes.export:MODE",
+    "browse": "pad_jax.modes.browse:MODE",
+    "label": "pad_jax.modes.label:MODE",
 }

@@ -22,7 +22,7 @@ def read(workdir: pathlib.Path, name: str, key: str) -> dict[str, np.ndarray] | 
     A damaged file is as good as none.
     """
     try:
-        with np.load(_path(workdir, name)) as arrays:
+        with _path(workdir, name).open("rb") as file, np.load(file) as arrays:
             if str(arrays[_KEY]) != key:
                 return None
             return {name: arrays[name] for name in arrays if name != _KEY}

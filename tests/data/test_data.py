@@ -269,3 +269,10 @@ def test_a_root_that_nobody_reads_is_refused():
     settings = Settings(DatasetSettings(root="photographs"))
     with pytest.raises(InputError, match="dataset.root='photographs' .* set dataset.name"):
         data.load(settings)
+
+
+def test_kinds_that_need_something_say_what():
+    assert image_kinds.advice([".avif", ".xyz", ".hif"]) == {
+        "pip install pillow-heif": [".hif"],
+        "pip install 'pillow>=11.3'": [".avif"],
+    }

@@ -192,6 +192,7 @@ def test_files_are_prepared_alike_in_training_and_after(tmp_path, rng, resize, m
     )  # fmt: skip
     images = data.load(Settings(settings)).train
     (trained_on,) = images.batches(np.arange(3)[None])
+    assert images.preparation == Pixels((16, 16, 3), resize, settings.decoding)
     preparation = recorded(json.loads(json.dumps(images.preparation.record())), {})
     paths = [images.path(i) for i in range(3)]
     np.testing.assert_array_equal(np.stack([preparation.read(p) for p in paths]), trained_on)
@@ -217,3 +218,13 @@ def test_larger_images_than_usual_are_decoded_in_more_detail():
     assert DatasetSettings(image_size=32).decoding.least_side == 1024
     assert DatasetSettings(image_size=600).decoding.least_side == 1200
     assert DatasetSettings().decoding.least_side is None  # they keep the size they have
+
+
+def test_exact_copies_are_said(folder, caplog):
+    caplog.set_level(logging.INFO, logger="pad_jax")
+    (folder / "train/cat/again.jpg").write_bytes((folder / "train/cat/a.jpg").read_bytes())
+    prepare(FolderSource(str(folder), "train"), **OPTIONS | {"image_size": 8, "channels": 1})
+    assert "1 of 4 images have the very same pixels as an earlier one" in caplog.text
+    caplog.clear()
+    prepare(FolderSource(str(folder), "val"), **OPTIONS | {"image_size": 8, "channels": 1})
+    assert "the very same pixels" not in caplog.text

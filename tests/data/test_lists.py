@@ -98,7 +98,7 @@ def test_a_list_for_each_split(pile):
 
 
 @pytest.mark.parametrize(
-    "name", [b"caf\xe9.png", b"two\nlines.png", b"-rf.png", b'a,b".png', b"~x.png"]
+    "name", [b"caf\xe9.png", b"two\nlines.png", b"-rf.png", b'a,b".png', b"~x.png", b"r\rn\r\n.png"]
 )
 def test_names_may_be_any_bytes(pile, name):
     os.rename(pile / "cat/a.png", os.path.join(os.fsencode(pile), name))

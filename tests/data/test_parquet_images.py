@@ -178,8 +178,14 @@ def test_few_row_groups_are_held(tmp_path, monkeypatch):
     assert [int(source[i].image[0, 0, 0]) for i in range(100)] == list(range(100))
     assert reads == list(range(10))  # each once
     assert len(source._kept) == 2
+    for i in range(100):
+        source.identity(i)
+    assert len(reads) == 10  # it was seen when they were decoded
     source[0]
     assert reads[-1] == 0
+    source[90]  # used last
+    source[50]
+    assert list(source._kept) == [9, 5]
 
 
 def test_images_in_a_folder_go_before_tables(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 
 from pad_jax.graph import neighbors
 from pad_jax.graph.neighbors import nearest_neighbors
+from pad_jax.groupings import GroupingSettings, build_graph
 
 
 def naive_neighbors(features, k):
@@ -82,3 +83,15 @@ def test_runs_of_both_lengths(small_tiles, unit_rows, monkeypatch, rows_per_neig
 def test_bad_k(unit_rows, k):
     with pytest.raises(ValueError, match=f"k={k}"):
         nearest_neighbors(unit_rows(10, 4), k)
+
+
+def test_rows_of_zeros_are_an_error_for_users_and_none_in_training(unit_rows):
+    rows = unit_rows(40, 4)
+    graph = build_graph(rows, GroupingSettings(), None)
+    np.testing.assert_array_equal(graph.indices, nearest_neighbors(rows, 5).indices)
+    rows[7] = 0  # what an encoder of random weights makes of a black image
+    graph = build_graph(rows, GroupingSettings(), None)
+    assert (graph.similarities[7] == 0).all()
+    np.testing.assert_array_equal(graph.indices, naive_neighbors(rows, 5)[0])
+    with pytest.raises(ValueError, match="row 7 is all zeros"):
+        nearest_neighbors(rows, 5)

@@ -14,8 +14,10 @@ import numpy as np
 from pad_jax import config as configs
 from pad_jax import data, models, objectives, parallel, state, steps, train
 from pad_jax.data.batches import epoch_plan, split_over_devices
+from pad_jax.embedding import Embedder, collected
 from pad_jax.graph import neighbors
 from pad_jax.graph.groups import Groups, hard_positives
+from pad_jax.models.vectors import VectorEncoder
 from pad_jax.objectives import losses, memory
 from pad_jax.settings import RunSettings
 from tests.support import small_runs
@@ -169,7 +171,18 @@ def run_functions(out):
             for name, gradient in zip(("x", "positive"), gradients, strict=True):
                 rows_first = parallel.fetch_shards(gradient).reshape(b, -1) / scale
                 results[f"gradient/{name}/{hpe}/{kind}"] = rows_first
+    results["embedded"] = embedded_by_parts(rows)
     np.savez(out, **results)
+
+
+def embedded_by_parts(rows):
+    """Batches of many sizes through a linear map, as ``Model.embed`` has them."""
+    encoder = VectorEncoder(7)
+    variables = encoder.init(jax.random.key(0), rows[:1])
+    embedder = Embedder(encoder, ("embedding",), 60, lambda x: x)  # 64 on eight devices
+    parts = np.split(rows, [1, 4, 62, 63, 80, 140, 200, 260])
+    found = embedder.stream(parallel.replicate(variables), parts)
+    return collected((part["embedding"] for part in found), (7,))
 
 
 def run_training(out):

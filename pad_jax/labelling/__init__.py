@@ -1,0 +1,1 @@
+"""Labels for a whole pile of images from the names of a few."""

@@ -1,0 +1,41 @@
+"""--mode=browse: writes a page for looking at the groups and naming them."""
+
+import shlex
+
+from pad_jax import browse
+from pad_jax.collection import open_call
+from pad_jax.errors import InputError
+from pad_jax.modes.base import Call, Mode
+
+
+def _label_command(call: Call) -> str:
+    """What is run with the file of names that the page saves."""
+    words = ["pad-jax"]
+    if call.features is None:
+        words.append(f"--workdir={call.run_folder}")
+    else:
+        words.append(f"--features={call.features}")
+    if call.images is not None:
+        words.append(f"--images={call.images}")
+    return shlex.join([*words, "--mode=label", "--labels=labels.csv"])
+
+
+def _run(call: Call) -> str:
+    if call.output is not None:
+        raise InputError(
+            "--output has no meaning for --mode=browse, which writes into the run's folder; leave "
+            "it out"
+        )
+    command = _label_command(call)
+    index = browse.write(open_call(call), command)
+    return "\n".join(
+        [
+            f"Written: {index}",
+            f"Open it in a browser: {index.resolve().as_uri()}",
+            "Name groups there and save; labels.csv then lies where the browser puts downloads.",
+            f"Next, to spread the names over all images: {command}",
+        ]
+    )
+
+
+MODE = Mode(_run, works_on_run=True, works_on_features=True)

@@ -1,0 +1,319 @@
+"""The commands after training: embed, search, duplicates, sort, evaluate."""
+
+import csv
+import json
+import os
+import pathlib
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+from absl import flags
+
+from pad_jax.collection import open_call
+from pad_jax.data import feature_files
+from pad_jax.errors import InputError
+from pad_jax.modes import duplicates, embed, evaluate, export, search, sort
+from tests.modes.conftest import PIXELS, change_dataset
+from tests.support.image_files import save
+
+
+@pytest.fixture
+def given(monkeypatch):
+    """A function that gives flags of modes their values."""
+
+    def give(**values):
+        if not flags.FLAGS.is_parsed():
+            flags.FLAGS.mark_as_parsed()
+        for name, value in values.items():
+            monkeypatch.setattr(flags.FLAGS[name], "value", value)
+
+    give()
+    return give
+
+
+def read(path):
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        return list(csv.DictReader(file))
+
+
+# embed
+
+
+def test_embeddings_in_the_runs_folder(run, call, given):
+    collection = open_call(call(run))
+    for _ in range(2):  # the command's own file is replaced
+        said = embed.MODE.run(call(run))
+    assert said == f"Written: {run}/embeddings.npy and {run}/embeddings.csv (151 x 128)"
+    np.testing.assert_array_equal(np.load(run / "embeddings.npy"), collection.embeddings)
+    assert [row["image"] for row in read(run / "embeddings.csv")] == list(collection.names)
+
+
+@pytest.mark.parametrize("kind", ["npz", "parquet", "npy"])
+def test_a_file_of_embeddings_is_one_of_features(
+    run, digits_in_a_folder, call, given, tmp_path, kind
+):
+    collection = open_call(call(run))
+    output = tmp_path / f"out.{kind}"
+    embed.MODE.run(call(run, output=output))
+    found = feature_files.read(output)
+    np.testing.assert_array_equal(found.features, collection.embeddings)
+    again = open_call(call(features=output, images=digits_in_a_folder))
+    np.testing.assert_array_equal(again.embeddings, collection.embeddings)
+    if kind != "npy":
+        assert again.path(3) == collection.path(3)
+        np.testing.assert_array_equal(again.labels, collection.labels)
+    with pytest.raises(InputError, match=f"--output=.*out.{kind} exists"):
+        embed.MODE.run(call(run, output=output))
+    assert sorted(p.suffix for p in tmp_path.glob("out.*")) == sorted(
+        {f".{kind}", *([".csv"] if kind == "npy" else [])}
+    )
+
+
+def test_parquet_has_labels_and_groups_where_there_are_some(run, call, given, tmp_path):
+    embed.MODE.run(call(run, output=tmp_path / "out.parquet"))
+    table = pyarrow.parquet.read_table(tmp_path / "out.parquet")
+    assert table.column_names == ["image", "label", "group", "embedding"]
+    collection = open_call(call(run))
+    assert table["image"].to_pylist() == list(collection.names)
+    assert table["label"].to_pylist() == collection.labels.tolist()
+    groups = [None if g < 0 else g for g in collection.groups.labels_.tolist()]
+    assert table["group"].to_pylist() == groups
+    assert None in groups
+
+
+def test_names_that_are_no_text(call, features, given, tmp_path, rng):
+    names = [b"\xff.png", b"a\nb.png", b"-c.png"]
+    np.savez(tmp_path / "f.npz", features=rng.normal(size=(3, 4)), paths=names)
+    for kind in ("npz", "parquet", "npy"):
+        embed.MODE.run(call(features=tmp_path / "f.npz", output=tmp_path / f"out.{kind}"))
+    found = [os.fsencode(row["image"]) for row in read(tmp_path / "out.csv")]
+    assert found == names
+    assert feature_files.read(tmp_path / "out.npz").paths == [os.fsdecode(name) for name in names]
+    table = pyarrow.parquet.read_table(tmp_path / "out.parquet")
+    assert table["image"].to_pylist() == ["\\xff.png", "a\nb.png", "-c.png"]
+
+
+# search
+
+
+@pytest.mark.parametrize("way", ["name", "file", "link", "stranger"])
+def test_nearest_first(run, digits_in_a_folder, call, tmp_path, way):
+    collection = open_call(call(run))
+    query = {
+        "name": "0/010.png",
+        "file": str(digits_in_a_folder / "0/010.png"),
+        "link": str(tmp_path / "010.png"),
+        "stranger": str(tmp_path / "copy.png"),
+    }[way]
+    if way == "link":
+        (tmp_path / "010.png").symlink_to(digits_in_a_folder / "0/010.png")
+    save(tmp_path / "copy.png", PIXELS[10])
+    ((first, *others),) = search.find(collection, [query], 5)
+    row = collection.names.index("0/010.png")
+    similarity = collection.embeddings.astype(np.float64) @ collection.embeddings[row]
+    order = np.argsort(-similarity, kind="stable").tolist()
+    if way == "stranger":  # finds what it is a copy of; one of the images does not find itself
+        assert first.row == row
+        assert first.similarity == pytest.approx(1, abs=1e-5)
+    else:
+        order.remove(row)
+    found = [first, *others]
+    assert [row for row, _ in found] == order[:5]
+    np.testing.assert_allclose([s for _, s in found], similarity[order[:5]], atol=1e-5)
+
+
+def test_several_queries_and_fewer_images_than_wanted(run, call, given, digits_in_a_folder):
+    given(query=["0/000.png", "1/001.png"], count=500)
+    lines = search.MODE.run(call(run)).splitlines()
+    assert len(lines) == 2 * (1 + 150)
+    assert lines[0] == "0/000.png:"
+    assert lines[1].split("\t") == [str(digits_in_a_folder / "2/copy.png"), "1.0000"]
+
+
+def test_search_by_features_alone(features, call, given):
+    collection = open_call(call(features=features / "mine.npz"))
+    ((first, *_),) = search.find(collection, ["25"], 3)
+    assert first.row != 25
+    with pytest.raises(InputError, match=r"--query=.*paths.txt is none of the images searched"):
+        search.find(collection, [str(features / "paths.txt")])
+    with pytest.raises(InputError, match="--query=77 is no file, and none of the images"):
+        search.find(collection, ["77"])
+
+
+def test_a_query_that_is_no_image(run, call, digits_in_a_folder):
+    collection = open_call(call(run))
+    with pytest.raises(InputError, match=r"--query cannot be decoded: .*broken.png"):
+        search.find(collection, [str(digits_in_a_folder / "1/broken.png")])
+
+
+# duplicates
+
+
+def test_copies_are_listed_and_left_where_they_are(run, digits_in_a_folder, call, given):
+    given(similarity=0.9999)
+    before = sorted(digits_in_a_folder.rglob("*"))
+    for _ in range(2):
+        said = duplicates.MODE.run(call(run))
+    assert said.endswith(f"Written: {run}/duplicates.csv")
+    assert "2 of 151 images have near-copies, of similarity 0.9999 or more: 1 pair" in said
+    assert read(run / "duplicates.csv") == [
+        {"set": "1", "image": "0/000.png", "nearest": "2/copy.png", "similarity": "1.000000",
+         "copy_of": ""},
+        {"set": "1", "image": "2/copy.png", "nearest": "0/000.png", "similarity": "1.000000",
+         "copy_of": "0/000.png"},
+    ]  # fmt: skip
+    assert sorted(digits_in_a_folder.rglob("*")) == before
+
+
+def test_near_copies_are_no_copies(run, call, given, tmp_path):
+    given(similarity=0.95)
+    root = tmp_path / "near"
+    for i in range(3):
+        save(root / f"{i}.png", np.maximum(PIXELS[0], 2 * i).astype(np.uint8))
+    save(root / "other.png", PIXELS[1])
+    output = tmp_path / "out.csv"
+    duplicates.MODE.run(call(run, images=root, output=output))
+    assert [row["copy_of"] for row in read(output)] == [""] * 3
+    with pytest.raises(InputError, match="--output=.*out.csv exists"):
+        duplicates.MODE.run(call(run, images=root, output=output))
+
+
+def test_features_without_images_have_no_copies_of_pixels(call, given, tmp_path):
+    rows = np.eye(5, dtype=np.float32)[[0, 1, 1, 3, 4]]
+    np.save(tmp_path / "f.npy", rows)
+    given(similarity=0.999)
+    duplicates.MODE.run(call(features=tmp_path / "f.npy"))
+    found = read(tmp_path / "duplicates.csv")
+    assert [(row["image"], row["nearest"], row["copy_of"]) for row in found] == [
+        ("1", "2", ""),
+        ("2", "1", ""),
+    ]
+
+
+# sort
+
+
+def placed(folder):
+    """Which top folder the original of each link is in."""
+    links = [p for p in folder.rglob("*") if p.is_symlink()]
+    return {os.readlink(p): p.relative_to(folder).parts[0] for p in links}
+
+
+def test_sorted_by_kmeans(run, call, given, tmp_path):
+    given(clusters=3, copy=False)
+    said = sort.MODE.run(call(run, output=tmp_path / "out"))
+    assert said == f"151 images in 3 clusters\nWritten: {tmp_path}/out"
+    found = placed(tmp_path / "out")
+    assert len(found) == 151
+    sizes = [list(found.values()).count(f"cluster_{i}") for i in (1, 2, 3)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sum(sizes) == 151
+    # Digits of three kinds in three clusters: most of each are together.
+    for kind in range(3):
+        own = [c for path, c in found.items() if pathlib.Path(path).parent.name == str(kind)]
+        assert max(own.count(c) for c in set(own)) > 0.6 * len(own)
+
+
+def test_sorted_by_what_the_images_fall_into(run, call, given, tmp_path):
+    given(clusters=None, copy=False)
+    sort.MODE.run(call(run, output=tmp_path / "out"))
+    collection = open_call(call(run))
+    found = placed(tmp_path / "out")
+    assert len(found) == 151
+    alone = (collection.groups.labels_ < 0) & (collection.hierarchy.labels_ < 0)
+    for i in range(151):
+        assert (found[str(collection.path(i))] == "ungrouped") == alone[i]
+    for group in range(collection.groups.labels_.max() + 1):
+        links = list((tmp_path / "out").glob(f"*/group_{group + 1:02}/*"))
+        assert len(links) == np.sum(collection.groups.labels_ == group)
+        assert len({link.parent for link in links}) == 1
+
+
+def test_a_group_lies_where_most_of_its_images_are():
+    cluster = np.array([0, 1, 1, -1, -1, 0, -1, 1, 0])
+    group = np.array([0, 0, 0, 1, 1, 1, 2, 2, -1])
+    assert sort._of_most(cluster, group).tolist() == [1, 1, 1, -1, -1, -1, 1, 1, 0]
+    none = np.full(3, -1)
+    assert sort._of_most(none, np.array([0, 0, -1])).tolist() == none.tolist()
+    assert sort._of_most(np.array([0, 0, -1]), none).tolist() == [0, 0, -1]
+
+
+def test_images_without_files_are_sorted_as_png(run_without_files, call, given, tmp_path):
+    given(clusters=2, copy=False)
+    sort.MODE.run(call(run_without_files, output=tmp_path / "out"))
+    files = list((tmp_path / "out").rglob("*.png"))
+    assert len(files) == 100
+    assert not any(file.is_symlink() for file in files)
+
+
+def test_features_and_paths_are_sorted(features, call, given, tmp_path):
+    given(clusters=2, copy=True)
+    sort.MODE.run(
+        call(
+            features=features / "mine.npz",
+            images=features / "paths.txt",
+            output=tmp_path / "out",
+        )
+    )
+    kinds = {}
+    paths = (features / "paths.txt").read_text().split()
+    for path in map(pathlib.Path, paths):
+        (copy,) = (tmp_path / "out").rglob(path.name)
+        kinds.setdefault(path.parent.name, set()).add(copy.parent.name)
+    assert sorted(map(len, kinds.values())) == [1, 1]
+
+
+# evaluate, export, and what cannot be done
+
+
+def test_evaluated_with_labels_and_without(run, call, given):
+    made = call(run)
+    made.config.eval.evaluators = ("knn",)
+    made.config.eval.features = ("embedding",)
+    said = evaluate.MODE.run(made)
+    assert "  eval/knn_accuracy " in said
+    assert "  clusters/purity " in said
+    written = json.loads((run / "evaluation.json").read_text())
+    assert written["epoch"] == 1
+    assert written["images"] == 151
+    labels = open_call(made).groups.labels_
+    assert written["groups/count"] == labels.max() + 1
+    assert written["groups/coverage"] == pytest.approx(np.mean(labels >= 0))
+    change_dataset(run, labels="none")
+    said = evaluate.MODE.run(call(run))
+    assert "eval/" not in said
+    assert "purity" not in said
+    again = json.loads((run / "evaluation.json").read_text())
+    assert again["groups/coverage"] == written["groups/coverage"]
+    assert 0.5 < again["groups/similarity"] <= 1
+
+
+def test_bad_input_is_one_line(run, features, call, given, tmp_path):
+    given(query=None, clusters=None, copy=False)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/file").touch()
+    mine = features / "mine.npz"
+    for mode, made, message in (
+        (embed, call(features=mine), "--output is missing; give a file, such as"),
+        (embed, call(run, output=tmp_path / "x.txt"), "x.txt is of no kind that embeddings"),
+        (search, call(run), "--query is missing"),
+        (sort, call(run), "--output is missing; give a folder"),
+        (sort, call(run, output=tmp_path / "full"), "full exists; give another name"),
+        (sort, call(features=mine, output=tmp_path / "x"), "the image of 0 is not at hand"),
+        (export, call(run), "--output is missing; give FILE.stablehlo"),
+        (evaluate, call(run, images=tmp_path), "--images has no meaning for --mode=evaluate"),
+    ):
+        with pytest.raises(InputError, match=message) as error:
+            mode.MODE.run(made)
+        assert "\n" not in str(error.value)
+    given(clusters=200)
+    with pytest.raises(InputError, match="--clusters=200 cannot be made of 40 images"):
+        sort.MODE.run(call(features=mine, output=tmp_path / "x"))
+    assert sorted(os.listdir(tmp_path)) == ["full", "run"]
+
+
+def test_exported(run, call, given, tmp_path):
+    said = export.MODE.run(call(run, output=tmp_path / "encoder.safetensors"))
+    assert said == f"Written: {tmp_path}/encoder.safetensors"
+    assert (tmp_path / "encoder.safetensors").stat().st_size > 1000

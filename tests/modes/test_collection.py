@@ -1,0 +1,186 @@
+"""What the commands after training work on, of runs and of files of features."""
+
+import json
+import os
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+
+import pad_jax
+from pad_jax import model
+from pad_jax.collection import open_call
+from pad_jax.data.decoding import decode
+from pad_jax.errors import InputError
+from tests.modes.conftest import DIGITS, PIXELS, change_dataset
+from tests.support.image_files import save
+
+
+def test_a_run_has_the_images_it_was_trained_on(run, digits_in_a_folder, call):
+    found = open_call(call(run))
+    files = sorted(digits_in_a_folder.glob("*/*.png"))
+    files.remove(digits_in_a_folder / "1/broken.png")
+    assert len(found) == 151
+    assert list(found.names) == [str(path.relative_to(digits_in_a_folder)) for path in files]
+    assert [found.path(i) for i in range(151)] == files
+    assert found.labels.tolist() == [int(path.parent.name) for path in files]
+    assert found.folder == run
+    np.testing.assert_array_equal(found.picture(5), decode(files[5]))
+    expected = pad_jax.load(run).embed(files)
+    assert found.embeddings.dtype == np.float32
+    np.testing.assert_allclose(found.embeddings, expected, atol=1e-6)
+    np.testing.assert_allclose(found.embed([PIXELS[0]])[0], found.embeddings[0], atol=1e-6)
+
+
+def test_the_second_command_embeds_nothing(run, call, monkeypatch):
+    first = open_call(call(run))
+    graph = first.graph
+
+    def refuse(*_, **__):
+        raise AssertionError("it works again")
+
+    monkeypatch.setattr(model.Model, "embed", refuse)
+    monkeypatch.setattr("pad_jax.collection.nearest_neighbors", refuse)
+    monkeypatch.chdir(run)  # which changes
+    second = open_call(call(run))
+    np.testing.assert_array_equal(second.embeddings, first.embeddings)
+    np.testing.assert_array_equal(second.graph.indices, graph.indices)
+    np.testing.assert_array_equal(second.labels, first.labels)
+    assert list(second.names) == list(first.names)
+
+
+@pytest.mark.parametrize("what", ["image", "name", "checkpoint", "labels", "damaged", "k"])
+def test_what_is_kept_of_others_is_not_used(run, digits_in_a_folder, call, tmp_path, what):
+    root = shutil.copytree(digits_in_a_folder, tmp_path / "images")
+    changed = call(run)
+    changed.config.dataset.root = str(root)
+    before = open_call(changed)
+    before.graph  # noqa: B018 - it is kept
+    kept = run / "cache/own.npz"
+    stamp = kept.stat().st_mtime_ns
+    if what == "image":
+        save(root / "0/000.png", PIXELS[7])
+    elif what == "name":
+        (root / "0/000.png").rename(root / "0/new.png")
+    elif what == "checkpoint":
+        os.utime(run / "checkpoints/1")
+    elif what == "labels":
+        changed.config.dataset.labels = "none"
+    elif what == "damaged":
+        kept.write_bytes(kept.read_bytes()[:1000])
+    else:
+        changed.config.grouping.num_neighbors = 12
+    after = open_call(changed)
+    assert (kept.stat().st_mtime_ns != stamp) == (what != "k")
+    assert (after.embeddings[0] != before.embeddings[0]).any() == (what in ("image", "name"))
+    assert ("0/new.png" in after.names) == (what == "name")
+    assert (after.labels >= 0).any() == (what != "labels")
+    assert after.graph.indices.shape[1] == (12 if what == "k" else 10)
+
+
+def test_other_images_by_the_same_encoder(run, call, tmp_path):
+    for i in range(4):
+        save(tmp_path / f"others/train/{i}.jpg", PIXELS[i])
+        save(tmp_path / f"others/test/{i}.png", PIXELS[i])
+    found = open_call(call(run, images=tmp_path / "others"))
+    assert list(found.names) == [f"{split}/{i}.{kind}" for split, kind in
+                                 (("test", "png"), ("train", "jpg")) for i in range(4)]  # fmt: skip
+    (tmp_path / "list.txt").write_text("others/test/2.png\nothers/test/0.png\n")
+    listed = open_call(call(run, images=tmp_path / "list.txt"))
+    np.testing.assert_allclose(listed.embeddings, found.embeddings[[2, 0]], atol=1e-6)
+    own = open_call(call(run))
+    assert len(own) == 151
+    assert {path.name for path in (run / "cache").iterdir()} == {"own.npz", "others.npz"}
+
+
+def test_a_run_started_in_another_folder_with_a_relative_path(
+    run, digits_in_a_folder, tmp_path, monkeypatch, call
+):
+    change_dataset(run, root=digits_in_a_folder.name)
+    (recorded := json.loads((run / "run.json").read_text()))["folder"] = str(
+        digits_in_a_folder.parent
+    )
+    (run / "run.json").write_text(json.dumps(recorded))
+    monkeypatch.chdir(tmp_path)
+    assert open_call(call(run)).path(0) == digits_in_a_folder / "0/000.png"
+    for i in range(2):  # what is here comes first
+        save(tmp_path / digits_in_a_folder.name / f"{i}.png", PIXELS[i])
+    assert open_call(call(run)).path(0) == tmp_path / digits_in_a_folder.name / "0.png"
+
+
+def test_a_run_says_where_it_was_started(run):
+    assert pathlib.Path(json.loads((run / "run.json").read_text())["folder"]).is_absolute()
+
+
+def test_images_without_files(run_without_files, call):
+    found = open_call(call(run_without_files))
+    assert len(found) == 100
+    assert found.path(3) is None
+    assert found.picture(3).shape == (8, 8, 1)
+    assert found.names[3].startswith("train/")
+    assert len(np.unique(found.labels)) == 10
+
+
+def test_groups_are_found_as_the_run_finds_them(run, call):
+    few = call(run)
+    few.config.grouping.max_size = 3
+    found = open_call(few)
+    assert np.bincount(found.groups.labels_[found.groups.labels_ >= 0]).max() <= 3
+    assert found.hierarchy.labels_.shape == (151,)
+    usual = open_call(call(run)).groups
+    assert usual.max_size == 10
+    assert usual.n_neighbors == 5
+
+
+def test_features_of_anybody(features, digits_in_a_folder, call):
+    found = open_call(call(features=features / "mine.npz", images=features / "paths.txt"))
+    paths = (features / "paths.txt").read_text().split()
+    assert list(found.names) == paths
+    assert found.path(39) == pathlib.Path(paths[39])
+    np.testing.assert_array_equal(found.picture(39), decode(paths[39]))
+    rows = DIGITS.data[[int(pathlib.Path(path).stem) for path in paths]]
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    np.testing.assert_allclose(found.embeddings, unit, atol=1e-6)
+    assert found.embeddings.dtype == np.float32
+    assert found.labels.tolist() == [0] * 20 + [1] * 20
+    assert (found.folder, found.embed) == (features, None)
+    alone = open_call(call(features=features / "mine.npz"))
+    assert list(alone.names) == [str(i) for i in range(40)]
+    assert (alone.path(0), alone.picture(0)) == (None, None)
+    assert not (features / "cache").exists()
+
+
+def test_paths_in_a_file_of_features_begin_in_the_folder_given(
+    digits_in_a_folder, tmp_path, call, rng
+):
+    views = rng.normal(size=(3, 2, 5)).astype(np.float16)
+    np.savez(tmp_path / "f.npz", features=views, paths=[b"0/000.png", b"gone.png"])
+    found = open_call(call(features=tmp_path / "f.npz", images=digits_in_a_folder))
+    assert found.path(0) == digits_in_a_folder / "0/000.png"
+    assert (found.path(1), found.picture(1)) == (None, None)
+    first = views[0, 0].astype(np.float64)
+    np.testing.assert_allclose(found.embeddings[0], first / np.linalg.norm(first), atol=1e-3)
+
+
+def test_bad_input_is_one_line(run, features, tmp_path, call):
+    np.save(tmp_path / "zeros.npy", np.zeros((3, 4)))
+    (tmp_path / "two.txt").write_text("a\nb\n")
+    other_kind = call(run)
+    other_kind.config.dataset.update(name="features", root=str(features / "mine.npz"))
+    empty = tmp_path / "empty"
+    shutil.copytree(run, empty, ignore=shutil.ignore_patterns("checkpoints"))
+    mine = features / "mine.npz"
+    for made, message in (
+        (call(features=tmp_path / "no.npy"), "--features=.*no.npy does not exist"),
+        (call(features=tmp_path / "zeros.npy"), "--features=.*zeros.npy: row 0 is all zeros"),
+        (call(features=mine, images=tmp_path / "two.txt"), "--images=.*there are 2, for 40"),
+        (call(features=mine, images=tmp_path / "no.txt"), "--images=.*no.txt cannot be read"),
+        (call(run)._replace(workdir=tmp_path / "nowhere"), "nowhere holds no run"),
+        (other_kind, "dataset: it has features, and .*run was trained on 16 x 16 grey pixels"),
+        (call(empty), "empty holds no checkpoint"),
+        (call(run, images=tmp_path / "none"), "none' is not a folder"),
+    ):
+        with pytest.raises(InputError, match=message) as error:
+            open_call(made)
+        assert "\n" not in str(error.value)
