@@ -18,7 +18,7 @@ from ml_collections import ConfigDict
 from pad_jax import config as configs
 from pad_jax import data, parallel
 from pad_jax.data.preparation import PIXELS
-from pad_jax.data.source import Selection, UnreadableImage
+from pad_jax.data.source import DatasetSettings, Selection, UnreadableImage
 from pad_jax.run import folder
 from pad_jax.settings import flatten
 
@@ -55,15 +55,16 @@ def resolved(config: ConfigDict, workdir: pathlib.Path) -> ConfigDict:
     probe.update_from_flattened_dict({name: defaults[name] for name in left})
     if "dataset.image_size" in left:  # so that large images are decoded as small as may be
         probe.dataset.image_size = config.dataset.max_image_size
+    settings = configs.read(probe)
     with _unsaid():  # it is said when the images are read
-        images = data.training_samples(configs.read(probe))
+        images = data.training_samples(settings)
         is_pixels = images.kind == PIXELS
         side = _side(images) if is_pixels and len(images) else None
     on_cpu = parallel.platform() == "cpu"
     if "model.name" in left:
         chosen.model.name = ("tiny" if on_cpu else "alexnet") if is_pixels else "linear"
     if "dataset.image_size" in left and is_pixels:
-        most = config.dataset.max_image_size
+        most = settings[DatasetSettings].max_image_size
         chosen.dataset.image_size = min(most, max(side or most, _LEAST_SIZE))
     if "batch_size" in left:
         chosen.batch_size = batch_size(len(images), jax.device_count())

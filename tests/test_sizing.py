@@ -1,6 +1,7 @@
 """What a run chooses by itself, from its images and the devices."""
 
 import importlib
+import json
 import logging
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from pad_jax import config as configs
 from pad_jax import data, parallel, settings, sizing
+from pad_jax.epoch import EpochRunner
 from pad_jax.errors import InputError
 from pad_jax.run import folder
 from pad_jax.train import train_and_evaluate
@@ -96,12 +98,23 @@ def test_what_is_given_is_not_chosen_and_what_is_chosen_is_said_once(pile, tmp_p
 def test_a_run_keeps_what_it_chose(pile, tmp_path, monkeypatch):
     fields = {"num_epochs": 1, "model.name": "tests.support.parts:linear", "eval.evaluators": ()}
     config = photos(pile, **fields)
-    first = train_and_evaluate(config, tmp_path / "run")
+
+    def stopped(self, *args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EpochRunner, "__call__", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            train_and_evaluate(config, tmp_path / "run")
     recorded = configs.filled(folder.read_config(tmp_path / "run"))
     assert chosen(recorded) == ("tests.support.parts:linear", 41, 8, 1)
+    # As if it had gone on to its end.
+    row = {"epoch": 1, "train/loss": 3.0}
+    (tmp_path / "run/metrics.jsonl").write_text(json.dumps(row) + "\n")
+    (tmp_path / "run/checkpoints/1").mkdir()
     monkeypatch.setattr(sizing, "batch_size", None)
     monkeypatch.setattr(data, "training_samples", None)
-    assert train_and_evaluate(config, tmp_path / "run") == first
+    assert train_and_evaluate(config, tmp_path / "run") == row
     assert chosen(sizing.as_recorded(config, tmp_path / "run")) == chosen(recorded)
     assert chosen(sizing.as_recorded(config, tmp_path / "none")) == chosen(config)
     with pytest.raises(InputError, match="batch_size was 8 and is now 16"):
