@@ -156,6 +156,11 @@ def _run(call: Call) -> str:
     if os.path.realpath(labels) == os.path.realpath(output):
         raise InputError(f"--labels={labels} would be written over; move it to another name")
     given = files.read(labels, collection)
+    if len(given.names) == 1:
+        raise InputError(
+            f"--labels={labels} has one name, {files.shown(given.names[0])}, which all images "
+            "would get; name some of another kind as well"
+        )
     labelled = label(collection, given, shared.COUNT.value or _COUNT)
     files.write_labelled(output, collection, labelled.spread, given.names)
     said = [_told(collection, given, labelled), f"Written: {output}"]

@@ -52,10 +52,17 @@ def names_of(given):
         'image,label\n"a.png","cat"\n"dogs/b c.png","big dog"\na.png,cat\n',  # twice the same
     ],
 )
-def test_forms_of_one_table(collection, tmp_path, text):
+def test_forms_of_one_table(collection, tmp_path, caplog, text):
     given = files.read(written(tmp_path, text), collection)
     assert given.names == ["big dog", "cat"]
     assert names_of(given) == ["cat", "big dog", None, None, None, None]
+    assert not caplog.records
+
+
+def test_a_heading_of_other_words_is_told(collection, tmp_path, caplog):
+    given = files.read(written(tmp_path, "file,class\na.png,cat\n"), collection)
+    assert given.names == ["cat"]
+    assert "is taken for a heading" in caplog.text
 
 
 def test_strange_names_as_the_csv_module_writes_them(collection, tmp_path):
