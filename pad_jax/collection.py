@@ -5,7 +5,7 @@ import functools
 import hashlib
 import pathlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from pad_jax.data.decoding import decode
 from pad_jax.data.preparation import PIXELS
 from pad_jax.data.source import DatasetSettings, UnreadableImage
 from pad_jax.errors import InputError
+from pad_jax.graph.estimators import similarities_to_means
+from pad_jax.graph.groups import by_falling_size
 from pad_jax.graph.neighbors import nearest_neighbors
 from pad_jax.graph.rows import unit_rows
 from pad_jax.graph.search import Graph
@@ -28,9 +30,21 @@ from pad_jax.run.checkpoints import newest_epoch
 from pad_jax.settings import RunSettings, Settings
 
 if TYPE_CHECKING:
-    from pad_jax import AffinityGroups, AffinityHierarchy
+    from pad_jax import AffinityHierarchy
 
 _NEIGHBORS = 10
+
+
+class Grouped(NamedTuple):
+    """Groups, as ``pad_jax.AffinityGroups`` has them.
+
+    Attributes:
+      labels_: int64 [N], 0 .. G-1 by falling size, -1 for images in none.
+      similarities_: float32 [N], cosine of each image with the mean of its group; 0 in none.
+    """
+
+    labels_: np.ndarray
+    similarities_: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +63,8 @@ class Collection:
       embed: embeds other images as these were, uint8 [H, W] or [H, W, C] each -> float32 [B, D];
         None where nobody knows how.
       kept: the name that ``folder`` keeps the graph under; None where it does not.
+      known: int64 [N], the groups of the run's groups.csv, numbered by falling size, -1 for none,
+        where these are its images; None where groups have to be found.
     """
 
     embeddings: np.ndarray
@@ -60,6 +76,7 @@ class Collection:
     settings: Settings = dataclasses.field(default_factory=Settings)
     embed: Callable[[Iterable[np.ndarray]], np.ndarray] | None = None
     kept: str | None = None
+    known: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.embeddings)
@@ -88,8 +105,10 @@ class Collection:
         return graph
 
     @functools.cached_property
-    def groups(self) -> "AffinityGroups":
-        """Small groups of the most similar, found in the graph."""
+    def groups(self) -> "Grouped":
+        """Small groups of the most similar: the run's own, else those found in the graph."""
+        if self.known is not None:
+            return Grouped(self.known, similarities_to_means(self.embeddings, self.known))
         searched = self.settings[SubgraphSettings]
         num_epochs = self.settings[RunSettings].num_epochs
         groups = pad_jax.AffinityGroups(
@@ -101,7 +120,8 @@ class Collection:
         )
         graph = self.graph
         with progress.clock("groups"):
-            return groups.fit(self.embeddings, precomputed_knn=graph)
+            groups.fit(self.embeddings, precomputed_knn=graph)
+        return Grouped(groups.labels_, groups.similarities_)
 
     @functools.cached_property
     def hierarchy(self) -> "AffinityHierarchy":
@@ -170,9 +190,12 @@ def _of_run(call: Call) -> Collection:
             return selection[int(rows[i])].image
         return own_picture(int(rows[i]))
 
+    names = [selection.name(i) for i in rows.tolist()]
+    asks_for_others = any(field.startswith("grouping.") for field in call.overrides)
+    own_groups = call.images is None and not asks_for_others
     return Collection(
         embeddings=_unit_rows(embeddings, f"the embeddings by {workdir}"),
-        names=[selection.name(i) for i in rows.tolist()],
+        names=names,
         path=path,
         picture=_picture(path, unfiled),
         labels=_told_apart(labels),
@@ -180,7 +203,20 @@ def _of_run(call: Call) -> Collection:
         settings=settings,
         embed=(lambda images: load().embed(images)) if takes_images else None,
         kept=name,
+        known=_groups_of_run(workdir, names) if own_groups else None,
     )
+
+
+def _groups_of_run(workdir: pathlib.Path, names: list[str]) -> np.ndarray | None:
+    """The groups of groups.csv, where it has these images; None elsewhere."""
+    try:
+        grouped, groups = folder.read_groups(workdir)
+    except InputError:  # of a run that has not ended, or whose groups overlap
+        return None
+    if grouped != names:
+        return None
+    alone = len(groups) + groups.max(initial=0) + np.arange(len(groups))
+    return by_falling_size(np.where(groups < 0, alone, groups))  # runs of old number otherwise
 
 
 def _of_features(call: Call) -> Collection:
@@ -192,6 +228,11 @@ def _of_features(call: Call) -> Collection:
     if made_of := (found.extractor or {}).get("images"):
         bases.insert(0, pathlib.Path(made_of))
     if call.images is not None and call.images.is_dir():
+        if found.paths is None:
+            raise InputError(
+                f"--images={call.images} is a folder, and --features={file} has no paths of images "
+                "in it; give a text file with the path of an image a line, in the order of the rows"
+            )
         bases = [call.images]
     elif call.images is not None:
         found = found._replace(paths=feature_files.read_paths(call.images, "--images"))

@@ -64,8 +64,9 @@ def main(argv: list[str]) -> None:
         shared.path(shared.FEATURES.value),
         shared.path(shared.OUTPUT.value),
     )
-    if call.features is not None and not mode.works_on_features:
-        raise InputError(f"--mode={_MODE.value} does not take --features; leave it out")
+    for name in shared.NAMES:
+        if flags.FLAGS[name].value is not None and name not in mode.takes:
+            raise InputError(f"--{name} has no meaning for --mode={_MODE.value}; leave it out")
     if mode.works_on_run and call.features is None:
         call = call._replace(config=sizing.as_recorded(call.config, call.run_folder))
     is_first = True
@@ -103,7 +104,7 @@ def _parse_flags(argv: list[str]) -> list[str]:
         sys.exit(0)
     argv = flags.FLAGS.read_flags_from_files(argv, force_gnu=False)  # of --flagfile
     mode = _find_mode(_given(argv, "mode") or "train")
-    usage.refuse_unknown(argv[1:])
+    usage.refuse_unknown(argv[1:], MODES)
     argv = _with_config_file(argv, mode)
     try:
         rest = flags.FLAGS(argv)
@@ -158,7 +159,7 @@ def _with_config_file(argv: list[str], mode: Mode) -> list[str]:
     """The arguments with --config as a file: of a name, or where a run's own is to be taken."""
     given = _given(argv, "config")
     default = mode.default_config
-    if mode.works_on_features and _given(argv, "features"):
+    if "features" in mode.takes and _given(argv, "features"):
         if _given(argv, "workdir") is not None:
             raise InputError("--features stands in place of a run; leave --workdir out")
         default = "folder"  # nothing is trained: its settings of groups count, the paper's
@@ -178,7 +179,7 @@ def _with_config_file(argv: list[str], mode: Mode) -> list[str]:
         raise InputError("--config is missing; give one, such as --config=digits")
     workdir = _given(argv, "workdir")
     if workdir is None:
-        other = "--features" if mode.works_on_features else "a --config"
+        other = "--features" if "features" in mode.takes else "a --config"
         raise InputError(f"--workdir is missing; give the folder of a run, or {other}")
     run_folder = _as_folder(workdir)
     folder.read_config(run_folder)  # what is wrong with it is said here

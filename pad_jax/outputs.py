@@ -53,7 +53,8 @@ def write_csv(path: pathlib.Path, header: Sequence[str], rows: Iterable[Sequence
     """
     if os.path.lexists(path) and _first_line(path) != list(header):
         raise InputError(
-            f"{path} exists and is not of this command; move it away, or give another --output"
+            f"{path} exists and is not as this command writes it; move it away, or give another "
+            "--output"
         )
     with (
         whole(path) as part,

@@ -64,12 +64,15 @@ def _literal(value: object) -> str:
     return f'"{value}"' if isinstance(value, (str, tuple)) else str(value)
 
 
-def refuse_unknown(argv: Sequence[str]) -> None:
+def refuse_unknown(argv: Sequence[str], modes: Mapping[str, str]) -> None:
     """Raises InputError for a flag that there is not, with the one that may have been meant.
 
     Args:
       argv: the arguments, after the program's name.
+      modes: where each is, by name; only the chosen one has been loaded.
     """
+    if argv and argv[0] in modes:
+        raise InputError(f"{argv[0]!r} is no flag; write --mode={argv[0]}")
     rest = iter(argv)
     for argument in rest:
         if argument == "--":
@@ -82,9 +85,18 @@ def refuse_unknown(argv: Sequence[str]) -> None:
         else:
             known = name in flags.FLAGS or name.removeprefix("no") in flags.FLAGS
         if not known:
-            raise InputError(f"--{name} is no flag{_meant(name, value)}")
+            raise InputError(f"--{name} is no flag{_of_mode(name, modes) or _meant(name, value)}")
         if not is_given and name in flags.FLAGS and not flags.FLAGS[name].boolean:
             next(rest, None)  # its value
+
+
+def _of_mode(name: str, modes: Mapping[str, str]) -> str:
+    """Which other mode a flag belongs to, in words; "" for none."""
+    for mode, location in modes.items():
+        registry.find(modes, mode, "--mode")  # which defines its flags
+        if flags.FLAGS.find_module_defining_flag(name) == location.partition(":")[0]:
+            return f" of this mode; it is one of --mode={mode}"
+    return ""
 
 
 def _meant(name: str, value: str) -> str:

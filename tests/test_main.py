@@ -181,6 +181,9 @@ def test_interrupted_by_the_user(tmp_path):
             "--num_epochs is no flag; it is a field of the config: --config.",
         ),
         (["--confg=digits"], "--confg is no flag; did you mean --config?"),
+        (["search", "--query=a.png"], "'search' is no flag; write --mode=search"),
+        (["--mode=sort", "--similarity=1"], "--similarity is no flag of this mode; it is one of "),
+        ([DIGITS, "--images=DIR"], "--images has no meaning for --mode=train; leave it out"),
         (["--mode=evaluate"], "--workdir is missing; give the folder of a run, or a --config"),
         (["--mode=report"], "--workdir is missing; give the folder of a run, or a --config"),
     ],
@@ -197,7 +200,7 @@ def test_what_is_wrong_in_a_config_file_is_one_line(tmp_path, run):
     for line, message in (
         ("default(objective='typo:X')", "objective='typo:X' cannot be imported (No module named"),
         ("default().update(num_epoch=3)", "the config has no field num_epoch; did you mean"),
-        ("default().update(num_epochs='2')", "mine.py fails in line 3: TypeError: Could not"),
+        ("default().update(seed='2')", "mine.py fails in line 3: TypeError: Could not"),
         ("__import__('os').path.joinn()", "mine.py fails in line 3: AttributeError: module"),
     ):
         text = f"from pad_jax.config import default\ndef get_config():\n    return {line}\n"

@@ -88,7 +88,7 @@ def test_many_images_one_by_one(model, images):
 def test_errors_name_the_argument(model, images):
     with pytest.raises(ValueError, match=r"^images\[1\]: an image is float64"):
         model.embed([images[0], images[0] / 255])
-    with pytest.raises(ValueError, match=r"^queries\[0\] cannot be decoded"):
+    with pytest.raises(ValueError, match=r"^queries\[0\]: there is no file nowhere.png"):
         model.search(["nowhere.png"], images)
     with pytest.raises(ValueError, match=r"^images are .*: of one image, give image\[None\]"):
         model.search(images, images[0])

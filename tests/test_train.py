@@ -1,5 +1,6 @@
 """The real loop, end to end on real images."""
 
+import collections
 import json
 
 import numpy as np
@@ -310,11 +311,13 @@ def test_groups_are_written_with_the_images_names(finished):
     assert lines[0] == "image,group,size"
     rows = [line.split(",") for line in lines[1:]]
     assert len({name for name, _, _ in rows}) == 300
-    sizes = {}
-    for _, group, _ in rows:
-        sizes[group] = sizes.get(group, 0) + 1
-    assert all(int(size) == sizes[group] for _, group, size in rows)
-    assert 2 <= max(sizes.values()) <= 10
+    sizes = collections.Counter(group for _, group, _ in rows)
+    assert all(size == ("1" if group == "-1" else str(sizes[group])) for _, group, size in rows)
+    assert sizes.pop("-1") < 300
+    assert sorted(sizes, key=int) == [str(i) for i in range(len(sizes))]
+    falling = [sizes[str(i)] for i in range(len(sizes))]
+    assert falling == sorted(falling, reverse=True)
+    assert 2 <= falling[-1] <= falling[0] <= 10
 
 
 def test_evaluating_alone_gives_the_figures_of_the_run(finished):

@@ -162,6 +162,8 @@ def _read(item: Item, pixels: Pixels) -> np.ndarray | None:
             raise InputError(
                 f"{item.name} is a folder, {item.image}; give it by itself, not in a list"
             ) from None
+        if not os.path.exists(item.image):
+            raise InputError(f"{item.name}: there is no file {item.image}") from None
         raise InputError(
             f"{item.name} cannot be decoded ({error}); mend it or leave it out"
         ) from None

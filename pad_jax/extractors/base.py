@@ -53,10 +53,16 @@ class Extractor:
         """Features of images: uint8 [B, S, S, 3] -> float32 [B, D], all finite.
 
         Raises:
-          InputError: where the function returns anything else.
+          InputError: where the function returns anything else, or what it needs is missing.
         """
         # A copy: the function may write into its images, and torch warns of those it cannot.
-        returned = self._function(np.array(images))
+        try:
+            returned = self._function(np.array(images))
+        except ImportError as error:  # of a function that imports what it needs when it is called
+            raise InputError(
+                f"--extractor={self._name} cannot run here ({error}); install what it needs, or "
+                "give features in place of images"
+            ) from error
         try:
             features = np.asarray(returned)
         except (RuntimeError, TypeError, ValueError):  # of torch or JAX, or rows of several lengths

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from pad_jax.graph.groups import by_falling_size
 from pad_jax.graph.hierarchy import rows_below, stable_clusters, strong_component_tree
 from pad_jax.graph.queries import assign
 from pad_jax.graph.rows import unit_rows
@@ -207,23 +208,6 @@ class AffinityHierarchy(_Clusterer):
         inside = np.where(self.labels_[near] == self.labels_[:, None], near, own)
         self.groups_ = by_falling_size(strongly_connected_subgraphs(inside))
         return self
-
-
-def by_falling_size(group_id: np.ndarray) -> np.ndarray:
-    """Groups numbered from the largest on.
-
-    Args:
-      group_id: int [N], the smallest index in each row's group; singletons have their own.
-
-    Returns:
-      int64 [N]: 0 .. G-1 by falling size, of two as large the one with the lower first row before
-      the other; -1 for singletons.
-    """
-    _, group, size = np.unique(group_id, return_inverse=True, return_counts=True)
-    real = size > 1
-    label = np.full(len(size), -1)
-    label[np.argsort(-size, kind="stable")[: real.sum()]] = np.arange(real.sum())
-    return label[group]
 
 
 def similarities_to_means(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -80,3 +80,20 @@ def smallest_index(label: np.ndarray) -> np.ndarray:
     """Renames groups by whatever labels, [N], to the smallest index in each, int32 [N]."""
     _, first, group = np.unique(label, return_index=True, return_inverse=True)
     return first.astype(np.int32)[group]
+
+
+def by_falling_size(group_id: np.ndarray) -> np.ndarray:
+    """Groups numbered from the largest on.
+
+    Args:
+      group_id: int [N], the smallest index in each row's group; singletons have their own.
+
+    Returns:
+      int64 [N]: 0 .. G-1 by falling size, of two as large the one with the lower first row before
+      the other; -1 for singletons.
+    """
+    _, group, size = np.unique(group_id, return_inverse=True, return_counts=True)
+    real = size > 1
+    label = np.full(len(size), -1)
+    label[np.argsort(-size, kind="stable")[: real.sum()]] = np.arange(real.sum())
+    return label[group]

@@ -139,7 +139,7 @@ def _lines(path: pathlib.Path, field: str) -> list[_Line]:
             raise InputError(f"{field} has a heading only; write a line for some images")
         return [_line(number, line, places) for number, line in cells[1:]]
     if _IMAGE in heading or len(heading) < 2:
-        raise InputError(f"{field} has no column label beside image; its heading is image,label")
+        raise InputError(f"{field} has no column label beside image; name its columns image,label")
     (_, head), *rest = cells
     places = [0, 1, None]
     return [_line(0, head, places), *(_line(number, line, places) for number, line in rest)]

@@ -46,14 +46,14 @@ class Mode(NamedTuple):
     Attributes:
       run: does it; returns what the first process prints.
       works_on_run: whether it needs no --config, but takes that of the run in --workdir.
-      works_on_features: whether --features may stand in place of a run: neither --config nor
-        --workdir is needed then.
+      takes: the shared flags (``modes.flags``) that mean something to it. With "features" among
+        them --features may stand in place of a run; neither --config nor --workdir is needed then.
       one_process: whether it refuses --distributed, and starts no device.
       default_config: the package's config that it takes without --config; None where it has none.
     """
 
     run: Callable[[Call], str]
     works_on_run: bool = False
-    works_on_features: bool = False
+    takes: tuple[str, ...] = ()
     one_process: bool = False
     default_config: str | None = None

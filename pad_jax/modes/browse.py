@@ -4,7 +4,6 @@ import shlex
 
 from pad_jax import browse
 from pad_jax.collection import open_call
-from pad_jax.errors import InputError
 from pad_jax.modes.base import Call, Mode
 
 
@@ -21,11 +20,6 @@ def _label_command(call: Call) -> str:
 
 
 def _run(call: Call) -> str:
-    if call.output is not None:
-        raise InputError(
-            "--output has no meaning for --mode=browse, which writes into the run's folder; leave "
-            "it out"
-        )
     command = _label_command(call)
     index = browse.write(open_call(call), command)
     return "\n".join(
@@ -38,4 +32,4 @@ def _run(call: Call) -> str:
     )
 
 
-MODE = Mode(_run, works_on_run=True, works_on_features=True)
+MODE = Mode(_run, works_on_run=True, takes=("images", "features"))

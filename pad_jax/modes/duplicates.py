@@ -44,7 +44,7 @@ def write(collection: Collection, similarity: float, output: pathlib.Path) -> st
     copies = near_copies(collection.embeddings, graph, similarity)
     rows = np.flatnonzero(copies.sets >= 0)
     rows = rows[np.argsort(copies.sets[rows], kind="stable")].tolist()
-    first = _first_of_same_pixels(collection, rows)
+    first, unseen = _first_of_same_pixels(collection, rows)
     names = collection.names
     table = [
         (
@@ -60,20 +60,28 @@ def write(collection: Collection, similarity: float, output: pathlib.Path) -> st
     if not rows:
         return f"No two images have a similarity of {similarity:g} or more."
     exact = sum(first[row] != row for row in rows)
-    return (
+    said = (
         f"{len(rows):,} of {len(collection):,} images have near-copies, of similarity "
         f"{similarity:g} or more: {copies.num_pairs:,} pairs, in {copies.sets.max() + 1:,} sets.\n"
         f"Images with the very same pixels as an earlier one (copy_of): {exact:,}."
     )
+    if unseen:
+        said += f" The pixels of {unseen:,} are not at hand; --images says where the files are."
+    return said
 
 
-def _first_of_same_pixels(collection: Collection, rows: list[int]) -> dict[int, int]:
-    """Of some rows the first one, among them, that has the same pixels: itself, where none has."""
+def _first_of_same_pixels(collection: Collection, rows: list[int]) -> tuple[dict[int, int], int]:
+    """Of some rows the first one, among them, that has the same pixels: itself, where none has.
+
+    Beside it, of how many rows nobody knows the pixels.
+    """
+    unseen = []
 
     def digest(row: int) -> bytes:
         pixels = collection.picture(row)
         if pixels is None:
-            return str(row).encode()  # nobody knows
+            unseen.append(row)
+            return str(row).encode()
         return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).digest()
 
     first: dict[bytes, int] = {}
@@ -81,7 +89,7 @@ def _first_of_same_pixels(collection: Collection, rows: list[int]) -> dict[int, 
     with ThreadPoolExecutor() as pool:
         digests = progress.bar(pool.map(digest, ordered), len(rows), "comparing pixels")
         found = zip(ordered, digests, strict=True)
-        return {row: first.setdefault(key, row) for row, key in found}
+        return {row: first.setdefault(key, row) for row, key in found}, len(unseen)
 
 
 def _run(call: Call) -> str:
@@ -94,4 +102,4 @@ def _run(call: Call) -> str:
     return f"{said}\nWritten: {output}"
 
 
-MODE = Mode(_run, works_on_run=True, works_on_features=True)
+MODE = Mode(_run, works_on_run=True, takes=("images", "features", "output"))

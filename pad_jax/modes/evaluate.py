@@ -75,12 +75,6 @@ def describe(collection: Collection) -> metrics.Row:
 
 
 def _run(call: Call) -> str:
-    for name, value in (("images", call.images), ("output", call.output)):
-        if value is not None:
-            raise InputError(
-                f"--{name} has no meaning for --mode=evaluate; --config.dataset.root=DIR evaluates "
-                "on other images"
-            )
     row = evaluate(call.config, call.run_folder)
     collection = open_call(call)
     if not (collection.labels >= 0).any():

@@ -14,4 +14,4 @@ def _run(call: Call) -> str:
     return f"Written: {call.output}"
 
 
-MODE = Mode(_run, works_on_run=True)
+MODE = Mode(_run, works_on_run=True, takes=("output",))

@@ -62,4 +62,4 @@ def _run(call: Call) -> str:
     return f"Written: {call.output} ({said})"
 
 
-MODE = Mode(_run, one_process=True, default_config="folder")
+MODE = Mode(_run, one_process=True, default_config="folder", takes=("images", "output"))

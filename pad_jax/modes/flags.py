@@ -20,6 +20,8 @@ OUTPUT = flags.DEFINE_string(
 )
 COUNT = flags.DEFINE_integer("count", None, "How many are wanted.", lower_bound=1)
 
+NAMES = ("images", "features", "output", "count")
+
 
 def path(value: str | None) -> pathlib.Path | None:
     """The path that a flag names, ``~`` expanded; None where it is not given, or empty."""

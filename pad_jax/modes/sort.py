@@ -105,8 +105,8 @@ def _run(call: Call) -> str:
     if rest or others:
         lines[0] += f"; in no cluster: {others:,} in {OTHERS}, {rest:,} in {REST}"
     if wanted is None and clusters <= 1:
-        lines.append("They fall into no clusters by themselves; --clusters=10 makes ten.")
+        lines.append("Nothing stands apart by itself here; --clusters=10 makes ten folders.")
     return "\n".join([*lines, f"Written: {call.output}"])
 
 
-MODE = Mode(_run, works_on_run=True, works_on_features=True)
+MODE = Mode(_run, works_on_run=True, takes=("images", "features", "output"))

@@ -19,7 +19,7 @@ from pad_jax import parallel
 from pad_jax.data import Dataset
 from pad_jax.data.preparation import Preparation, recorded
 from pad_jax.errors import InputError
-from pad_jax.graph.groups import Groups
+from pad_jax.graph.groups import Groups, by_falling_size
 from pad_jax.run import metrics
 from pad_jax.settings import RESULTS, TRAINING
 
@@ -178,7 +178,8 @@ def check_images(workdir: pathlib.Path, dataset: Dataset) -> None:
 def write_groups(workdir: pathlib.Path, names: Sequence[str], groups: Groups) -> None:
     """Writes groups.csv: each training image, its group and how many images that has.
 
-    Groups that are no partition have no such file.
+    Groups are numbered by falling size, from 0; images in none have -1 and a size of 1. Groups that
+    are no partition have no such file.
     """
     if jax.process_index() != 0 or groups.members is not None:
         return
@@ -189,7 +190,8 @@ def write_groups(workdir: pathlib.Path, names: Sequence[str], groups: Groups) ->
     ) as file:
         writer = csv.writer(file)
         writer.writerow(("image", "group", "size"))
-        writer.writerows(zip(names, groups.group_id.tolist(), size[index].tolist(), strict=True))
+        labels = by_falling_size(groups.group_id)
+        writer.writerows(zip(names, labels.tolist(), size[index].tolist(), strict=True))
 
 
 def read_groups(workdir: pathlib.Path) -> tuple[list[str], np.ndarray]:

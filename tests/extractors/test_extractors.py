@@ -1,5 +1,7 @@
 """What an extractor is made of, and what it must return."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -24,6 +26,16 @@ from tests.support.grid_extractor import SPEC
 def test_what_an_extractor_must_return(returned, message, refused):
     extractor = Extractor("mine:f", returned, 4)
     refused(f"--extractor=mine:f {message}", extractor, np.zeros((3, 4, 4, 3), np.uint8))
+
+
+def test_what_an_extractor_imports_may_be_missing(refused):
+    def function(images):
+        import there_is_no_such_module
+
+    message = (
+        "--extractor=mine:f cannot run here (No module named 'there_is_no_such_module'); install"
+    )
+    refused(re.escape(message), Extractor("mine:f", function, 4), np.zeros((1, 4, 4, 3), np.uint8))
 
 
 def test_features_have_one_length(refused):

@@ -1,5 +1,6 @@
 """What the commands after training work on, of runs and of files of features."""
 
+import csv
 import json
 import os
 import pathlib
@@ -122,15 +123,21 @@ def test_images_without_files(run_without_files, call):
     assert len(np.unique(found.labels)) == 10
 
 
-def test_groups_are_found_as_the_run_finds_them(run, call):
-    few = call(run)
+def test_groups_are_those_of_groups_csv(run, call):
+    own = open_call(call(run))
+    with (run / "groups.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert own.groups.labels_.tolist() == [int(row["group"]) for row in rows]
+    assert own.groups.labels_.max() > 3
+    assert (own.groups.similarities_[own.groups.labels_ >= 0] > 0).all()
+    assert own.hierarchy.labels_.shape == (151,)
+
+
+def test_other_groups_are_found_as_the_settings_say(run, call):
+    few = call(run)._replace(overrides={"grouping.max_size": 3})
     few.config.grouping.max_size = 3
-    found = open_call(few)
-    assert np.bincount(found.groups.labels_[found.groups.labels_ >= 0]).max() <= 3
-    assert found.hierarchy.labels_.shape == (151,)
-    usual = open_call(call(run)).groups
-    assert usual.max_size == 10
-    assert usual.n_neighbors == 5
+    found = open_call(few).groups.labels_
+    assert np.bincount(found[found >= 0]).max() <= 3
 
 
 def test_features_of_anybody(features, digits_in_a_folder, call):

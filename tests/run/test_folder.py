@@ -27,7 +27,7 @@ def test_a_file_name_may_be_any_bytes(tmp_path):
     images = ResidentImages(np.zeros((2, 8, 8, 1), np.uint8), np.full(2, -1), names)
     folder.write(tmp_path, small_config(), Dataset(images, None))
     folder.write_groups(tmp_path, names, singletons(2))
-    assert b"caf\xe9.png,1,1" in (tmp_path / "groups.csv").read_bytes()
+    assert b"caf\xe9.png,-1,1" in (tmp_path / "groups.csv").read_bytes()
     metrics.write_text(tmp_path / "report.html", names[1])
 
 
