@@ -292,18 +292,15 @@ def test_streamed_images_with_other_labels_train_the_same_baseline(run, tmp_path
         np.testing.assert_allclose(streamed[key], resident[key], atol=1e-5, err_msg=key)
 
 
-def test_a_baselines_encoder_loads_and_its_head_changes_nothing(run, rng):
+def test_a_baselines_encoder_loads_without_its_head(run, rng):
     name, workdir, _ = run
+    head = restored(workdir)["['params']['head']['kernel']"]
+    assert head.shape == (256, 4 if name == "rotation" else 12)
     model = pad_jax.load(workdir)
+    assert "head" not in model.variables["params"]
     images = rng.integers(0, 256, (5, 16, 16, 1), np.uint8)
     embeddings = model.embed(images)
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, rtol=1e-5)
-    params = dict(model.variables["params"])
-    head = params.pop("head")
-    assert head["kernel"].shape == (256, 4 if name == "rotation" else 12)
-    without = model.encoder.apply(model.variables | {"params": params}, images / np.float32(255))
-    with_head = model.encoder.apply(model.variables, images / np.float32(255))
-    jax.tree.map(np.testing.assert_array_equal, without, with_head)
 
 
 @pytest.mark.parametrize("name", ["alexnet", "resnet18", "resnet50", "tiny"])
