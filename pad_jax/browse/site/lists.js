@@ -49,7 +49,7 @@
   const kinds = {
     groups: {
       title: "Groups",
-      lead: "Small groups of images that are surely alike. Select those of a kind and name them together.",
+      lead: "Small groups of images that are alike. Select those of a kind and name them together.",
       items: () => all(Pad.groups.count, Pad.groupItem),
       orders: ["similar", "size", "sure", "unsure"],
       empty: "No groups were found: no image has close enough neighbours.",
