@@ -54,9 +54,9 @@ def test_a_table_replaces_its_own_kind_alone(tmp_path):
         assert [row["image"] for row in csv.DictReader(file)] == names
     outputs.write_csv(path, ("image", "n"), [["b", 2]])
     assert path.read_text().splitlines() == ["image,n", "b,2"]
-    with pytest.raises(InputError, match="t.csv exists and is not of this command"):
+    with pytest.raises(InputError, match="t.csv exists and is not as this command"):
         outputs.write_csv(path, ("image",), [["b"]])
     path.unlink()
     path.mkdir()
-    with pytest.raises(InputError, match="t.csv exists and is not of this command"):
+    with pytest.raises(InputError, match="t.csv exists and is not as this command"):
         outputs.write_csv(path, ("image",), [["b"]])

@@ -7,6 +7,7 @@ from pad_jax import (
     usage,
 )
 from pad_jax.errors import InputError
+from pad_jax.modes import MODES
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,7 @@ from pad_jax.errors import InputError
 )
 def test_the_flag_that_was_meant(arguments, message):
     with pytest.raises(InputError, match=message):
-        usage.refuse_unknown(arguments)
+        usage.refuse_unknown(arguments, MODES)
 
 
 @pytest.mark.parametrize(
@@ -38,4 +39,4 @@ def test_the_flag_that_was_meant(arguments, message):
     ],
 )
 def test_flags_that_there_are(arguments):
-    usage.refuse_unknown(arguments)
+    usage.refuse_unknown(arguments, MODES)

@@ -12,6 +12,7 @@ from pad_jax.labelling import files
 from tests.support.piles import pile
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
 from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
@@ -75,9 +76,9 @@ class Page:
 
     def named(self, count: int):
         """Waits until so many images have a name: the page redraws when the browser has time."""
-        WebDriverWait(self.chromium, 10, 0.02).until(
-            lambda _: self.texts("#progress-text b") == [str(count)]
-        )
+        # An element may be replaced between being found and being read.
+        waiting = WebDriverWait(self.chromium, 10, 0.02, [StaleElementReferenceException])
+        waiting.until(lambda _: self.texts("#progress-text b") == [str(count)])
 
     def all(self, css: str):
         return self.chromium.find_elements(By.CSS_SELECTOR, css)

@@ -157,7 +157,7 @@ def test_a_file_that_was_named_is_not_left_out(folder):
         pytest.raises(InputError, match=r"images\[1\] cannot be decoded .*; mend it"),
     ):
         prepared([paths[0], opened])
-    with pytest.raises(InputError, match=r"images\[1\] cannot be decoded .*nowhere\.png"):
+    with pytest.raises(InputError, match=r"images\[1\]: there is no file .*nowhere\.png"):
         prepared([paths[0], folder / "nowhere.png"])
     with pytest.raises(InputError, match=r"images\[0\] is a folder, .*; give it by itself"):
         prepared([folder])
