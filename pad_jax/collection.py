@@ -18,7 +18,7 @@ from pad_jax.data.preparation import PIXELS
 from pad_jax.data.source import DatasetSettings, UnreadableImage
 from pad_jax.errors import InputError
 from pad_jax.graph.estimators import similarities_to_means
-from pad_jax.graph.groups import by_falling_size
+from pad_jax.graph.groups import by_falling_size, from_labels
 from pad_jax.graph.neighbors import nearest_neighbors
 from pad_jax.graph.rows import unit_rows
 from pad_jax.graph.search import Graph
@@ -63,8 +63,8 @@ class Collection:
       embed: embeds other images as these were, uint8 [H, W] or [H, W, C] each -> float32 [B, D];
         None where nobody knows how.
       kept: the name that ``folder`` keeps the graph under; None where it does not.
-      known: int64 [N], the groups of the run's groups.csv, numbered by falling size, -1 for none,
-        where these are its images; None where groups have to be found.
+      known: reads the groups of the run's groups.csv, int64 [N], numbered by falling size, -1 for
+        none; gives None where these are not its images, and groups have to be found.
     """
 
     embeddings: np.ndarray
@@ -76,7 +76,7 @@ class Collection:
     settings: Settings = dataclasses.field(default_factory=Settings)
     embed: Callable[[Iterable[np.ndarray]], np.ndarray] | None = None
     kept: str | None = None
-    known: np.ndarray | None = None
+    known: Callable[[], np.ndarray | None] = lambda: None
 
     def __len__(self) -> int:
         return len(self.embeddings)
@@ -107,8 +107,8 @@ class Collection:
     @functools.cached_property
     def groups(self) -> "Grouped":
         """Small groups of the most similar: the run's own, else those found in the graph."""
-        if self.known is not None:
-            return Grouped(self.known, similarities_to_means(self.embeddings, self.known))
+        if (known := self.known()) is not None:
+            return Grouped(known, similarities_to_means(self.embeddings, known))
         searched = self.settings[SubgraphSettings]
         num_epochs = self.settings[RunSettings].num_epochs
         groups = pad_jax.AffinityGroups(
@@ -192,7 +192,12 @@ def _of_run(call: Call) -> Collection:
 
     names = [selection.name(i) for i in rows.tolist()]
     asks_for_others = any(field.startswith("grouping.") for field in call.overrides)
-    own_groups = call.images is None and not asks_for_others
+
+    def known() -> np.ndarray | None:
+        if call.images is not None or asks_for_others:
+            return None
+        return _groups_of_run(workdir, names)
+
     return Collection(
         embeddings=_unit_rows(embeddings, f"the embeddings by {workdir}"),
         names=names,
@@ -203,7 +208,7 @@ def _of_run(call: Call) -> Collection:
         settings=settings,
         embed=(lambda images: load().embed(images)) if takes_images else None,
         kept=name,
-        known=_groups_of_run(workdir, names) if own_groups else None,
+        known=known,
     )
 
 
@@ -215,8 +220,7 @@ def _groups_of_run(workdir: pathlib.Path, names: list[str]) -> np.ndarray | None
         return None
     if grouped != names:
         return None
-    alone = len(groups) + groups.max(initial=0) + np.arange(len(groups))
-    return by_falling_size(np.where(groups < 0, alone, groups))  # runs of old number otherwise
+    return by_falling_size(from_labels(groups))  # runs of old number otherwise
 
 
 def _of_features(call: Call) -> Collection:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pad_jax import progress
+from pad_jax.graph.groups import by_falling_size, smallest_index
 from pad_jax.graph.search import Graph
 
 _BLOCK = 2**24  # similarities held at a time: 64 MB
@@ -63,16 +64,4 @@ def near_copies(features: np.ndarray, graph: Graph, threshold: float) -> Copies:
         count[own] = near.sum(1)
         a, b = np.nonzero(near)
         component = joined(component, own[a], b)
-    return Copies(_by_falling_size(component), int(count.sum()) // 2)
-
-
-def _by_falling_size(component: np.ndarray) -> np.ndarray:
-    """Components of two or more, numbered from the largest on; -1 for rows alone."""
-    _, first, inverse, size = np.unique(
-        component, return_index=True, return_inverse=True, return_counts=True
-    )
-    order = np.lexsort((first, -size))
-    number = np.full(len(size), -1)
-    number[order] = np.arange(len(size))
-    number[size < 2] = -1
-    return number[inverse]
+    return Copies(by_falling_size(smallest_index(component)), int(count.sum()) // 2)

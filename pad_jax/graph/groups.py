@@ -97,3 +97,9 @@ def by_falling_size(group_id: np.ndarray) -> np.ndarray:
     label = np.full(len(size), -1)
     label[np.argsort(-size, kind="stable")[: real.sum()]] = np.arange(real.sum())
     return label[group]
+
+
+def from_labels(labels: np.ndarray) -> np.ndarray:
+    """Groups by whatever numbers, int [N], -1 for rows in none, as ``group_id``, int32 [N]."""
+    alone = labels.max(initial=-1) + 1 + np.arange(len(labels))
+    return smallest_index(np.where(labels < 0, alone, labels))

@@ -15,7 +15,7 @@ from pad_jax.errors import InputError
 from pad_jax.evaluators.evaluation import Evaluation
 from pad_jax.graph import diagnostics
 from pad_jax.graph.estimators import similarities_to_means
-from pad_jax.graph.groups import Groups, smallest_index
+from pad_jax.graph.groups import Groups, from_labels
 from pad_jax.modes.base import Call, Mode
 from pad_jax.run import metrics
 
@@ -64,11 +64,9 @@ def describe(collection: Collection) -> metrics.Row:
         ("groups", collection.groups.labels_),
         ("clusters", collection.hierarchy.labels_),
     ):
-        alone = label < 0
-        own = np.where(alone, np.arange(len(label)) + len(label), label)
-        groups = Groups(smallest_index(own), np.arange(len(label)))
+        groups = Groups(from_labels(label), np.arange(len(label)))
         statistics = diagnostics.group_statistics(groups, collection.labels)
-        similarities = similarities_to_means(collection.embeddings, label)[~alone]
+        similarities = similarities_to_means(collection.embeddings, label)[label >= 0]
         statistics["similarity"] = float(similarities.mean()) if len(similarities) else 0.0
         row |= {f"{prefix}/{name}": value for name, value in statistics.items()}
     return row

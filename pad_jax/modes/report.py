@@ -12,7 +12,7 @@ from pad_jax import data, models, objectives, report, state, train
 from pad_jax.errors import InputError
 from pad_jax.modes.base import Call, Mode
 from pad_jax.run import folder
-from pad_jax.run.checkpoints import Checkpoints
+from pad_jax.run.checkpoints import Checkpoints, newest_epoch
 from pad_jax.settings import TRAINING, RunSettings
 
 
@@ -33,8 +33,8 @@ def write_report(config: ConfigDict, workdir: str | os.PathLike) -> pathlib.Path
     images, objective = dataset.train, objectives.create(settings)
     parts = train.step_parts(settings, models.create(settings), objective, len(images))
     blank = train.init_state(settings[RunSettings], parts, images)
+    epoch = newest_epoch(workdir)
     with contextlib.closing(Checkpoints(workdir)) as checkpoints:
-        epoch = checkpoints.newest_epoch()
         train_state = state.to_devices(checkpoints.restore(epoch, blank))
     embed = train.feature_embedder(settings, parts)
     found, features, _ = train.discover(objective, train_state, images, embed, epoch)

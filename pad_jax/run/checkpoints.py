@@ -91,18 +91,6 @@ class Checkpoints:
         """How many epochs the newest checkpoint has behind it; None where there is none."""
         return self._manager.latest_step()
 
-    def newest_epoch(self) -> int:
-        """Likewise, where there has to be one.
-
-        Raises:
-          InputError: where there is none.
-        """
-        epoch = self.latest_epoch()
-        if epoch is None:
-            folder = self._manager.directory.parent
-            raise InputError(f"{folder} holds no checkpoint; train first, or give another folder")
-        return epoch
-
     def save(self, epoch: int, state: TrainState) -> None:
         """Saves a state as ``state.to_host`` gives it; returns before it is written."""
         self._manager.save(epoch, args=self._arguments.StandardSave(state))

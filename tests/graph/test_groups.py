@@ -1,8 +1,8 @@
-"""Hard positives against a naive loop."""
+"""Hard positives against a naive loop; the numbers of groups."""
 
 import numpy as np
 
-from pad_jax.graph.groups import hard_positives, smallest_index
+from pad_jax.graph.groups import by_falling_size, from_labels, hard_positives, smallest_index
 
 
 def test_hard_positives_equal_a_naive_loop(rng, unit_rows):
@@ -23,3 +23,11 @@ def test_hard_positive_of_identical_members_is_another_one():
     features = np.ones((3, 1), np.float32)
     hard = hard_positives(np.zeros(3, np.int32), features)
     assert hard.tolist() == [1, 0, 0]
+
+
+def test_labels_and_group_ids_say_the_same():
+    labels = np.array([-1, 1, 0, 0, 1, -1, 0])
+    group_id = from_labels(labels)
+    assert group_id.tolist() == [0, 1, 2, 2, 1, 5, 2]
+    assert by_falling_size(group_id).tolist() == labels.tolist()
+    assert from_labels(np.array([], int)).tolist() == []
