@@ -1,6 +1,5 @@
 """Groups and clusters of anybody's features, as scikit-learn has its clusterers."""
 
-import math
 import warnings
 from typing import Any, Self
 
@@ -11,14 +10,18 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from pad_jax.graph.groups import by_falling_size
-from pad_jax.graph.hierarchy import rows_below, stable_clusters, strong_component_tree
+from pad_jax.graph.hierarchy import (
+    least_size,
+    rows_below,
+    stable_clusters,
+    strong_component_tree,
+)
 from pad_jax.graph.queries import assign
 from pad_jax.graph.rows import unit_rows
 from pad_jax.graph.search import Graph
 from pad_jax.graph.subgraphs import strongest_edges, strongly_connected_subgraphs
 
 _GROUP_NEIGHBORS = 5  # of the groups in clusters: AffinityGroups' default
-_MIN_SHARE, _MIN_SIZE = 0.005, 5  # of a cluster
 _ROUNDING = 1e-3  # of similarities that others have computed, in float16 at worst
 
 
@@ -198,7 +201,7 @@ class AffinityHierarchy(_Clusterer):
         _refuse_unless(size_is_legal, "min_size", min_size, "2 or more, or None")
         graph = self._validated(X, precomputed_knn)
         if min_size is None:
-            min_size = max(_MIN_SIZE, math.ceil(_MIN_SHARE * len(self._fit_X)))
+            min_size = least_size(len(self._fit_X))
         self.tree_ = strong_component_tree(graph)
         self.clusters_ = stable_clusters(self.tree_, min_size)
         self.n_clusters_ = len(self.clusters_)

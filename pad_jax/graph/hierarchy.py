@@ -3,6 +3,7 @@
 NumPy in, NumPy out; this module never touches a device.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 from pad_jax.graph.compilation import compiled
 from pad_jax.graph.components import merges
 from pad_jax.graph.search import Graph
+
+_MIN_SHARE, _MIN_SIZE = 0.005, 5  # of a cluster
 
 
 class Tree(NamedTuple):
@@ -85,6 +88,11 @@ def _nodes(when, first, second, n):
         parent[old] = count - 1
         size[count - 1] += size[old]
     return parent[:count], at[: count - n], size[n:count]
+
+
+def least_size(num_rows: int) -> int:
+    """The rows of the smallest cluster that counts: 0.5 % of all, at least 5."""
+    return max(_MIN_SIZE, math.ceil(_MIN_SHARE * num_rows))
 
 
 def stable_clusters(tree: Tree, min_size: int) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from pad_jax import registry
+from pad_jax.graph.discovery import Discovery, Evidence
 from pad_jax.graph.search import Graph
 from pad_jax.groupings.base import Grouping
 from pad_jax.settings import Settings, at_least, named, one_of, refuse, setting, share
@@ -71,3 +72,20 @@ def build_graph(features: np.ndarray, settings: GroupingSettings, platform: str 
     """The affinity graph of features, float32 [N, D], unit rows (Eq 1)."""
     build = registry.find(GRAPHS, settings.graph, "grouping.graph")
     return build(features, settings.num_neighbors, platform=platform)
+
+
+def discover(grouping: Grouping, graph: Graph, features: np.ndarray, epoch: int) -> Discovery:
+    """The groups of an epoch, with what they are found in.
+
+    Args:
+      grouping: their kind.
+      graph: of N rows.
+      features: float32 [N, D], the rows.
+      epoch: from 0; after the last epoch the number of epochs.
+    """
+    from pad_jax.graph.modularity import clusters  # numba, which most that import this need not
+
+    evidence = Evidence(epoch, features, graph, clusters(graph))
+    edges = grouping.edges(evidence)
+    groups = grouping.find(evidence, edges)
+    return Discovery(epoch, groups, graph, edges, evidence.clusters)

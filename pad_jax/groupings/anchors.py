@@ -5,9 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from pad_jax.graph.discovery import Evidence
 from pad_jax.graph.groups import Groups
 from pad_jax.graph.probability import TemperatureSettings, entropies
-from pad_jax.graph.search import Graph
 from pad_jax.groupings.base import Grouping
 from pad_jax.settings import RunSettings, Settings, at_least, setting
 
@@ -33,9 +33,10 @@ class AnchorNeighbors(Grouping):
         self._settings, self._run_settings = settings[AnchorSettings], settings[RunSettings]
         self._temperature = settings[TemperatureSettings]
 
-    def find(self, graph: Graph, edges: np.ndarray, features: np.ndarray, epoch: int) -> Groups:
-        entropy = entropies(features, self._temperature.at(epoch, self._run_settings))
-        share = anchor_share(epoch, self._run_settings.num_epochs, self._settings.rounds)
+    def find(self, evidence: Evidence, edges: np.ndarray) -> Groups:
+        temperature = self._temperature.at(evidence.epoch, self._run_settings)
+        entropy = entropies(evidence.features, temperature)
+        share = anchor_share(evidence.epoch, self._run_settings.num_epochs, self._settings.rounds)
         return anchor_neighbors(edges[:, 0], entropy, share)
 
 

@@ -4,8 +4,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from pad_jax.graph.discovery import Evidence
 from pad_jax.graph.groups import Groups, singletons
-from pad_jax.graph.search import Graph
 from pad_jax.settings import Settings
 
 
@@ -43,18 +43,16 @@ class Grouping:
         members[:, 0] = groups.group_id
         return groups._replace(members=members)
 
-    def edges(self, graph: Graph) -> np.ndarray:
+    def edges(self, evidence: Evidence) -> np.ndarray:
         """The edges that are searched: int32 [N, k], a loop in place of each that is left out."""
-        return graph.indices
+        return evidence.graph.indices
 
-    def find(self, graph: Graph, edges: np.ndarray, features: np.ndarray, epoch: int) -> Groups:
+    def find(self, evidence: Evidence, edges: np.ndarray) -> Groups:
         """The groups of an epoch.
 
         Args:
-          graph: the affinity graph of the features, [N, k].
+          evidence: of the epoch; hard positives are chosen by its features.
           edges: int32 [N, k], what ``edges`` says of it.
-          features: float32 [N, D], unit rows, by which hard positives are chosen.
-          epoch: from 0; after the last epoch the number of epochs.
         """
         raise NotImplementedError
 

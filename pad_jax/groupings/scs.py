@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from pad_jax.graph.discovery import Evidence
 from pad_jax.graph.groups import Groups, hard_positives, without_singletons
-from pad_jax.graph.search import Graph
 from pad_jax.graph.subgraphs import strongest_edges, strongly_connected_subgraphs
 from pad_jax.groupings import GroupingSettings
 from pad_jax.groupings.base import Grouping
@@ -70,21 +70,21 @@ class Subgraphs(Grouping):
         self._settings, self._run_settings = settings[SubgraphSettings], settings[RunSettings]
         self._grouping_settings = settings[GroupingSettings]
 
-    def edges(self, graph: Graph) -> np.ndarray:
-        settings = self._settings
+    def edges(self, evidence: Evidence) -> np.ndarray:
+        settings, graph = self._settings, evidence.graph
         if settings.edge_share == 1:
             return graph.indices
         return strongest_edges(graph.indices, graph.similarities, settings.edge_share)
 
-    def find(self, graph: Graph, edges: np.ndarray, features: np.ndarray, epoch: int) -> Groups:
+    def find(self, evidence: Evidence, edges: np.ndarray) -> Groups:
         settings, run_settings = self._settings, self._run_settings
         group_id = strongly_connected_subgraphs(
             edges,
-            settings.size_limit(epoch, run_settings.num_epochs),
+            settings.size_limit(evidence.epoch, run_settings.num_epochs),
             cyclic=settings.cyclic,
-            seed=(run_settings.seed, epoch),
+            seed=(run_settings.seed, evidence.epoch),
         )
-        return Groups(group_id, hard_positives(group_id, features))
+        return Groups(group_id, hard_positives(group_id, evidence.features))
 
     def learnt(self, groups: Groups, epoch: int) -> Groups:
         """The groups with images in no group as classes of their own, up to ``singletons_until``.

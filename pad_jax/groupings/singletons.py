@@ -3,7 +3,7 @@
 import numpy as np
 
 from pad_jax.graph import groups
-from pad_jax.graph.search import Graph
+from pad_jax.graph.discovery import Evidence
 from pad_jax.groupings.base import Grouping
 
 
@@ -12,7 +12,5 @@ class Singletons(Grouping):
 
     nothing = "Every image is a class of its own in this run: there are no groups to show."
 
-    def find(
-        self, graph: Graph, edges: np.ndarray, features: np.ndarray, epoch: int
-    ) -> groups.Groups:
-        return groups.singletons(len(features))
+    def find(self, evidence: Evidence, edges: np.ndarray) -> groups.Groups:
+        return groups.singletons(len(edges))

@@ -132,13 +132,12 @@ class Pad(Objective):
         start = time.perf_counter()
         graph = groupings.build_graph(features, settings, self._platform)
         graph_done = time.perf_counter()
-        edges = self._grouping.edges(graph)
-        groups = self._grouping.find(graph, edges, features, epoch)
+        found = groupings.discover(self._grouping, graph, features, epoch)
         seconds = {
             "time/graph": graph_done - start,
             "time/search": time.perf_counter() - graph_done,
         }
-        return Discovery(epoch, groups, graph, edges), seconds
+        return found, seconds
 
     def learnt(self, found):
         return self._grouping.learnt(found.groups, found.epoch)

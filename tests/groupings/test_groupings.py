@@ -34,7 +34,7 @@ def graph(features):
 
 
 def find(grouping, graph, features, epoch=0):
-    return grouping.find(graph, grouping.edges(graph), features, epoch)
+    return groupings.discover(grouping, graph, features, epoch).groups
 
 
 def structure(groups):
@@ -64,10 +64,10 @@ def test_subgraphs_are_those_of_the_seed_and_the_epoch(graph, features):
 @pytest.mark.parametrize("share", [0.3, 1.0])
 def test_subgraphs_are_searched_in_the_strongest_edges(graph, features, share):
     scs = create("scs", SubgraphSettings(edge_share=share, cyclic=False))
-    edges = scs.edges(graph)
-    np.testing.assert_array_equal(edges, strongest_edges(*graph, share))
-    expected = strongly_connected_subgraphs(edges, 10, cyclic=False, seed=(0, 7))
-    np.testing.assert_array_equal(scs.find(graph, edges, features, 7).group_id, expected)
+    found = groupings.discover(scs, graph, features, 7)
+    np.testing.assert_array_equal(found.edges, strongest_edges(*graph, share))
+    expected = strongly_connected_subgraphs(found.edges, 10, cyclic=False, seed=(0, 7))
+    np.testing.assert_array_equal(found.groups.group_id, expected)
 
 
 @pytest.mark.parametrize(
@@ -158,8 +158,8 @@ def test_groups_before_training_are_singletons_of_the_same_form(graph, features,
 class Pairs(Grouping):
     """A kind from outside of the package: samples two by two, as they come."""
 
-    def find(self, graph, edges, features, epoch):
-        own = np.arange(len(features), dtype=np.int32)
+    def find(self, evidence, edges):
+        own = np.arange(len(edges), dtype=np.int32)
         return Groups(own // 2 * 2, own ^ 1)
 
 

@@ -12,7 +12,6 @@ from pad_jax import groupings, report
 from pad_jax.data import Dataset
 from pad_jax.data.arrays import ArraySource
 from pad_jax.data.images import prepare
-from pad_jax.graph.discovery import Discovery
 from pad_jax.graph.groups import singletons
 from pad_jax.graph.search import Graph
 from pad_jax.report import graphs, page
@@ -218,8 +217,7 @@ def test_ten_thousand_images_are_under_five_megabytes(render, rng):
     similarities = np.einsum("nd,nkd->nk", rows, rows[neighbors])
     neighbors = neighbors.astype(np.int32)
     graph = Graph(neighbors, similarities)
-    groups = groupings.create(Settings()).find(graph, neighbors, rows, epoch=0)
-    found = Discovery(2, groups, graph, neighbors)
+    found = groupings.discover(groupings.create(Settings()), graph, rows, epoch=0)
     images = make_images(cluster, (32, 32, 3))  # noise: no file is smaller than its pixels
     queries = make_images(cluster[:12], (32, 32, 3))
     snapshot = Snapshot(images, make_objective(), found, rows, queries, rows[:12])

@@ -109,10 +109,11 @@ class Purified(Subgraphs):
         self._share, self._labels = settings[PurifiedSettings].share, _Labels(settings)
         self._seed = settings[RunSettings].seed
 
-    def find(self, graph, edges, features, epoch):
-        found = super().find(graph, edges, features, epoch)
-        group_id = purified(found.group_id, self._labels.known, self._share, (self._seed, epoch))
-        return Groups(group_id, hard_positives(group_id, features))
+    def find(self, evidence, edges):
+        seed = (self._seed, evidence.epoch)
+        found = super().find(evidence, edges)
+        group_id = purified(found.group_id, self._labels.known, self._share, seed)
+        return Groups(group_id, hard_positives(group_id, evidence.features))
 
 
 class Drawn(Grouping):
@@ -124,9 +125,9 @@ class Drawn(Grouping):
         self._precision, self._labels = settings[DrawnSettings].precision, _Labels(settings)
         self._seed = settings[RunSettings].seed
 
-    def find(self, graph, edges, features, epoch):
-        group_id = drawn(self._labels.known, self._precision, (self._seed, epoch))
-        return Groups(group_id, hard_positives(group_id, features))
+    def find(self, evidence, edges):
+        group_id = drawn(self._labels.known, self._precision, (self._seed, evidence.epoch))
+        return Groups(group_id, hard_positives(group_id, evidence.features))
 
 
 def purified(group_id, labels, share, seed):

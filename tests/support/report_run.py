@@ -6,7 +6,6 @@ import numpy as np
 
 from pad_jax import groupings, objectives
 from pad_jax.data.images import ResidentImages
-from pad_jax.graph.discovery import Discovery
 from pad_jax.graph.search import Graph
 from pad_jax.groupings import GroupingSettings
 from pad_jax.groupings.scs import SubgraphSettings
@@ -85,7 +84,7 @@ def discover(rows, kind="scs", k=5, **options):
     grouping = groupings.create(
         Settings(GroupingSettings(kind=kind, num_neighbors=k), SubgraphSettings(**options))
     )
-    return Discovery(2, grouping.find(graph, neighbors, rows, epoch=0), graph, neighbors)
+    return groupings.discover(grouping, graph, rows, epoch=0)._replace(epoch=2)
 
 
 def metric_rows(num_epochs, labelled=True, prefix="scs"):
