@@ -132,12 +132,13 @@ def local_rows(index: jax.Array, num_rows: int, axis_name: str | None = AXIS) ->
 
 
 def lookup(table: jax.Array, index: jax.Array, axis_name: str | None = AXIS) -> jax.Array:
-    """Rows of an integer table divided over the devices, for an index that is the same on each.
+    """Rows of a table divided over the devices, for an index that is the same on each.
 
     [n, ...], [B] -> [B, ...]
     """
     if axis_name is None:
         return jnp.asarray(table)[index]
     row = local_rows(index, table.shape[0], axis_name)
-    lowest = jnp.iinfo(table.dtype).min
+    is_integer = jnp.issubdtype(table.dtype, jnp.integer)
+    lowest = jnp.iinfo(table.dtype).min if is_integer else -jnp.inf
     return lax.pmax(table.at[row].get(mode="fill", fill_value=lowest), axis_name)

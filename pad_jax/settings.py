@@ -38,6 +38,8 @@ class Part(Protocol):
 
 _Part = TypeVar("_Part")
 
+AUTO = "auto"  # of a setting that chooses itself, epoch by epoch
+
 # What a changed value changes: the trained parameters, so that it makes another run; the results of
 # a run alone, which may change until it is finished; or neither.
 TRAINING, RESULTS, NOTHING = "training", "results", "nothing"
@@ -178,9 +180,9 @@ def compose(parts: Sequence[type[Part]]) -> ConfigDict:
         section, _, name = declared.name.rpartition(".")
         if section and section not in config:
             config[section] = ConfigDict()
-        # A field that can be None takes any literal: the command line can set it to None and back.
-        default, takes_none = declared.default, declared.is_optional or declared.may_be_left
-        value = FieldReference(default, field_type=object) if takes_none else default
+        # A field of several types takes any literal: the command line can set it to None and back.
+        default, takes_any = declared.default, len(declared.kinds) > 1 or declared.may_be_left
+        value = FieldReference(default, field_type=object) if takes_any else default
         (config[section] if section else config)[name] = value
     return config
 
@@ -229,6 +231,15 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 def at_least(least: float) -> Rule:
     return Rule(lambda v: v >= least, f"use {least} or more")
+
+
+def or_auto(rule: Rule) -> Rule:
+    """What a rule allows, or AUTO."""
+
+    def allows(value: Any) -> bool:
+        return value == AUTO if isinstance(value, str) else rule.allows(value)
+
+    return Rule(allows, f"{rule.hint}, or {AUTO}")
 
 
 def more_than(limit: float, such_as: float) -> Rule:

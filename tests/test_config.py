@@ -41,7 +41,7 @@ def sized(config):
 
 
 def test_all_are_there():
-    expected = "cifar10 cifar100 digits features folder imagenet mnist mnist_clustering "
+    expected = "auto cifar10 cifar100 digits features folder imagenet mnist mnist_clustering "
     assert NAMES == (expected + "photos stl10 svhn").split()
 
 

@@ -8,6 +8,14 @@ from typing import NamedTuple
 import numpy as np
 
 
+class Peak(NamedTuple):
+    """One level of ``Levels``."""
+
+    edge_share: float
+    similarity: float
+    modularity: float
+
+
 class Levels(NamedTuple):
     """The modularity of the strong components of the most similar edges, level by level.
 
@@ -24,21 +32,30 @@ class Levels(NamedTuple):
     modularity: np.ndarray
 
     @property
-    def peak(self) -> int | None:
-        """The first level of the highest modularity; None where none is above 0."""
-        best = int(self.modularity.argmax()) if len(self.modularity) else 0
-        return best if len(self.modularity) and self.modularity[best] > 0 else None
+    def peak(self) -> "Peak":
+        """The first level of the highest modularity, from where on the components merge.
+
+        No edges, and a modularity of 0, where none is above that.
+        """
+        best = int(self.modularity.argmax()) if len(self.modularity) else -1
+        if best < 0 or self.modularity[best] <= 0:
+            return Peak(0.0, np.inf, 0.0)
+        return Peak(*(float(of_level[best]) for of_level in self))
 
 
 class Clusters(NamedTuple):
-    """The strong components at the level of the highest modularity: what stands apart in a graph.
+    """The clusters of an affinity graph, found without labels, and how far they can be trusted.
 
     Attributes:
-      labels: int64 [N], 0 .. K-1 by falling size; -1 for rows in no component of ``least_size``.
-      levels: all of them.
+      labels: int64 [N], 0 .. K-1 by falling size; -1 for rows in none.
+      separation: how far they stand apart: the modularity of the partition into them, and into
+        single rows, as a share of what K clusters can have (1 - 1 / K). 1 for clusters of one size
+        with no edge between them, about 0 for parts of what hangs together; 0 where K < 2.
+      levels: the modularity of all strong components, level by level.
     """
 
     labels: np.ndarray
+    separation: float
     levels: Levels
 
     @property
@@ -52,19 +69,6 @@ class Clusters(NamedTuple):
         return float((self.labels >= 0).mean())
 
     @property
-    def separation(self) -> float:
-        """How far they stand apart: their modularity as a share of what K clusters can have.
-
-        1 for K equal components with no edge between them; 0 where there are fewer than two.
-        """
-        return min(self.modularity / (1 - 1 / self.count), 1.0) if self.count > 1 else 0.0
-
-    @property
-    def edge_share(self) -> float:
-        """Share of the edges that makes them; 0 where nothing stands apart."""
-        return 0.0 if self.levels.peak is None else float(self.levels.edge_share[self.levels.peak])
-
-    @property
-    def modularity(self) -> float:
-        """Of the partition into all components of these edges, small ones as well."""
-        return 0.0 if self.levels.peak is None else float(self.levels.modularity[self.levels.peak])
+    def stand_apart(self) -> bool:
+        """Whether they can be taken for kinds of things: at least halfway to the most there is."""
+        return self.separation >= 0.5

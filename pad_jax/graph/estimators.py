@@ -1,5 +1,6 @@
 """Groups and clusters of anybody's features, as scikit-learn has its clusterers."""
 
+import functools
 import warnings
 from typing import Any, Self
 
@@ -16,10 +17,12 @@ from pad_jax.graph.hierarchy import (
     stable_clusters,
     strong_component_tree,
 )
+from pad_jax.graph.modularity import clusters
 from pad_jax.graph.queries import assign
 from pad_jax.graph.rows import unit_rows
 from pad_jax.graph.search import Graph
 from pad_jax.graph.subgraphs import strongest_edges, strongly_connected_subgraphs
+from pad_jax.graph.trust import trusted_edges, trusted_size
 
 _GROUP_NEIGHBORS = 5  # of the groups in clusters: AffinityGroups' default
 _ROUNDING = 1e-3  # of similarities that others have computed, in float16 at worst
@@ -92,9 +95,11 @@ class AffinityGroups(_Clusterer):
 
     Args:
       n_neighbors: k of the graph. More than the other rows: all of them, with a warning.
-      max_size: the most rows a group can have, at least 2; None for no limit.
+      max_size: the most rows a group can have, at least 2; None for no limit; "auto" for 10 up to
+        half a cluster of the links, the farther the clusters stand apart.
       edge_share: share of the links, the most similar ones, that are searched; above 0, at most 1.
-        Fewer links, fewer and surer groups.
+        Fewer links, fewer and surer groups. "auto" for those up to the peak of their modularity,
+        without those between clusters.
       cyclic: False makes a group of all that is visited from its first row, without a way back.
       random_state: seed of the order in which rows are tried.
 
@@ -110,8 +115,8 @@ class AffinityGroups(_Clusterer):
     def __init__(
         self,
         n_neighbors: int = 5,
-        max_size: int | None = 10,
-        edge_share: float = 1.0,
+        max_size: int | str | None = 10,
+        edge_share: float | str = 1.0,
         cyclic: bool = True,
         random_state: int | np.random.RandomState | None = 0,
     ):
@@ -138,17 +143,22 @@ class AffinityGroups(_Clusterer):
           ValueError: for parameters out of range, a graph that is none of these rows, and rows that
             are all zeros or not finite.
         """
-        share = self.edge_share
-        limit_is_legal = self.max_size is None or _is_count(self.max_size, 2)
-        _refuse_unless(limit_is_legal, "max_size", self.max_size, "2 or more, or None")
-        share_is_legal = isinstance(share, int | float | np.floating) and 0 < share <= 1
-        _refuse_unless(share_is_legal, "edge_share", share, "a share of the edges, such as 0.1")
+        share, max_size = self.edge_share, self.max_size
+        limit_is_legal = max_size is None or _is_auto(max_size) or _is_count(max_size, 2)
+        _refuse_unless(limit_is_legal, "max_size", max_size, "2 or more, 'auto' or None")
+        share_is_legal = _is_auto(share) or _is_share(share)
+        use = "a share of the edges, such as 0.1, or 'auto'"
+        _refuse_unless(share_is_legal, "edge_share", share, use)
         graph = self._validated(X, precomputed_knn)
+        structure = functools.cache(lambda: clusters(graph))
         edges = graph.indices
-        if share < 1:
-            edges = strongest_edges(edges, graph.similarities, share)
+        if _is_auto(share):
+            edges = trusted_edges(graph, structure())
+        elif (part := float(share)) < 1:
+            edges = strongest_edges(edges, graph.similarities, part)
+        limit = trusted_size(structure()) if isinstance(max_size, str) else max_size
         group_id = strongly_connected_subgraphs(
-            edges, self.max_size, cyclic=self.cyclic, seed=_seed(self.random_state)
+            edges, limit, cyclic=self.cyclic, seed=_seed(self.random_state)
         )
         self.labels_ = by_falling_size(group_id)
         self.similarities_ = similarities_to_means(self._fit_X, self.labels_)
@@ -277,6 +287,14 @@ def _seed(random_state: int | np.random.RandomState | None) -> int:
     if isinstance(random_state, int | np.integer):
         return int(random_state)
     return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def _is_auto(value: Any) -> bool:
+    return isinstance(value, str) and value == "auto"
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, int | float | np.floating) and bool(0 < value <= 1)
 
 
 def _is_count(value: Any, least: int) -> bool:

@@ -19,11 +19,14 @@ class Groups(NamedTuple):
       members: int32 [N, m] or None. Where the groups are no partition (kinds "neighbors" and
         "anchor_neighbors"), the rows of C(i) for each i, filled up with -1, and ``group_id`` is
         every sample's own index.
+      temperature: float32 [N] or None: tau of each sample's loss, where the settings leave it to
+        the groups.
     """
 
     group_id: np.ndarray
     hard_positive: np.ndarray
     members: np.ndarray | None = None
+    temperature: np.ndarray | None = None
 
 
 def singletons(num_samples: int) -> Groups:

@@ -7,59 +7,81 @@ import numpy as np
 
 from pad_jax.graph.clusters import Clusters, Levels
 from pad_jax.graph.compilation import compiled
-from pad_jax.graph.groups import by_falling_size, from_labels
-from pad_jax.graph.hierarchy import Tree, least_size, rows_below, strong_component_tree
+from pad_jax.graph.groups import from_labels
+from pad_jax.graph.hierarchy import (
+    Tree,
+    least_size,
+    rows_below,
+    stable_clusters,
+    strong_component_tree,
+)
 from pad_jax.graph.search import Graph
 
 
 def clusters(graph: Graph, tree: Tree | None = None) -> Clusters:
-    """The graph's strong components at the level where their modularity is highest.
+    """The stable clusters of a graph (``stable_clusters``), and how far they stand apart.
 
     Args:
       graph: of N rows, k neighbours each.
       tree: ``strong_component_tree(graph)``, where it exists.
     """
     tree = strong_component_tree(graph) if tree is None else tree
-    levels, n = modularity_by_level(graph, tree), len(graph.indices)
-    if levels.peak is None:
-        return Clusters(np.full(n, -1), levels)
-    similarity = levels.similarity[levels.peak]
-    entered = np.flatnonzero(tree.similarity >= similarity)
-    above = tree.parent[n + entered]
-    topmost = (above < 0) | (tree.similarity[np.maximum(above - n, 0)] < similarity)
-    counts = topmost & (tree.size[entered] >= least_size(n))
-    return Clusters(by_falling_size(from_labels(rows_below(tree, n + entered[counts]))), levels)
+    nodes = stable_clusters(tree, least_size(len(graph.indices)))
+    labels, count = rows_below(tree, nodes), len(nodes)
+    separation = modularity(graph, labels) / (1 - 1 / count) if count > 1 else 0.0
+    return Clusters(labels, min(max(separation, 0.0), 1.0), modularity_by_level(graph, tree))
+
+
+def modularity(graph: Graph, labels: np.ndarray) -> float:
+    """Of a partition of a directed graph with m edges, loops excluded.
+
+      Q = sum over its parts c of  e_c / m - out_c in_c / m^2,
+
+    e_c edges inside of c, out_c that leave its rows and in_c that lead to them (Leicht, Newman:
+    Community structure in directed networks. Physical Review Letters 100, 2008).
+
+    Args:
+      graph: of N rows, k neighbours each.
+      labels: int [N], the part of each row; a row with -1 is a part of its own.
+    """
+    source, target, out_degree, in_degree = _edges(graph)
+    part = from_labels(labels)
+    inside = np.count_nonzero(part[source] == part[target])
+    leaving, arriving = (np.zeros(len(part), np.int64) for _ in range(2))
+    np.add.at(leaving, part, out_degree)
+    np.add.at(arriving, part, in_degree)
+    num_edges = max(len(source), 1)
+    return inside / num_edges - int(np.sum(leaving * arriving)) / num_edges**2
+
+
+def _edges(graph: Graph) -> tuple[np.ndarray, ...]:
+    """(source, target) int32 [m] of the edges, without loops, and (out-, in-)degrees int64 [N]."""
+    n, k = graph.indices.shape
+    source, target = np.repeat(np.arange(n, dtype=np.int32), k), graph.indices.ravel()
+    edge = source != target
+    source, target = source[edge], target[edge].astype(np.int32)
+    return source, target, np.bincount(source, minlength=n), np.bincount(target, minlength=n)
 
 
 def modularity_by_level(graph: Graph, tree: Tree) -> Levels:
     """The modularity of the graph's strong components as edges go from the most similar to all.
 
-    Of a partition of a directed graph with m edges (Leicht, Newman: Community structure in directed
-    networks. Physical Review Letters 100, 2008)
-
-      Q = sum over its parts c of  e_c / m - out_c in_c / m^2,
-
-    e_c edges inside of c, out_c that leave its rows and in_c that lead to them. The edges counted
-    are those of the whole graph at every level, without loops; the parts are the components of
+    The edges counted are those of the whole graph at every level; the parts are the components of
     those that have entered. In whole numbers, so the same on every machine. O(E log N).
 
     Args:
       graph: of N rows, k neighbours each.
       tree: ``strong_component_tree(graph)``.
     """
-    n, k = graph.indices.shape
-    source, target = np.repeat(np.arange(n, dtype=np.int32), k), graph.indices.ravel()
-    edge = source != target
-    source, target = source[edge], target[edge].astype(np.int32)
-    out_degree, in_degree = np.bincount(source, minlength=n), np.bincount(target, minlength=n)
+    source, target, out_degree, in_degree = _edges(graph)
     num_edges = max(len(source), 1)
-    inside = np.cumsum(_meetings(tree.parent, source, target, np.int64(n)))
+    inside = np.cumsum(_meetings(tree.parent, source, target, np.int64(len(out_degree))))
     expected = np.sum(out_degree * in_degree) + np.cumsum(
         _gains(tree.parent, out_degree, in_degree)
     )
-    modularity = inside / num_edges - expected / num_edges**2
+    of_nodes = inside / num_edges - expected / num_edges**2
     last = np.append(tree.similarity[1:] != tree.similarity[:-1], True)[: len(tree.size)]
-    return Levels(tree.edge_share[last], tree.similarity[last], modularity[last])
+    return Levels(tree.edge_share[last], tree.similarity[last], of_nodes[last])
 
 
 @compiled

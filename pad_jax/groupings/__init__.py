@@ -9,7 +9,7 @@ from pad_jax import registry
 from pad_jax.graph.discovery import Discovery, Evidence
 from pad_jax.graph.search import Graph
 from pad_jax.groupings.base import Grouping
-from pad_jax.settings import Settings, at_least, named, one_of, refuse, setting, share
+from pad_jax.settings import Settings, at_least, named, one_of, or_auto, refuse, setting, share
 
 # Kinds by grouping.kind: subclasses of Grouping, made by f(settings).
 KINDS = {
@@ -47,10 +47,11 @@ class GroupingSettings:
     graph: str = setting(
         "exact", "how neighbours are found: exact, or package.module:function", named(GRAPHS)
     )
-    singletons_until: float = setting(
+    singletons_until: float | str = setting(
         1.0,
-        "from this share of the run on, images in no group are no classes and learnt by HPE alone",
-        share("use a share of the run"),
+        "from this share of the run on, images in no group are no classes and learnt by HPE alone; "
+        "auto: while clusters of the graph stand apart",
+        or_auto(share("use a share of the run")),
         "paper",
     )
 
@@ -59,7 +60,7 @@ def create(settings: Settings) -> Grouping:
     """The kind of groups that a run's settings name."""
     grouping_settings = settings[GroupingSettings]
     grouping = registry.find(KINDS, grouping_settings.kind, "grouping.kind")(settings)
-    if grouping_settings.singletons_until < 1 and not grouping.may_leave_out_singletons:
+    if grouping_settings.singletons_until != 1 and not grouping.may_leave_out_singletons:
         refuse(
             "grouping.singletons_until",
             grouping_settings.singletons_until,

@@ -9,7 +9,7 @@ from pad_jax.graph.discovery import Evidence
 from pad_jax.graph.groups import Groups
 from pad_jax.graph.probability import TemperatureSettings, entropies
 from pad_jax.groupings.base import Grouping
-from pad_jax.settings import RunSettings, Settings, at_least, setting
+from pad_jax.settings import AUTO, RunSettings, Settings, at_least, refuse, setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +32,9 @@ class AnchorNeighbors(Grouping):
     def __init__(self, settings: Settings):
         self._settings, self._run_settings = settings[AnchorSettings], settings[RunSettings]
         self._temperature = settings[TemperatureSettings]
+        if self._temperature.temperature == AUTO:
+            hint = "anchors are chosen with it, before there are groups; give a number, such as 0.1"
+            refuse("loss.temperature", AUTO, hint)
 
     def find(self, evidence: Evidence, edges: np.ndarray) -> Groups:
         temperature = self._temperature.at(evidence.epoch, self._run_settings)

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from pad_jax.graph.discovery import Evidence
+from pad_jax.graph.discovery import Discovery, Evidence
 from pad_jax.graph.groups import Groups, singletons
 from pad_jax.settings import Settings
 
@@ -56,6 +56,6 @@ class Grouping:
         """
         raise NotImplementedError
 
-    def learnt(self, groups: Groups, epoch: int) -> Groups:
+    def learnt(self, found: Discovery) -> Groups:
         """The groups as the epoch's loss takes them."""
-        return groups
+        return found.groups

@@ -63,7 +63,8 @@ def pad_loss(
       group_id: int32 [N], the group of each memory row; a row with -1, padding or one that does not
         count, is in no softmax, and L_scs of its own sample is 0.
       index: int32 [B], the memory row of each sample.
-      temperature: tau, at least MIN_TEMPERATURE; float32 [] where it changes on the way.
+      temperature: tau, at least MIN_TEMPERATURE; float32 [] where it changes on the way, or that of
+        each sample of the whole batch.
       hpe_weight: lambda.
       hpe: the design of hard positive enhancement: "kl" (Eq 4), "cosine" (1 - x . x', the FCS of
         Table 5) or "none".
@@ -125,7 +126,7 @@ class _Rows(NamedTuple):
     group_id: jax.Array  # [N]
     sample_group: jax.Array  # [B]
     sample_members: jax.Array | None  # [B, m]
-    scale: float | jax.Array  # 1 / tau, the largest logit
+    scale: float | jax.Array  # 1 / tau, the largest logit; or [B]
 
 
 class _Passing(NamedTuple):
@@ -192,7 +193,7 @@ def _sums_backward(passing, residuals, cotangents):
     gradients = (of_x, of_positive)
     if memory is not None:
         gradients = jax.tree.map(lambda v: _with_rows(v, memory), gradients)
-    gradients = jax.tree.map(lambda g: g.T * scale, gradients)
+    gradients = jax.tree.map(lambda g: (g * scale).T, gradients)
     if passing.axis_name is not None:
         gradients = jax.tree.map(
             lambda g: lax.psum_scatter(g, passing.axis_name, tiled=True), gradients

@@ -9,13 +9,13 @@ import numpy as np
 
 from pad_jax import groupings, parallel
 from pad_jax.graph.discovery import Discovery
-from pad_jax.graph.probability import TemperatureSettings
+from pad_jax.graph.probability import TemperatureSettings, entropy_temperature
 from pad_jax.groupings import GroupingSettings
 from pad_jax.models import ModelSettings
 from pad_jax.objectives import losses, memory
 from pad_jax.objectives.base import Objective, Panel
 from pad_jax.objectives.memory import MemorySettings
-from pad_jax.settings import Settings, at_least, one_of, refuse, setting, yes_or_no
+from pad_jax.settings import AUTO, Settings, at_least, one_of, refuse, setting, yes_or_no
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Pad(Objective):
             state.memory,
             state.groups.group_id,
             index,
-            temperature=self._temperature.at(epoch, self._run_settings),
+            temperature=self._temperature_of(state.groups, index, epoch),
             hpe_weight=settings.hpe_weight,
             hpe=settings.hpe,
             stop_gradient=settings.stop_gradient,
@@ -80,6 +80,11 @@ class Pad(Objective):
             platform=self._platform,
         )
         return loss, {"loss": loss, "loss_scs": parts["scs"], "loss_hpe": parts["hpe"]}
+
+    def _temperature_of(self, groups, index, epoch):
+        if groups.temperature is None:
+            return self._temperature.at(epoch, self._run_settings)
+        return parallel.lookup(groups.temperature, parallel.gather(index))
 
     def refresh(self, state, index, features):
         embeddings, _ = self._views(features)
@@ -111,7 +116,7 @@ class Pad(Objective):
         return embed(images)
 
     def blank_groups(self, num_images):
-        return self._grouping.before_training(num_images)
+        return self._at_their_temperature(self._grouping.before_training(num_images))
 
     def current_features(self, state, images, embed):
         settings = self._grouping_settings
@@ -140,4 +145,11 @@ class Pad(Objective):
         return found, seconds
 
     def learnt(self, found):
-        return self._grouping.learnt(found.groups, found.epoch)
+        return self._at_their_temperature(self._grouping.learnt(found))
+
+    def _at_their_temperature(self, groups):
+        """The groups, with the temperature that fits them where the settings leave it to these."""
+        if self._temperature.temperature != AUTO:
+            return groups
+        tau = entropy_temperature(groups.group_id)
+        return groups._replace(temperature=np.full(len(groups.group_id), tau, np.float32))

@@ -11,7 +11,11 @@ from sklearn.datasets import load_digits
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import pad_jax
+from pad_jax.graph.groups import by_falling_size
+from pad_jax.graph.modularity import clusters
+from pad_jax.graph.rows import unit_rows
 from pad_jax.graph.subgraphs import strongest_edges, strongly_connected_subgraphs
+from pad_jax.graph.trust import trusted_edges, trusted_size
 
 # What is expected of every clusterer, and not of one by cosines.
 NOT_FOR_COSINES = {
@@ -280,3 +284,19 @@ def test_the_hierarchy_of_a_graph_that_exists(digits, hierarchy, graph):
 def test_bad_min_size(unit_rows, min_size):
     with pytest.raises(ValueError, match=f"min_size={min_size} is not possible; use 2 or more"):
         pad_jax.AffinityHierarchy(min_size=min_size).fit(unit_rows(30, 3))
+
+
+def test_auto_is_what_the_graph_allows(digits):
+    found = pad_jax.AffinityGroups(10, max_size="auto", edge_share="auto").fit(digits.data)
+    graph = pad_jax.nearest_neighbors(unit_rows(digits.data), 10)
+    structure = clusters(graph)
+    edges, size = trusted_edges(graph, structure), trusted_size(structure)
+    expected = strongly_connected_subgraphs(edges, size)
+    np.testing.assert_array_equal(found.labels_, by_falling_size(expected))
+    assert 10 < np.bincount(found.labels_[found.labels_ >= 0]).max() <= size
+
+
+@pytest.mark.parametrize("name", ["max_size", "edge_share"])
+def test_auto_is_the_only_word(digits, name):
+    with pytest.raises(ValueError, match=f"{name}='much' .* 'auto'"):
+        pad_jax.AffinityGroups(**{name: "much"}).fit(digits.data)

@@ -4,12 +4,18 @@ import networkx
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
-from pad_jax.graph.hierarchy import least_size, strong_component_tree
-from pad_jax.graph.modularity import clusters, modularity_by_level
+from pad_jax.graph.hierarchy import (
+    least_size,
+    rows_below,
+    stable_clusters,
+    strong_component_tree,
+)
+from pad_jax.graph.modularity import clusters, modularity, modularity_by_level
 from pad_jax.graph.neighbors import nearest_neighbors
 from pad_jax.graph.search import Graph
-from tests.graph.test_hierarchy import cases, graphs, naive_components, partition
+from tests.graph.test_hierarchy import cases, graphs, naive_components
 
 
 def naive_modularity(graph, component):
@@ -38,24 +44,43 @@ def test_equals_networkx_at_every_level(graph):
 
 
 @cases(max_examples=100)
-@given(graphs(40))
-def test_clusters_are_the_components_at_the_peak(graph):
-    found = clusters(graph)
-    if not found.modularity:
-        assert (found.labels == -1).all()
-        assert found.edge_share == 0
+@given(graphs(25), st.integers(0, 2**32 - 1))
+def test_modularity_of_any_partition_equals_networkx(graph, seed):
+    labels = np.random.default_rng(seed).integers(-1, 4, len(graph.indices))
+    alone = labels < 0
+    parts = np.where(alone, 4 + np.arange(len(labels)), labels)
+    _, parts = np.unique(parts, return_inverse=True)
+    if (graph.indices == np.arange(len(graph.indices))[:, None]).all():
+        assert modularity(graph, labels) == 0
         return
-    assert found.modularity == found.levels.modularity.max()
-    similarity = found.levels.similarity[found.levels.peak]
-    assert found.edge_share == (graph.similarities >= similarity).mean()
-    component = naive_components(graph, similarity)
-    size = np.bincount(component)
-    large = size[component] >= least_size(len(component))
-    np.testing.assert_array_equal(found.labels >= 0, large)
-    np.testing.assert_array_equal(
-        partition(found.labels)[large][:, large], partition(component)[large][:, large]
-    )
-    assert (np.diff(np.bincount(found.labels[large])) <= 0).all()
+    assert modularity(graph, labels) == pytest.approx(naive_modularity(graph, parts), abs=1e-12)
+
+
+@cases(max_examples=100)
+@given(graphs(40))
+def test_clusters_are_the_stable_ones(graph):
+    found = clusters(graph)
+    tree = strong_component_tree(graph)
+    nodes = stable_clusters(tree, least_size(len(graph.indices)))
+    np.testing.assert_array_equal(found.labels, rows_below(tree, nodes))
+    assert found.count == len(nodes)
+    rows = tree.size[nodes - len(graph.indices)].sum()
+    assert found.coverage == pytest.approx(rows / len(graph.indices))
+    expected = modularity(graph, found.labels) / (1 - 1 / found.count) if found.count > 1 else 0
+    assert found.separation == pytest.approx(min(max(expected, 0), 1))
+
+
+@cases(max_examples=50)
+@given(graphs(40))
+def test_peak_is_the_first_of_the_highest_levels(graph):
+    levels = clusters(graph).levels
+    if not (levels.modularity > 0).any():
+        assert levels.peak == (0, np.inf, 0)
+        return
+    best = levels.modularity.argmax()
+    assert levels.peak == tuple(of_level[best] for of_level in levels)
+    entered = (graph.similarities >= levels.peak.similarity).mean()
+    assert levels.peak.edge_share == entered
 
 
 @pytest.mark.parametrize("classes", [2, 7])
@@ -82,7 +107,7 @@ def test_separation_is_1_for_complete_graphs_side_by_side(classes):
     indices = np.stack([own // 8 * 8 + (own + shift) % 8 for shift in range(1, 8)], axis=1)
     graph = Graph(indices.astype(np.int32), np.full(indices.shape, 0.9, np.float32))
     found = clusters(graph)
-    assert found.count == (classes if classes > 1 else 0)
+    assert found.count == classes
     assert found.separation == pytest.approx(float(classes > 1))
 
 
@@ -90,4 +115,5 @@ def test_nothing_is_found_in_a_graph_without_cycles():
     indices = np.minimum(np.arange(1, 9), 7).astype(np.int32)[:, None]
     graph = Graph(indices, np.linspace(1, 0.5, 8, dtype=np.float32)[:, None])
     found = clusters(graph)
-    assert (found.count, found.edge_share, found.modularity, found.coverage) == (0, 0, 0, 0)
+    assert (found.count, found.separation, found.coverage) == (0, 0, 0)
+    assert found.levels.peak == (0, np.inf, 0)

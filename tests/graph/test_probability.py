@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pad_jax.graph import search
-from pad_jax.graph.probability import entropies
+from pad_jax.graph.probability import entropies, entropy_temperature
 
 
 @pytest.mark.parametrize("block", [1, 7, 10**9])
@@ -22,3 +22,27 @@ def test_equals_a_naive_loop(unit_rows, monkeypatch, block):
 def test_between_certainty_and_none():
     assert entropies(np.ones((8, 1), np.float32)) == pytest.approx(np.full(8, np.log(8)))
     assert entropies(np.eye(8, dtype=np.float32), 0.03) == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("group_id", "entropy"),
+    [
+        (np.arange(1000), np.log(1000)),
+        (np.arange(1000) % 10, np.log(10)),
+        (np.arange(1000) % 10 - 1, np.log(9)),  # a tenth is no class
+        (np.maximum(np.arange(8) - 4, 0), 5 / 8 * np.log(8 / 5) + 3 / 8 * np.log(8)),
+        (np.zeros(9, int), 1.0),  # at most a temperature of 1
+        (np.full(9, -1), 1.0),
+    ],
+)
+def test_temperature_is_the_inverse_entropy_of_the_groups(group_id, entropy):
+    assert entropy_temperature(group_id) == pytest.approx(1 / entropy)
+
+
+@pytest.mark.parametrize("size", [1, 20, 500])
+def test_a_perfect_group_has_half_of_the_probability(size):
+    num_samples = 100_000
+    tau = entropy_temperature(np.arange(num_samples) // size)
+    similarity = np.where(np.arange(num_samples) < size, 1.0, 0.0)
+    p = np.exp(similarity / tau)
+    assert p[:size].sum() / p.sum() == pytest.approx(0.5, abs=0.01)

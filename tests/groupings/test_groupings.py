@@ -5,9 +5,11 @@ import pytest
 
 from pad_jax import config, groupings
 from pad_jax.errors import InputError
+from pad_jax.graph.discovery import Discovery
 from pad_jax.graph.groups import Groups, singletons
 from pad_jax.graph.search import Graph, search
 from pad_jax.graph.subgraphs import strongest_edges, strongly_connected_subgraphs
+from pad_jax.graph.trust import trusted_edges, trusted_size
 from pad_jax.groupings import GroupingSettings
 from pad_jax.groupings.anchors import AnchorSettings, anchor_neighbors, anchor_share
 from pad_jax.groupings.base import Grouping
@@ -101,13 +103,13 @@ def test_subgraphs_are_as_large_as_the_threshold_of_the_epoch(rng, epoch):
 def test_singletons_are_classes_up_to_a_share_of_the_run(epoch, until, are_classes):
     group_id, hard_positive = np.array([0, 1, 0, 3], np.int32), np.array([2, 1, 0, 3], np.int32)
     scs = create("scs", RunSettings(num_epochs=200), singletons_until=until)
-    learnt = scs.learnt(Groups(group_id, hard_positive), epoch).group_id
+    learnt = scs.learnt(Discovery(epoch, Groups(group_id, hard_positive))).group_id
     assert learnt.dtype == np.int32
     assert learnt.tolist() == ([0, 1, 0, 3] if are_classes else [0, -1, 0, -1])
 
 
 def test_singletons_stay_classes_where_there_is_no_group():
-    learnt = create("scs", singletons_until=0.0).learnt(singletons(4), 1)
+    learnt = create("scs", singletons_until=0.0).learnt(Discovery(1, singletons(4)))
     assert learnt.group_id.tolist() == [0, 1, 2, 3]
 
 
@@ -173,3 +175,30 @@ def test_a_kind_from_outside_has_a_name(graph, features):
 def test_unknown_kind():
     with pytest.raises(InputError, match="kind='x'"):
         create("x")
+
+
+def test_auto_asks_the_graph(unit_rows, rng):
+    centers = unit_rows(5, 16)
+    rows = centers[np.arange(500) % 5] + 0.3 * unit_rows(500, 16)
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    graph = search(rows, rows, 10, leave_one_out=True)
+    scs = create(
+        "scs", SubgraphSettings(max_size="auto", edge_share="auto"), singletons_until="auto"
+    )
+    found = groupings.discover(scs, graph, rows, epoch=3)
+    assert found.clusters.stand_apart
+    np.testing.assert_array_equal(found.edges, trusted_edges(graph, found.clusters))
+    expected = strongly_connected_subgraphs(found.edges, trusted_size(found.clusters), seed=(0, 3))
+    np.testing.assert_array_equal(found.groups.group_id, expected)
+    learnt = scs.learnt(found).group_id
+    alone = found.groups.hard_positive == np.arange(500)
+    assert alone.any()
+    np.testing.assert_array_equal(learnt < 0, alone)
+    doubtful = found._replace(clusters=found.clusters._replace(separation=0.4))
+    np.testing.assert_array_equal(scs.learnt(doubtful).group_id, found.groups.group_id)
+
+
+@pytest.mark.parametrize("size", [1, 0.5, "large"])
+def test_auto_is_the_only_word(size):
+    with pytest.raises(InputError, match=r"max_size=.* use 2 or more, or auto, or None"):
+        config.read({"grouping": {"max_size": size}})

@@ -22,11 +22,13 @@ import pad_jax
 from pad_jax import data, runtime
 from pad_jax.graph import diagnostics
 from pad_jax.graph.groups import Groups, hard_positives
+from pad_jax.graph.modularity import clusters
 from pad_jax.graph.neighbors import nearest_neighbors
 from pad_jax.graph.subgraphs import strongest_edges, strongly_connected_subgraphs
+from pad_jax.graph.trust import trusted_size
 from pad_jax.groupings import GroupingSettings
 from pad_jax.groupings.scs import SubgraphSettings
-from pad_jax.settings import RunSettings
+from pad_jax.settings import AUTO, RunSettings
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a run.", required=True)
 _SHARES = flags.DEFINE_list("shares", "0.01,0.02,0.05,0.1,0.2,0.5,1", "Shares of edges to keep.")
@@ -49,7 +51,10 @@ def main(_):
     max_size = _MAX_SIZE.value or model.settings[SubgraphSettings].size_limit(
         model.epoch, run_settings.num_epochs
     )
-    nearest, similarities = nearest_neighbors(features, num_neighbors)
+    graph = nearest_neighbors(features, num_neighbors)
+    if max_size == AUTO:
+        max_size = trusted_size(clusters(graph))
+    nearest, similarities = graph
     same = train.labels[nearest] == train.labels[:, None]
     own = np.arange(len(train))[:, None]
     cluster = _clusters(features, train.labels)

@@ -1,0 +1,40 @@
+"""How far a graph's own structure lets groups go, where settings choose themselves: ours.
+
+NumPy in, NumPy out; this module never touches a device.
+"""
+
+import numpy as np
+
+from pad_jax.graph.clusters import Clusters
+from pad_jax.graph.search import Graph
+
+_SIZE = 10  # the paper's s
+
+
+def trusted_edges(graph: Graph, clusters: Clusters) -> np.ndarray:
+    """The edges of a graph that its own structure speaks for.
+
+    Those that have entered when the modularity of their strong components is at its peak: less
+    similar ones join what stands apart. And of these none between two of the graph's clusters, or
+    between one and the rows in none.
+
+    Returns:
+      int32 [N, k]; in place of an edge that goes, a loop (i, i).
+    """
+    own = np.arange(len(graph.indices), dtype=graph.indices.dtype)[:, None]
+    strong = graph.similarities >= clusters.levels.peak.similarity
+    inside = clusters.labels[graph.indices] == clusters.labels[:, None]
+    return np.where(strong & inside, graph.indices, own)
+
+
+def trusted_size(clusters: Clusters) -> int:
+    """The scale threshold s that a graph allows.
+
+      s = 10 (S / 10)^max(0, 2 separation - 1)
+
+    The paper's 10 where the graph's clusters do not stand apart, half the mean cluster's S rows
+    where no edge leads from one to another, and in between by the same factor for each step.
+    """
+    trust = max(0.0, 2 * clusters.separation - 1)
+    half = clusters.coverage * len(clusters.labels) / max(clusters.count, 1) / 2
+    return round(_SIZE * max(half / _SIZE, 1.0) ** trust)
