@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+APART = 0.5  # separation from which on clusters stand apart; below it they mean nothing
+
 
 class Levels(NamedTuple):
     """The modularity of the strong components of the most similar edges, level by level.
@@ -28,6 +30,14 @@ class Levels(NamedTuple):
         """The first level of the highest modularity; None where none is above 0."""
         best = int(self.modularity.argmax()) if len(self.modularity) else 0
         return best if len(self.modularity) and self.modularity[best] > 0 else None
+
+    def at(self, edge_share: np.ndarray) -> np.ndarray:
+        """The modularity when these shares of the edges have entered: float [S] -> float64 [S].
+
+        That of the last level reached; 0 before the first, where no components have come together.
+        """
+        reached = np.searchsorted(self.edge_share, edge_share, side="right")
+        return np.concatenate([[0.0], self.modularity])[reached]
 
 
 class Clusters(NamedTuple):
@@ -58,6 +68,11 @@ class Clusters(NamedTuple):
         1 for K equal components with no edge between them; 0 where there are fewer than two.
         """
         return min(self.modularity / (1 - 1 / self.count), 1.0) if self.count > 1 else 0.0
+
+    @property
+    def stand_apart(self) -> bool:
+        """Whether they are kinds of rows at all: a graph without any has components as well."""
+        return self.separation >= APART
 
     @property
     def edge_share(self) -> float:
