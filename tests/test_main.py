@@ -101,6 +101,7 @@ def test_a_report_is_written_anew(trained, run):
     done = run("--mode=report", f"--workdir={workdir}")
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"Written: {path}\n"
+    assert kinds.sentence(metrics.last_row(workdir)) in done.stderr
     assert path.read_text(encoding="utf-8") == before
 
 

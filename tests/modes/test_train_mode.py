@@ -35,5 +35,5 @@ def test_one_line_on_kinds(call, tmp_path, monkeypatch, caplog, figures, has_gro
     monkeypatch.setattr(train, "train_and_evaluate", lambda *_: {"epoch": 1} | figures)
     with caplog.at_level(logging.INFO):
         train.MODE.run(call()._replace(workdir=tmp_path))
-    lines = [m for m in caplog.messages if "kind" in m]
+    lines = [m for m in caplog.messages if "kinds of images" in m]
     assert lines == ([] if said is None else [said])
