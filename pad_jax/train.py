@@ -36,9 +36,11 @@ from pad_jax.data.source import DatasetSettings
 from pad_jax.embedding import Embedder
 from pad_jax.epoch import EpochRunner
 from pad_jax.errors import InputError
+from pad_jax.evaluators import kinds
 from pad_jax.evaluators.evaluation import Evaluation, EvaluationSettings
 from pad_jax.graph import diagnostics
 from pad_jax.graph.discovery import Discovery
+from pad_jax.graph.partition import partition
 from pad_jax.models import ModelSettings
 from pad_jax.objectives import ObjectiveSettings
 from pad_jax.objectives.base import Objective
@@ -148,15 +150,18 @@ def train_epochs(
         step = done * parts.steps_per_epoch
         row["train/learning_rate"] = float(schedule(step - 1))
         row |= evaluate(train_state.variables, done, final=last)
-        writer.write(step, done, row)
-        metrics.log(f"epoch {done}/{run_settings.num_epochs}", row)
-        embed_now = functools.partial(embed, train_state.variables)
         if last:
             found, features, _ = discover(objective, train_state, images, embed, done)
-            folder.write_groups(workdir, images.names, found.groups)
-            report.write(workdir, dataset, objective, found, features, embed_now)
-        elif eval_settings.report_is_due(done):
-            features = objective.current_features(train_state, images, embed_now)
+            with progress.clock("kinds of images"):
+                cluster = parallel.from_first_process(partition(found, features))
+            folder.write_groups(workdir, images.names, found.groups, cluster)
+            row |= kinds.figures(found.clusters) | kinds.agreement(cluster, images.labels)
+        writer.write(step, done, row)
+        metrics.log(f"epoch {done}/{run_settings.num_epochs}", row)
+        if last or eval_settings.report_is_due(done):
+            embed_now = functools.partial(embed, train_state.variables)
+            if not last:
+                features = objective.current_features(train_state, images, embed_now)
             report.write(workdir, dataset, objective, found, features, embed_now)
         # After the report: a run cut off before comes by here again.
         if last or done % checkpoint_settings.every_epochs == 0:
@@ -188,6 +193,8 @@ def discover(
     if found.graph is not None:
         precision = diagnostics.neighbor_precision(found.graph.indices, images.labels)
         row |= {f"neighbors/{name}": value for name, value in precision.items()}
+    if found.clusters is not None:
+        row |= diagnostics.graph_statistics(found.clusters)
     return found._replace(groups=groups), features, row
 
 

@@ -111,6 +111,9 @@ def test_two_processes_train_as_one(tmp_path):
         finish(worker)
     run("run_streamed_training", tmp_path / "alone", 8)
     assert (together / "report.html").exists()
+    _, *lines = (together / "groups.csv").read_text().splitlines()
+    clusters = {int(line.rsplit(",", 1)[1]) for line in lines}
+    assert len(clusters) == max(metrics.last_row(together)["eval/clusters"], 1)
     rows, expected = metrics.read(together), metrics.read(tmp_path / "alone")
     assert [row["epoch"] for row in rows] == [1, 2]
     for row, reference in zip(rows, expected, strict=True):

@@ -15,8 +15,9 @@ from pad_jax import config as configs
 from pad_jax.collection import open_call
 from pad_jax.data.decoding import decode
 from pad_jax.errors import InputError
-from pad_jax.evaluators import knn
+from pad_jax.evaluators import kinds, knn
 from pad_jax.evaluators.base import labelled
+from pad_jax.evaluators.clustering import clustering_accuracy
 from pad_jax.extractors.extraction import extract
 from pad_jax.modes.base import Call
 from pad_jax.modes.evaluate import evaluate
@@ -24,7 +25,13 @@ from pad_jax.modes.report import write_report
 from pad_jax.run import checkpoints, folder, metrics
 from tests.support import grid_extractor
 from tests.support.image_files import save
-from tests.support.small_runs import assert_same_state, restored, without_clock
+from tests.support.small_runs import (
+    assert_same_state,
+    evaluated,
+    restored,
+    scramble_labels,
+    without_clock,
+)
 
 DIGITS = load_digits()
 
@@ -117,7 +124,7 @@ def test_the_model_takes_features(files, run):
 def test_evaluated_later_and_on_other_features(files, run, tmp_path):
     workdir, config, last = run
     figures = evaluate(config, workdir)
-    assert figures == {k: v for k, v in last.items() if k.startswith("eval/") or k == "epoch"}
+    assert figures == evaluated(last)
     # Standardised as in training, however few and odd the others are.
     rows, labels = (np.load(files / "train.npz")[name] for name in ("features", "labels"))
     np.savez(tmp_path / "some.npz", features=rows[:40], labels=labels[:40])
@@ -164,6 +171,30 @@ def test_interrupted_and_streamed_is_the_same_run(files, run, tmp_path, monkeypa
     pad_jax.train_and_evaluate(config, tmp_path)
     assert_same_state(restored(workdir), restored(tmp_path))
     assert without_clock(metrics.read(workdir)) == without_clock(metrics.read(tmp_path))
+
+
+def test_every_image_has_a_cluster_where_kinds_stand_apart(run):
+    workdir, _, last = run
+    assert last["eval/clusters"] == 10
+    with (workdir / "groups.csv").open(newline="") as file:
+        cluster = np.array([int(row["cluster"]) for row in csv.DictReader(file)])
+    assert sorted(set(cluster.tolist())) == list(range(10))
+    assert last["eval/clusters_acc"] == clustering_accuracy(DIGITS.target[:300], cluster)
+    assert 0.5 < last["eval/clusters_coverage"] < 1
+    page = " ".join((workdir / "report.html").read_text(encoding="utf-8").split())
+    assert kinds.sentence(last) in page
+
+
+def test_kinds_and_clusters_are_found_without_labels(run, tmp_path, monkeypatch):
+    workdir, config, last = run
+    scramble_labels(monkeypatch)
+    scrambled = pad_jax.train_and_evaluate(config, tmp_path)
+    assert (tmp_path / "groups.csv").read_bytes() == (workdir / "groups.csv").read_bytes()
+    unlabelled = {name for name in last if name.startswith("graph/")}
+    unlabelled |= {"eval/clusters", "eval/clusters_coverage"}
+    assert len(unlabelled) == 8
+    assert all(scrambled[name] == last[name] for name in unlabelled)
+    assert scrambled["eval/clusters_acc"] < 0.3 < last["eval/clusters_acc"]
 
 
 def test_views_and_mlp(files, tmp_path):

@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 
+from pad_jax.evaluators import kinds
 from pad_jax.modes import MODES
 from pad_jax.run import folder, metrics
 
@@ -56,7 +57,8 @@ def trained(tmp_path_factory):
 
 def figures(done):
     assert done.returncode == 0, done.stderr
-    return [line for line in done.stdout.splitlines() if "eval/" in line]
+    lines = [line for line in done.stdout.splitlines() if "eval/" in line]
+    return [" ".join(line.split()) for line in lines if "eval/clusters" not in line]
 
 
 def test_train_again_and_evaluate(trained, run):
@@ -66,6 +68,8 @@ def test_train_again_and_evaluate(trained, run):
     assert "\r" not in first.stderr
     assert "Written: runs/digits/report.html (the groups" in first.stderr
     assert "pad-jax --mode=browse --workdir=runs/digits" in first.stderr
+    said = kinds.sentence(metrics.last_row(workdir))
+    assert said in first.stderr
     assert "groups/count " in first.stdout
     assert "scs" not in (first.stdout + first.stderr).lower()
     assert "Results after epoch 1:" in first.stdout
@@ -73,6 +77,7 @@ def test_train_again_and_evaluate(trained, run):
     again = run(*arguments, f"--workdir={workdir}")
     assert again.returncode == 0
     assert "finished" in again.stderr
+    assert said in again.stderr
     assert again.stdout == first.stdout
     assert len(metrics.read(workdir)) == 1
     alone = run(*arguments, f"--workdir={workdir}", "--mode=evaluate")
@@ -96,6 +101,7 @@ def test_a_report_is_written_anew(trained, run):
     done = run("--mode=report", f"--workdir={workdir}")
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"Written: {path}\n"
+    assert kinds.sentence(metrics.last_row(workdir)) in done.stderr
     assert path.read_text(encoding="utf-8") == before
 
 

@@ -26,11 +26,14 @@ from pad_jax.train import train_and_evaluate
 from tests.support.small_runs import (
     assert_same_state,
     count_compilations,
+    evaluated,
     restored,
     scramble_labels,
     small_config,
     without_clock,
 )
+
+APART = {"eval/clusters", "eval/clusters_coverage"}  # of the images trained on alone
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +59,12 @@ def test_training_learns_and_writes_its_files(finished):
         "eval/knn_accuracy_at_1", "eval/knn_accuracy_at_20_fc", "eval/largest_class",
     }  # fmt: skip
     assert expected <= rows[2].keys()
+    for row in rows:
+        curve = row["graph/modularity"]
+        assert len(curve) == 20
+        assert max(modularity for _, modularity in curve) <= row["graph/peak_modularity"] <= 1
+        assert 0 < row["graph/peak_share"] <= 1
+        assert ("eval/clusters" in row) == (row["epoch"] == 3)
     histogram = rows[2]["scs/size_histogram"]
     assert sum(count for _, count in histogram) == rows[2]["scs/count"]
     config = json.loads((finished / "config.json").read_text())
@@ -162,6 +171,15 @@ def test_labels_never_reach_training(finished, tmp_path, monkeypatch):
     assert_same_state(restored(tmp_path), restored(finished))
     knn = [metrics.read(w)[-1]["eval/knn_accuracy"] for w in (finished, tmp_path)]
     assert knn[1] < 0.25 < 0.4 < knn[0]  # they did reach the evaluation
+    agreeing = ("eval/", "neighbors/", "scs/purity", "scs/pair_precision")
+    unlabelled = [
+        {k: v for k, v in row.items() if k in APART or not k.startswith(agreeing)}
+        for w in (finished, tmp_path)
+        for row in without_clock(metrics.read(w))
+    ]
+    assert unlabelled[:3] == unlabelled[3:]
+    assert APART | {"graph/modularity"} <= unlabelled[5].keys()
+    assert (tmp_path / "groups.csv").read_bytes() == (finished / "groups.csv").read_bytes()
 
 
 def test_streamed_images_train_the_same_encoder(finished, tmp_path):
@@ -308,11 +326,14 @@ def test_a_trained_model_embeds_images_of_any_size(finished, rng):
 
 def test_groups_are_written_with_the_images_names(finished):
     lines = (finished / "groups.csv").read_text().splitlines()
-    assert lines[0] == "image,group,size"
+    assert lines[0] == "image,group,size,cluster"
     rows = [line.split(",") for line in lines[1:]]
-    assert len({name for name, _, _ in rows}) == 300
-    sizes = collections.Counter(group for _, group, _ in rows)
-    assert all(size == ("1" if group == "-1" else str(sizes[group])) for _, group, size in rows)
+    assert len({name for name, _, _, _ in rows}) == 300
+    sizes = collections.Counter(group for _, group, _, _ in rows)
+    assert all(size == ("1" if group == "-1" else str(sizes[group])) for _, group, size, _ in rows)
+    # So few images, so briefly looked at: no kinds of them stand apart.
+    assert metrics.read(finished)[-1]["eval/clusters"] == 0
+    assert {cluster for *_, cluster in rows} == {"-1"}
     assert sizes.pop("-1") < 300
     assert sorted(sizes, key=int) == [str(i) for i in range(len(sizes))]
     falling = [sizes[str(i)] for i in range(len(sizes))]
@@ -322,8 +343,7 @@ def test_groups_are_written_with_the_images_names(finished):
 
 def test_evaluating_alone_gives_the_figures_of_the_run(finished):
     figures = evaluate(small_config(num_epochs=3), finished)
-    last = metrics.read(finished)[-1]
-    assert figures == {k: v for k, v in last.items() if k.startswith("eval/") or k == "epoch"}
+    assert figures == evaluated(metrics.read(finished)[-1])
 
 
 def test_results_do_not_depend_on_the_evaluation_batch(finished):

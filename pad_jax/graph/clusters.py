@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+APART = 0.5  # separation from which on clusters stand apart; below it they mean nothing
+
 
 class Peak(NamedTuple):
     """One level of ``Levels``."""
@@ -42,6 +44,14 @@ class Levels(NamedTuple):
             return Peak(0.0, np.inf, 0.0)
         return Peak(*(float(of_level[best]) for of_level in self))
 
+    def at(self, edge_share: np.ndarray) -> np.ndarray:
+        """The modularity when these shares of the edges have entered: float [S] -> float64 [S].
+
+        That of the last level reached; 0 before the first, where no components have come together.
+        """
+        reached = np.searchsorted(self.edge_share, edge_share, side="right")
+        return np.concatenate([[0.0], self.modularity])[reached]
+
 
 class Clusters(NamedTuple):
     """The clusters of an affinity graph, found without labels, and how far they can be trusted.
@@ -71,4 +81,4 @@ class Clusters(NamedTuple):
     @property
     def stand_apart(self) -> bool:
         """Whether they can be taken for kinds of things: at least halfway to the most there is."""
-        return self.separation >= 0.5
+        return self.separation >= APART

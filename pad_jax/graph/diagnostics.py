@@ -1,8 +1,14 @@
-"""What the groups of an epoch look like (Fig 4). Labels are read here, never by training."""
+"""What the groups of an epoch (Fig 4), and its affinity graph, look like.
+
+Labels are read here, never by training.
+"""
 
 import numpy as np
 
+from pad_jax.graph.clusters import Clusters
 from pad_jax.graph.groups import Groups
+
+_CURVE_POINTS = 20
 
 
 def group_statistics(groups: Groups, labels: np.ndarray) -> dict[str, float]:
@@ -112,4 +118,25 @@ def neighbor_precision(neighbors: np.ndarray, labels: np.ndarray) -> dict[str, f
     return {
         f"precision_at_{k}": float(same[:, :k].sum() / max(known[:, :k].sum(), 1))
         for k in sorted({1, neighbors.shape[1]})
+    }
+
+
+def graph_statistics(clusters: Clusters) -> dict[str, float | list]:
+    """What stands apart in an affinity graph, and how far; no labels are read.
+
+    Returns:
+      "graph/peak_share": share of the edges at which the modularity of the strong components is
+      highest; "graph/peak_modularity"; "graph/separation", 0 to 1: from ``clusters.APART`` on the
+      clusters stand apart; "graph/components", their number; "graph/components_coverage", share of
+      the samples in one; "graph/modularity": [share of the edges, modularity] at 20 equally
+      spaced shares, the last of them 1.
+    """
+    shares = np.arange(1, _CURVE_POINTS + 1) / _CURVE_POINTS
+    return {
+        "graph/peak_share": clusters.levels.peak.edge_share,
+        "graph/peak_modularity": clusters.levels.peak.modularity,
+        "graph/separation": clusters.separation,
+        "graph/components": float(clusters.count),
+        "graph/components_coverage": clusters.coverage,
+        "graph/modularity": np.stack([shares, clusters.levels.at(shares)], axis=1).tolist(),
     }

@@ -177,7 +177,8 @@ class AffinityHierarchy(_Clusterer):
 
     Args:
       n_neighbors: k of the graph. More than the other rows: all of them, with a warning.
-      min_size: rows of the smallest cluster, at least 2; None for 0.5 % of the rows, at least 5.
+      min_size: rows of the smallest cluster, at least 2; None for the square root of
+        N, at least 5.
 
     Attributes:
       labels_: int64 [N], the cluster of each row, 0 .. K-1 by falling size; -1 for rows in none.

@@ -12,7 +12,7 @@ from pad_jax.graph.compilation import compiled
 from pad_jax.graph.components import merges
 from pad_jax.graph.search import Graph
 
-_MIN_SHARE, _MIN_SIZE = 0.005, 5  # of a cluster
+_MIN_SIZE = 5  # of a cluster
 
 
 class Tree(NamedTuple):
@@ -91,8 +91,12 @@ def _nodes(when, first, second, n):
 
 
 def least_size(num_rows: int) -> int:
-    """The rows of the smallest cluster that counts: 0.5 % of all, at least 5."""
-    return max(_MIN_SIZE, math.ceil(_MIN_SHARE * num_rows))
+    """The rows of the smallest cluster that counts, where none are given: sqrt(N), at least 5.
+
+    So clusters are at most as many as the smallest of them has rows. A fixed share would let a
+    thousand rows fall into clusters of five, and ImageNet's classes, a thousandth each, into none.
+    """
+    return max(_MIN_SIZE, math.isqrt(max(num_rows - 1, 0)) + 1)
 
 
 def stable_clusters(tree: Tree, min_size: int) -> np.ndarray:

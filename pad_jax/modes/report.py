@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import logging
 import os
 import pathlib
 
@@ -10,10 +11,13 @@ from ml_collections import ConfigDict
 from pad_jax import config as configs
 from pad_jax import data, models, objectives, report, state, train
 from pad_jax.errors import InputError
+from pad_jax.evaluators import kinds
 from pad_jax.modes.base import Call, Mode
 from pad_jax.run import folder
 from pad_jax.run.checkpoints import Checkpoints, newest_epoch
 from pad_jax.settings import TRAINING, RunSettings
+
+_log = logging.getLogger(__name__)
 
 
 def write_report(config: ConfigDict, workdir: str | os.PathLike) -> pathlib.Path:
@@ -40,6 +44,8 @@ def write_report(config: ConfigDict, workdir: str | os.PathLike) -> pathlib.Path
     found, features, _ = train.discover(objective, train_state, images, embed, epoch)
     embed_now = functools.partial(embed, train_state.variables)
     report.write(workdir, dataset, objective, found, features, embed_now, strict=True)
+    if said := kinds.sentence(kinds.figures(found.clusters)):
+        _log.info(said)
     return workdir / "report.html"
 
 

@@ -3,6 +3,7 @@
 import logging
 import shlex
 
+from pad_jax.evaluators import kinds
 from pad_jax.modes.base import Call, Mode
 from pad_jax.run import metrics
 from pad_jax.train import train_and_evaluate
@@ -16,17 +17,24 @@ _MADE = {
 
 
 def _run(call: Call) -> str:
-    said = metrics.results_table(train_and_evaluate(call.config, call.run_folder))
+    row = train_and_evaluate(call.config, call.run_folder)
     for name, what in _MADE.items():
         if (call.run_folder / name).exists():
             _log.info("Written: %s (%s)", call.run_folder / name, what)
+    if said := kinds.sentence(row):
+        is_listed = row["eval/clusters"] and (call.run_folder / "groups.csv").exists()
+        _log.info(
+            "%s%s",
+            said,
+            " groups.csv has the kind of every image, as cluster." if is_listed else "",
+        )
     # shlex: the command is there to be copied.
     workdir = shlex.quote(str(call.run_folder))
     _log.info("To look at all groups and name them: pad-jax --mode=browse --workdir=%s", workdir)
     _log.info(
         "To sort the images into folders: pad-jax --mode=sort --workdir=%s --output=sorted", workdir
     )
-    return said
+    return metrics.results_table(row)
 
 
 MODE = Mode(_run)

@@ -27,6 +27,7 @@ class Panel(NamedTuple):
       scale: of the vertical axis, "linear" or "log".
       share: whether 0 to 1 are the limits.
       note: below it.
+      whole: whether it is of whole numbers, from 0 on.
     """
 
     title: str
@@ -34,6 +35,7 @@ class Panel(NamedTuple):
     scale: str = "linear"
     share: bool = False
     note: str = ""
+    whole: bool = False
 
 
 class Objective:

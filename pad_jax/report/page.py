@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from pad_jax.data.images import Images
+from pad_jax.evaluators import kinds
 from pad_jax.graph import diagnostics
 from pad_jax.report import galleries, graphs, plots
 from pad_jax.report.galleries import GroupTable
@@ -27,6 +28,7 @@ _FIGURES = {  # what a metric of the last row is called at the top of the page
     "eval/knn_accuracy": "kNN accuracy",
     "eval/knn_accuracy_at_1": "nearest alone",
     "eval/kmeans_acc": "k-means ACC",
+    "eval/clusters_acc": "kinds ACC",
     "eval/largest_class": "largest class",
 }
 
@@ -73,6 +75,8 @@ def render(workdir: pathlib.Path, snapshot: Snapshot) -> str:
         found_epoch=found.epoch,
         figures=_figures(rows[-1], snapshot, noun),
         curves=curves,
+        kinds=plots.kinds(rows, found),
+        kinds_sentence=kinds.sentence(kinds.figures(found.clusters)),
         galleries=galleries.group_galleries(snapshot, table) if len(table) else [],
         drawings=graphs.drawings(snapshot, table),
         queries=galleries.neighbor_rows(snapshot),

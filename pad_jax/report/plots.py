@@ -7,7 +7,7 @@ light and dark. No global state of pyplot is touched.
 import colorsys
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import matplotlib
@@ -17,6 +17,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
+from pad_jax.graph import diagnostics
+from pad_jax.graph.clusters import APART
+from pad_jax.graph.discovery import Discovery
 from pad_jax.objectives.base import Objective, Panel
 from pad_jax.run.metrics import Row
 
@@ -78,6 +81,18 @@ _COSTS = (
 )
 
 
+_KINDS = (
+    Panel("Number of kinds", {"graph/components": "clusters of the graph"}, whole=True),
+    Panel(
+        "How far they stand apart",
+        {"graph/separation": "separation", "graph/components_coverage": "coverage"},
+        share=True,
+        note=f"Below a separation of {APART} their number means nothing. Coverage: the share of "
+        "images that are surely of one of them.",
+    ),
+)
+
+
 def _group_panels(prefix: str, noun: str) -> tuple[Panel, ...]:
     """What is drawn of the groups of an objective that has some (Fig 4)."""
     return (
@@ -110,8 +125,51 @@ def curves(rows: Sequence[Row], objective: Objective) -> list[Plot]:
       objective: what the run learns: it has panels of its own, and names of its groups.
     """
     groups = () if objective.prefix is None else _group_panels(objective.prefix, objective.noun)
+    return _by_epoch(rows, (*objective.panels, _EVALUATION, *groups, *_COSTS))
+
+
+def kinds(rows: Sequence[Row], found: Discovery) -> list[Plot]:
+    """What stands apart in the affinity graphs of a run, by the epochs done before each.
+
+    Args:
+      rows: of ``metrics.jsonl``, in order; older runs have nothing of it there.
+      found: the newest graph, which may be that of the last row, or None: then there are no plots.
+    """
+    if found.clusters is None:
+        return []
+    # The graph of a row was made before its epoch.
+    graphs = {row["epoch"] - 1: row for row in rows if "graph/modularity" in row}
+    graphs[found.epoch] = diagnostics.graph_statistics(found.clusters)
+    by_epochs_done = [row | {"epoch": epoch} for epoch, row in sorted(graphs.items())]
+    return [_modularity(by_epochs_done), *_by_epoch(by_epochs_done, _KINDS)]
+
+
+def _modularity(rows: Sequence[Row]) -> Plot:
+    """A curve for a few graphs, each with its peak."""
+    chosen = np.linspace(0, len(rows) - 1, len(_DASHES)).round().astype(int)
+    figure, axes = _figure()
+    series = []
+    for style, row in enumerate(rows[i] for i in np.unique(chosen)):
+        peak, color = (row["graph/peak_share"], row["graph/peak_modularity"]), f"series-{style}"
+        points = sorted([(0, 0), *map(tuple, row["graph/modularity"]), peak])
+        axes.plot(*zip(*points, strict=True), color=_COLORS[color], linestyle=_DASHES[style])
+        if peak[1] > 0:
+            axes.plot(*peak, "o", ms=7, color=_COLORS[color])
+        series.append(Series(f"epoch {row['epoch']}", style, _short(peak[1])))
+    axes.set_xlabel("share of edges, from the most similar on")
+    axes.set_xlim(0, 1.02)
+    axes.set_ylim(0, 1.02)
+    note = (
+        "The dot marks a curve's peak, the number is its height: where it is high and clear, kinds "
+        "of images stand apart; where it is low, none do."
+    )
+    return Plot("Modularity against share of edges", _svg(figure, "modularity"), series, note)
+
+
+def _by_epoch(rows: Sequence[Row], panels: Iterable[Panel]) -> list[Plot]:
+    """Panels that have something to show."""
     plots = []
-    for panel in (*objective.panels, _EVALUATION, *groups, *_COSTS):
+    for panel in panels:
         figure, axes = _figure()
         series = []
         for key, name in panel.curves.items():
@@ -139,6 +197,9 @@ def curves(rows: Sequence[Row], objective: Objective) -> list[Plot]:
         axes.set_xlim(rows[0]["epoch"] - 0.5, rows[-1]["epoch"] + 0.5)
         if panel.share:
             axes.set_ylim(0, 1.02)
+        elif panel.whole:
+            axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+            axes.set_ylim(0, 1.08 * max(axes.get_ylim()[1], 1))
         plots.append(Plot(panel.title, _svg(figure, panel.title), series, panel.note))
     return plots
 

@@ -15,7 +15,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from pad_jax import config as configs
-from pad_jax import parallel
+from pad_jax import outputs, parallel
 from pad_jax.data import Dataset
 from pad_jax.data.preparation import Preparation, recorded
 from pad_jax.errors import InputError
@@ -175,23 +175,32 @@ def check_images(workdir: pathlib.Path, dataset: Dataset) -> None:
         )
 
 
-def write_groups(workdir: pathlib.Path, names: Sequence[str], groups: Groups) -> None:
-    """Writes groups.csv: each training image, its group and how many images that has.
+def write_groups(
+    workdir: pathlib.Path, names: Sequence[str], groups: Groups, cluster: np.ndarray
+) -> None:
+    """Writes groups.csv: each training image, its group, how many images that has, its cluster.
 
     Groups are numbered by falling size, from 0; images in none have -1 and a size of 1. Groups that
     are no partition have no such file.
+
+    Args:
+      workdir: the run's folder.
+      names: of the N images.
+      groups: of them.
+      cluster: int [N], as ``graph.partition`` gives it: -1 everywhere where there is none.
     """
     if jax.process_index() != 0 or groups.members is not None:
         return
     _, index, size = np.unique(groups.group_id, return_inverse=True, return_counts=True)
     # File names that are no UTF-8 are written as the bytes they are.
-    with (workdir / "groups.csv").open(
-        "w", newline="", encoding="utf-8", errors="surrogateescape"
-    ) as file:
+    with (
+        outputs.whole(workdir / "groups.csv") as part,
+        part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
         writer = csv.writer(file)
-        writer.writerow(("image", "group", "size"))
-        labels = by_falling_size(groups.group_id)
-        writer.writerows(zip(names, labels.tolist(), size[index].tolist(), strict=True))
+        writer.writerow(("image", "group", "size", "cluster"))
+        columns = (by_falling_size(groups.group_id), size[index], cluster)
+        writer.writerows(zip(names, *(column.tolist() for column in columns), strict=True))
 
 
 def read_groups(workdir: pathlib.Path) -> tuple[list[str], np.ndarray]:

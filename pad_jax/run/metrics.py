@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from pad_jax.errors import InputError
+from pad_jax.graph.clusters import APART
 
 _log = logging.getLogger(__name__)
 
@@ -22,20 +23,25 @@ _LOGGED = (
     "*/mean_size",
     "*/coverage",
     "*/purity",
+    "graph/components",
     "eval/knn_accuracy",
     "eval/kmeans_acc",
 )
 
-_LOGGED_AS = {"count": "groups"}  # what needs another word where the rest of its name is gone
+# What needs another word where the rest of its name is gone.
+_LOGGED_AS = {"count": "groups", "components": "kinds"}
 _AT = re.compile(r"(?P<head>.*)_at_(?P<k>\d+)(?P<tail>.*)")
-_COUNTS = ("/count", "/max_size")  # metrics that are whole numbers
+_COUNTS = ("/count", "/max_size", "/components", "/clusters")  # metrics that are whole numbers
+_HISTOGRAM = "_histogram"  # at the end of the name of one
 
-# Numbers by name; a list holds a histogram as pairs of [value, count].
+# Numbers by name; a list holds a histogram as pairs of [value, count], or a curve as pairs [x, y].
 Row = dict[str, float | list]
 
 
 class MetricWriter:
     """Writes a row of metrics an epoch to ``metrics.jsonl`` and as TensorBoard events.
+
+    TensorBoard shows histograms, but no curves: lists of another name are not sent there.
 
     Of several processes only the first writes, here and below.
 
@@ -64,7 +70,7 @@ class MetricWriter:
             file.write(json.dumps({"step": step, "epoch": epoch} | values) + "\n")
         for name, value in values.items():
             if isinstance(value, list):
-                if value:
+                if value and name.endswith(_HISTOGRAM):
                     self._events.add_histogram(name, np.repeat(*np.transpose(value)), step)
             else:
                 self._events.add_scalar(name, value, step)
@@ -109,7 +115,13 @@ def write_text(path: pathlib.Path, text: str) -> None:
 
 def log(title: str, row: Row) -> None:
     """One plain line of the metrics that tell most; metrics.jsonl has them all."""
-    names = [name for pattern in _LOGGED for name in fnmatch.filter(row, pattern)]
+    apart = row.get("graph/separation", 0.0) >= APART
+    names = [
+        name
+        for pattern in _LOGGED
+        for name in fnmatch.filter(row, pattern)
+        if name != "graph/components" or apart  # else their number means nothing
+    ]
     words = (_LOGGED_AS.get(name.split("/")[1], name.split("/")[1]) for name in names)
     figures = [f"{word} {row[name]:.4g}" for word, name in zip(words, names, strict=True)]
     _log.info("%s  %s", title, "  ".join(figures))

@@ -185,7 +185,7 @@ def test_any_name_is_read_back_from_groups_csv(tmp_path, name):
     save(tmp_path / "a.png", GREY)
     os.rename(tmp_path / "a.png", path)
     loaded = load(tmp_path).train
-    run_folder.write_groups(tmp_path, loaded.names, singletons(1))
+    run_folder.write_groups(tmp_path, loaded.names, singletons(1), np.zeros(1, int))
     # As the docs do it.
     with open(
         tmp_path / "groups.csv", encoding="utf-8", errors="surrogateescape", newline=""

@@ -5,7 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
+from pad_jax.graph.clusters import Clusters, Levels
 from pad_jax.graph.diagnostics import (
+    graph_statistics,
     group_statistics,
     neighbor_precision,
     purity_by_group,
@@ -78,3 +80,21 @@ def test_neighbor_precision():
         "precision_at_2": pytest.approx(2 / 5),
     }
     assert neighbor_precision(neighbors, np.full(4, -1, np.int32)) == {}
+
+
+def test_graph_statistics():
+    modularity = np.array([0.2, 0.4, 0.1])
+    levels = Levels(np.array([0.07, 0.5, 1.0]), np.zeros(3, np.float32), modularity)
+    found = graph_statistics(Clusters(np.array([0, 0, 1, 1, -1]), 0.8, levels))
+    curve = found.pop("graph/modularity")
+    assert found == pytest.approx(
+        {
+            "graph/peak_share": 0.5,
+            "graph/peak_modularity": 0.4,
+            "graph/separation": 0.8,
+            "graph/components": 2,
+            "graph/components_coverage": 0.8,
+        }
+    )
+    assert [share for share, _ in curve] == [i / 20 for i in range(1, 21)]
+    assert [q for _, q in curve] == [0.0, *[0.2] * 8, *[0.4] * 10, 0.1]

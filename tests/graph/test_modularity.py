@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pad_jax.graph.clusters import Levels
 from pad_jax.graph.hierarchy import (
     least_size,
     rows_below,
@@ -117,3 +118,10 @@ def test_nothing_is_found_in_a_graph_without_cycles():
     found = clusters(graph)
     assert (found.count, found.separation, found.coverage) == (0, 0, 0)
     assert found.levels.peak == (0, np.inf, 0)
+
+
+def test_the_modularity_at_a_share_is_that_of_the_last_level_reached():
+    levels = Levels(np.array([0.1, 0.5]), np.array([0.9, 0.8], np.float32), np.array([0.3, 0.6]))
+    at = levels.at(np.array([0.05, 0.1, 0.49, 0.5, 1.0]))
+    assert at.tolist() == [0, 0.3, 0.3, 0.6, 0.6]
+    assert Levels(*(column[:0] for column in levels)).at(np.array([0.5, 1.0])).tolist() == [0, 0]

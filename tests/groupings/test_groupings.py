@@ -1,5 +1,8 @@
 """Kinds of groups: what each finds, and in which form."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -170,6 +173,15 @@ def test_a_kind_from_outside_has_a_name(graph, features):
     grouping = groupings.create(config.read(chosen))
     assert type(grouping).__name__ == "Pairs"
     assert find(grouping, graph, features).hard_positive[:4].tolist() == [1, 0, 3, 2]
+
+
+def test_what_takes_seconds_to_load_is_not_loaded_for_groups_alone():
+    program = (
+        "import sys, pad_jax.groupings, pad_jax.train, pad_jax.main; "
+        "sys.exit(' '.join({'sklearn', 'numba', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stderr.strip() == ""
 
 
 def test_unknown_kind():

@@ -12,9 +12,10 @@ from pad_jax import groupings, report
 from pad_jax.data import Dataset
 from pad_jax.data.arrays import ArraySource
 from pad_jax.data.images import prepare
+from pad_jax.evaluators import kinds
 from pad_jax.graph.groups import singletons
 from pad_jax.graph.search import Graph
-from pad_jax.report import graphs, page
+from pad_jax.report import graphs, page, plots
 from pad_jax.report.galleries import GroupTable
 from pad_jax.report.snapshot import Snapshot
 from pad_jax.run import folder
@@ -109,6 +110,33 @@ def test_the_page_says_what_the_run_measured(render, snapshot):
     assert set(re.findall(r"var\((--[\w-]+)\)", source)) <= set(re.findall(r"(--[\w-]+):", source))
 
 
+def test_the_page_says_how_many_kinds_stand_apart(render, snapshot):
+    sentence = kinds.sentence(kinds.figures(snapshot.found.clusters))
+    newest = snapshot.found._replace(epoch=30)
+    parsed, _ = render(snapshot._replace(found=newest), num_epochs=30)
+    assert [text for _, text in parsed.all("p", "said")] == [sentence]
+    first, *_ = plots.kinds(metric_rows(30), newest)
+    assert [(s.name, s.last) for s in first.series[:3]] == [
+        *(("epoch 0", "0.6"), ("epoch 10", "1.6"), ("epoch 20", "2.6"))
+    ]
+    assert first.series[3].name == "epoch 30"  # the newest graph, by the encoder as it is now
+    assert float(first.series[3].last) == pytest.approx(
+        newest.clusters.levels.peak.modularity, abs=5e-4
+    )
+    titles = [t for _, t in parsed.all("strong")]
+    here = titles.index("Modularity against share of edges")
+    assert titles[here + 1 : here + 3] == ["Number of kinds", "How far they stand apart"]
+    counted = {text for _, text in parsed.all("b")}
+    assert str(newest.clusters.count) in counted
+
+
+def test_kinds_of_a_run_of_before_they_were_written_down(render, snapshot):
+    rows = [{k: v for k, v in row.items() if "graph/" not in k} for row in metric_rows(3)]
+    first, *others = plots.kinds(rows, snapshot.found)
+    assert [s.name for s in first.series] == ["epoch 2"]
+    assert [len(plot.series) for plot in others] == [1, 2]
+
+
 def test_the_same_run_gives_the_same_page(render, snapshot):
     assert render(snapshot)[1] == render(snapshot)[1]
 
@@ -197,7 +225,7 @@ def test_streamed_images(render, rng):
 
 @pytest.mark.parametrize("name", ["rotation", "clusters"])
 def test_baselines_have_no_graph(render, snapshot, name):
-    found = snapshot.found._replace(graph=None)
+    found = snapshot.found._replace(graph=None, clusters=None)
     if name == "rotation":
         found = found._replace(groups=singletons(60))
     for queries in (snapshot.queries, None):
@@ -207,6 +235,7 @@ def test_baselines_have_no_graph(render, snapshot, name):
             changed = changed._replace(features=None, queries=None)
         parsed, _ = render(changed)
         assert "builds no affinity graph" in parsed.text
+        assert "stand apart" not in parsed.text
         assert ("needs no groups" in parsed.text) == (name == "rotation")
         assert bool(parsed.all("li", "anchor")) == (changed.queries is not None)
 

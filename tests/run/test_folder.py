@@ -15,7 +15,7 @@ from pad_jax.data import Dataset
 from pad_jax.data.images import ResidentImages
 from pad_jax.epoch import EpochRunner
 from pad_jax.errors import InputError
-from pad_jax.graph.groups import singletons
+from pad_jax.graph.groups import Groups, singletons
 from pad_jax.run import folder, metrics
 from pad_jax.settings import RESULTS, TRAINING
 from pad_jax.train import train_and_evaluate
@@ -26,9 +26,27 @@ def test_a_file_name_may_be_any_bytes(tmp_path):
     names = ["a.png", os.fsdecode(b"caf\xe9.png")]  # Latin-1, as old archives have them
     images = ResidentImages(np.zeros((2, 8, 8, 1), np.uint8), np.full(2, -1), names)
     folder.write(tmp_path, small_config(), Dataset(images, None))
-    folder.write_groups(tmp_path, names, singletons(2))
-    assert b"caf\xe9.png,-1,1" in (tmp_path / "groups.csv").read_bytes()
+    folder.write_groups(tmp_path, names, singletons(2), np.array([0, 1]))
+    assert b"caf\xe9.png,-1,1,1" in (tmp_path / "groups.csv").read_bytes()
     metrics.write_text(tmp_path / "report.html", names[1])
+
+
+def test_groups_are_written_whole_or_not_at_all(tmp_path):
+    write = folder.write_groups
+    own, cluster = np.zeros(2, np.int32), np.zeros(2, np.int32)
+    write(tmp_path, ["a", "b"], Groups(own, own), cluster)
+    before = (tmp_path / "groups.csv").read_bytes()
+    assert before == b"image,group,size,cluster\r\na,0,2,0\r\nb,0,2,0\r\n"
+    with pytest.raises(ValueError, match="zip"):
+        write(tmp_path, ["a", "b"], Groups(own, own), cluster[:1])
+    assert [path.name for path in tmp_path.iterdir()] == ["groups.csv"]
+    assert (tmp_path / "groups.csv").read_bytes() == before
+
+
+def test_groups_of_before_there_was_a_column_of_clusters(tmp_path):
+    (tmp_path / "groups.csv").write_text("image,group,size\na,0,2\nb,0,2\nc,-1,1\n")
+    names, groups = folder.read_groups(tmp_path)
+    assert (names, groups.tolist()) == (["a", "b", "c"], [0, 0, -1])
 
 
 def test_other_images_of_the_same_number_are_refused(tmp_path, rng):

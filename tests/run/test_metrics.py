@@ -1,6 +1,9 @@
 """What a run writes."""
 
 import json
+import logging
+
+import pytest
 
 from pad_jax.run import metrics
 from pad_jax.run.metrics import MetricWriter
@@ -15,21 +18,40 @@ def test_rows_of_epochs_without_a_checkpoint_are_replaced(tmp_path):
         file.write('{"step": 40, "epo')  # cut off while writing
     writer = MetricWriter(tmp_path, epoch=2, step=20)
     assert [row["epoch"] for row in metrics.read(tmp_path)] == [1, 2]
-    writer.write(30, 3, {"train/loss": 1.0, "scs/size_histogram": [[2, 3], [10, 1]]})
+    lists = {"scs/size_histogram": [[2, 3], [10, 1]], "graph/modularity": [[0.5, 0.7], [1, 0.6]]}
+    writer.write(30, 3, {"train/loss": 1.0} | lists)
     writer.close()
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert rows[1:] == [
         {"step": 20, "epoch": 2, "train/loss": 3.0},
-        {"step": 30, "epoch": 3, "train/loss": 1.0, "scs/size_histogram": [[2, 3], [10, 1]]},
+        {"step": 30, "epoch": 3, "train/loss": 1.0} | lists,
     ]
     events = b"".join(path.read_bytes() for path in (tmp_path / "tensorboard").iterdir())
     assert b"train/loss" in events
     assert b"scs/size_histogram" in events
+    assert b"graph/modularity" not in events  # a curve is no histogram
 
 
 def test_results_table():
     table = metrics.results_table({"step": 3, "epoch": 2, "time/train": 1.0, "eval/x": 0.51239})
     assert table == "Results after epoch 2:\n  eval/x  0.5124"
+
+
+def test_how_many_is_a_whole_number():
+    row = {"epoch": 2, "graph/components": 12.0, "graph/components_coverage": 0.25}
+    row |= {"eval/clusters": 1000.0, "graph/modularity": [[1, 0.5]]}
+    assert metrics.results_table(row).splitlines()[1:] == [
+        "  graph/components           12",
+        "  graph/components_coverage  0.2500",
+        "  eval/clusters              1,000",
+    ]
+
+
+@pytest.mark.parametrize(("separation", "said"), [(0.5, True), (0.49, False)])
+def test_the_log_has_the_number_of_kinds_where_they_stand_apart(caplog, separation, said):
+    with caplog.at_level(logging.INFO):
+        metrics.log("epoch 1", {"graph/components": 10.0, "graph/separation": separation})
+    assert ("kinds 10" in caplog.text) == said
 
 
 def test_figures_at_other_numbers_of_neighbours_share_a_line():

@@ -98,6 +98,11 @@ def metric_rows(num_epochs, labelled=True, prefix="scs"):
         if labelled:
             groups |= {"purity": 0.9, "pair_precision": 0.8}
             row |= {"eval/knn_accuracy": 0.7, "eval/knn_accuracy_at_1": 0.65}
+        if prefix in ("scs", "groups"):  # found in an affinity graph
+            row |= {"graph/peak_share": 0.9, "graph/peak_modularity": 0.5 + 0.1 * epoch,
+                    "graph/separation": 0.9, "graph/components": 10.0 + epoch,
+                    "graph/components_coverage": 0.8,
+                    "graph/modularity": [[0.5, 0.3], [1.0, 0.2]]}  # fmt: skip
         if prefix is not None:
             row |= {f"{prefix}/{name}": value for name, value in groups.items()}
         rows.append(row)

@@ -43,6 +43,12 @@ def without_clock(rows):
     ]
 
 
+def evaluated(row):
+    """Of a run's last row what an evaluation alone says, too: no kinds of the training images."""
+    figures = {k: v for k, v in row.items() if k.startswith("eval/") or k == "epoch"}
+    return {k: v for k, v in figures.items() if not k.startswith("eval/clusters")}
+
+
 def scramble_labels(patch):
     """All labels of the data sets loaded from now on are permuted."""
     load = train.data.load

@@ -1,0 +1,51 @@
+"""One cluster for every row, of as many as stand apart in their affinity graph.
+
+NumPy in, NumPy out; this module never touches a device.
+"""
+
+import warnings
+
+import numpy as np
+
+from pad_jax.graph.discovery import Discovery
+from pad_jax.graph.rows import divided_by_length
+
+
+def partition(found: Discovery, features: np.ndarray | None) -> np.ndarray:
+    """k-means that begins with the clusters of a graph, and takes their number.
+
+    The clusters have only the rows that are surely of one; the first centres are the directions of
+    their means. The same on every run of a machine.
+
+    Args:
+      found: of N rows. Its clusters may be None, as where there is no graph.
+      features: float32 [N, D], the unit rows that its graph is of; None where there is none.
+
+    Returns:
+      int32 [N], 0 .. K-1 by falling size, of two as large the one with the lower first row before
+      the other; -1 everywhere where no clusters stand apart. Fewer than K where rows coincide.
+    """
+    clusters = found.clusters
+    if clusters is None or features is None or not clusters.stand_apart:
+        return np.full(len(found.groups.group_id), -1, np.int32)
+    import threadpoolctl  # here, not at the top: it takes a second to load
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    means = [features[clusters.labels == c].mean(0) for c in range(clusters.count)]
+    centers = divided_by_length(np.stack(means))
+    kmeans = KMeans(clusters.count, init=centers, n_init=1, random_state=0)
+    # Several threads add up the centres in any order; a single one repeats itself bit for bit.
+    with warnings.catch_warnings(), threadpoolctl.threadpool_limits(1, user_api="openmp"):
+        warnings.simplefilter("ignore", ConvergenceWarning)  # rows that coincide
+        return _by_falling_size(kmeans.fit_predict(features))
+
+
+def _by_falling_size(label: np.ndarray) -> np.ndarray:
+    """As ``groups.by_falling_size``, but a row alone is a cluster as well."""
+    _, first, cluster, size = np.unique(
+        label, return_index=True, return_inverse=True, return_counts=True
+    )
+    number = np.empty(len(size), np.int32)
+    number[np.lexsort((first, -size))] = np.arange(len(size))
+    return number[cluster]
