@@ -216,7 +216,7 @@ def hierarchy(digits):
 
 
 def test_clusters_of_digits(digits, hierarchy):
-    """Nearly all of the pixels of 1,797 digits in clusters of mostly one digit, large ones first."""
+    """Most of the pixels of 1,797 digits in clusters of nearly one digit, large ones first."""
     labels = hierarchy.labels_
     size = np.bincount(labels[labels >= 0])
     assert len(size) == hierarchy.n_clusters_ == len(hierarchy.clusters_)
