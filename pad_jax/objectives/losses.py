@@ -18,6 +18,7 @@ chunk of its rows at a time; devices that hold shards of the memory add up what 
 """
 
 import functools
+import numbers
 from typing import NamedTuple
 
 import jax
@@ -84,7 +85,7 @@ def pad_loss(
     """
     if hpe not in ("kl", "cosine", "none"):
         raise ValueError(f"hpe={hpe!r} is unknown; use kl, cosine or none")
-    if not isinstance(temperature, jax.Array) and temperature < MIN_TEMPERATURE:
+    if isinstance(temperature, numbers.Real) and temperature < MIN_TEMPERATURE:
         raise ValueError(f"temperature={temperature} is too low; use {MIN_TEMPERATURE} or more")
     if stop_gradient:
         positive_embeddings = lax.stop_gradient(positive_embeddings)

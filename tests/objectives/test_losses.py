@@ -112,15 +112,21 @@ def test_gradients_equal_finite_differences_in_float64(case, hpe, chunk_rows, as
         assert np.linalg.norm(gradient - numeric) <= 1e-5 * max(np.linalg.norm(numeric), 1e-3)
 
 
-@pytest.mark.parametrize("temperature", [MIN_TEMPERATURE, 0.1, 0.5])
+@pytest.mark.parametrize(
+    "temperature",
+    [MIN_TEMPERATURE, 0.1, 0.5, np.linspace(0.05, 0.5, B, dtype=np.float32)],
+    ids=["lowest", "0.1", "0.5", "of each sample"],
+)
 @pytest.mark.parametrize("hpe", DESIGNS)
 @pytest.mark.parametrize("chunk_rows", [13, N])
 def test_gradients_equal_autodiff_of_the_naive_formula(case, temperature, hpe, chunk_rows):
     x, positive, memory, group_id, index = case
     in_group = group_id[index][:, None] == group_id
+    of_rows = np.reshape(temperature, (-1, 1))
+    temperature = temperature if isinstance(temperature, float) else jnp.asarray(temperature)
 
     def naive(x, positive):
-        p, q = (jax.nn.log_softmax(v @ memory.T / temperature) for v in (x, positive))
+        p, q = (jax.nn.log_softmax(v @ memory.T / of_rows) for v in (x, positive))
         scs = -jnp.mean(jax.nn.logsumexp(jnp.where(in_group, p, -jnp.inf), axis=1))
         return scs + 0.3 * naive_hpe_in_jax(x, positive, p, q, hpe)
 

@@ -57,7 +57,11 @@ def run_steps(out):
         batch_stats=variables["batch_stats"],
         opt_state=jax.tree.map(np.asarray, parts.optimizer.init(variables["params"])),
         memory=rows,
-        groups=Groups(group_id, hard_positives(group_id, rows)),
+        groups=Groups(
+            group_id,
+            hard_positives(group_id, rows),
+            temperature=np.linspace(0.09, 0.11, n, dtype=np.float32),
+        ),
     )
     train_state = state.to_devices(train_state)
     step = steps.pmap_resident_train_steps(parts)
