@@ -36,11 +36,12 @@ from pad_jax.data.source import DatasetSettings
 from pad_jax.embedding import Embedder
 from pad_jax.epoch import EpochRunner
 from pad_jax.errors import InputError
-from pad_jax.evaluators import kinds
+from pad_jax.evaluators import doubts, kinds
 from pad_jax.evaluators.evaluation import Evaluation, EvaluationSettings
 from pad_jax.graph import diagnostics
 from pad_jax.graph.discovery import Discovery
 from pad_jax.graph.partition import partition
+from pad_jax.graph.trust import support
 from pad_jax.models import ModelSettings
 from pad_jax.objectives import ObjectiveSettings
 from pad_jax.objectives.base import Objective
@@ -130,6 +131,7 @@ def train_epochs(
         host_state = first_state(settings, parts, images, embed, before)
     train_state = state.to_devices(host_state)
     writer = metrics.MetricWriter(workdir, first_epoch, int(host_state.step))
+    watch = doubts.Watch()
     del host_state  # as large as what is on the devices
 
     for epoch in range(first_epoch, run_settings.num_epochs):
@@ -157,6 +159,7 @@ def train_epochs(
             folder.write_groups(workdir, images.names, found.groups, cluster)
             row |= kinds.figures(found.clusters) | kinds.agreement(cluster, images.labels)
         writer.write(step, done, row)
+        watch.look({"epoch": done} | row)
         metrics.log(f"epoch {done}/{run_settings.num_epochs}", row)
         if last or eval_settings.report_is_due(done):
             embed_now = functools.partial(embed, train_state.variables)
@@ -193,9 +196,14 @@ def discover(
     if found.graph is not None:
         precision = diagnostics.neighbor_precision(found.graph.indices, images.labels)
         row |= {f"neighbors/{name}": value for name, value in precision.items()}
-    if found.clusters is not None:
-        row |= diagnostics.graph_statistics(found.clusters)
-    return found._replace(groups=groups), features, row
+    clusters = found.clusters
+    if clusters is not None:
+        separation = parallel.from_first_process(np.array(clusters.separation))
+        clusters = clusters._replace(separation=float(separation))
+        row |= diagnostics.graph_statistics(clusters)
+        if groups.members is None and row.get(f"{objective.prefix}/count"):
+            row["graph/support"] = support(clusters, groups.group_id)
+    return found._replace(groups=groups, clusters=clusters), features, row
 
 
 def feature_embedder(settings: Settings, parts: StepParts) -> Callable[[Any, Images], np.ndarray]:

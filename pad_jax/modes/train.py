@@ -3,7 +3,7 @@
 import logging
 import shlex
 
-from pad_jax.evaluators import kinds
+from pad_jax.evaluators import doubts, kinds
 from pad_jax.modes.base import Call, Mode
 from pad_jax.run import metrics
 from pad_jax.train import train_and_evaluate
@@ -28,6 +28,8 @@ def _run(call: Call) -> str:
             said,
             " groups.csv has the kind of every image, as cluster." if is_listed else "",
         )
+    if said := doubts.sentence(row):
+        _log.warning(said)
     # shlex: the command is there to be copied.
     workdir = shlex.quote(str(call.run_folder))
     _log.info("To look at all groups and name them: pad-jax --mode=browse --workdir=%s", workdir)

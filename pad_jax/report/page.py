@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from pad_jax.data.images import Images
-from pad_jax.evaluators import kinds
+from pad_jax.evaluators import doubts, kinds
 from pad_jax.graph import diagnostics
 from pad_jax.report import galleries, graphs, plots
 from pad_jax.report.galleries import GroupTable
@@ -76,7 +76,14 @@ def render(workdir: pathlib.Path, snapshot: Snapshot) -> str:
         figures=_figures(rows[-1], snapshot, noun),
         curves=curves,
         kinds=plots.kinds(rows, found),
-        kinds_sentence=kinds.sentence(kinds.figures(found.clusters)),
+        sentences=[
+            said
+            for said in (
+                kinds.sentence(kinds.figures(found.clusters)),
+                doubts.sentence(rows[-1]),
+            )
+            if said
+        ],
         galleries=galleries.group_galleries(snapshot, table) if len(table) else [],
         drawings=graphs.drawings(snapshot, table),
         queries=galleries.neighbor_rows(snapshot),

@@ -23,6 +23,7 @@ _LOGGED = (
     "*/mean_size",
     "*/coverage",
     "*/purity",
+    "graph/support",
     "graph/components",
     "eval/knn_accuracy",
     "eval/kmeans_acc",

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from pad_jax.graph.clusters import Clusters, Levels
+from pad_jax.graph.modularity import clusters
+from pad_jax.graph.neighbors import nearest_neighbors
 from pad_jax.graph.search import Graph
-from pad_jax.graph.trust import trusted_edges, trusted_size
+from pad_jax.graph.subgraphs import strongly_connected_subgraphs
+from pad_jax.graph.trust import SOUND, support, trusted_edges, trusted_size
 
 
 def clusters_of(labels, separation, similarity=-1.0):
@@ -33,3 +36,21 @@ def test_trusted_size_grows_as_clusters_stand_apart(separation, size):
 def test_trusted_size_is_never_below_the_papers():
     assert trusted_size(clusters_of(np.arange(30) % 3, 1.0)) == 10
     assert trusted_size(clusters_of(np.full(30, -1), 0.0)) == 10
+
+
+def test_support_by_hand():
+    group_id = np.array([0, 0, 0, 0, 4, 4, 6, 7])  # six of eight, of whom four see 4 and two 2
+    expected = 0.4 / np.sqrt(6 / 8 * np.log((4 * 4 + 2 * 2) / 6))
+    assert support(clusters_of(np.zeros(8, int), 0.0), group_id) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("noise", "is_sound"), [(0.3, True), (3.0, False)])
+def test_support_tells_groups_of_a_class_from_groups_across(unit_rows, noise, is_sound):
+    label = np.arange(2000) % 5
+    rows = unit_rows(5, 32)[label] + noise * unit_rows(2000, 32)
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    graph = nearest_neighbors(rows, 10)
+    group_id = strongly_connected_subgraphs(graph.indices, 50)
+    right = (label[group_id] == label).mean()
+    assert (right > 0.9) == is_sound
+    assert (support(clusters(graph), group_id) >= SOUND) == is_sound
