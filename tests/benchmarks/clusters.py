@@ -1,7 +1,8 @@
 """AffinityGroups and AffinityHierarchy beside scikit-learn's HDBSCAN, and alone on 1,281,167 rows.
 
 On the digits' pixels and on any files NAME=FILE.npz with ``embeddings`` (or ``features``) and
-``labels``, of each some sizes. Our times include the graph; HDBSCAN has all cores, too.
+``labels``, of each some sizes. Our times include the graph; HDBSCAN has all cores, too. Then what a
+run asks of every graph, its clusters and its modularity by level, beside the graph itself.
 """
 
 import argparse
@@ -14,13 +15,17 @@ from sklearn.datasets import load_digits
 
 from pad_jax import AffinityGroups, AffinityHierarchy, runtime
 from pad_jax.graph.diagnostics import purity_by_group
+from pad_jax.graph.modularity import clusters
+from pad_jax.graph.neighbors import nearest_neighbors
 from pad_jax.graph.rows import unit_rows
+from pad_jax.graph.search import Graph
 from pad_jax.objectives.memory import random_rows
 from tests.benchmarks import measure
 from tests.benchmarks.search import K, gaussian_graph
 
 DIM, LARGE = 128, 16 * 80_073  # ImageNet's number of images, to a row
 MIN_SHARE = 0.005  # of a cluster, for both
+STRUCTURE_K = 10  # of configs/auto.py
 
 
 def rows_of(file: str) -> tuple[np.ndarray, np.ndarray]:
@@ -71,6 +76,23 @@ def compare(name: str, rows: np.ndarray, classes: np.ndarray, theirs: bool) -> l
     return results
 
 
+def structure(rows: np.ndarray) -> dict:
+    """The clusters of a graph and its modularity by level, beside the making of the graph."""
+    graph = nearest_neighbors(rows, STRUCTURE_K)
+    clusters(graph)  # compiled
+    of_graph, of_clusters = (
+        min(measure.seconds(function) for _ in range(3))
+        for function in (lambda: nearest_neighbors(rows, STRUCTURE_K), lambda: clusters(graph))
+    )
+    return {
+        "rows": f"{len(rows)} x {rows.shape[1]}, k={STRUCTURE_K}",
+        "what": "clusters and modularity",
+        "seconds": of_clusters,
+        "graph": of_graph,
+        "share of the graph's": of_clusters / of_graph,
+    }
+
+
 def alone(points: int) -> list[dict]:
     """What comes after the graph, which graph.py measures, for ImageNet's number of rows.
 
@@ -80,6 +102,14 @@ def alone(points: int) -> list[dict]:
     rows = random_rows(len(indices), DIM, seed=0)
     similarities = np.sort(np.random.default_rng(0).random(indices.shape, np.float32))[:, ::-1]
     results = []
+    graph = Graph(indices, similarities)
+    results.append(
+        {
+            "rows": f"{len(rows)}, k={K}, the graph given",
+            "what": "clusters and modularity",
+            "seconds": measure.seconds(lambda: clusters(graph)),
+        }
+    )
     for ours in (AffinityGroups(n_neighbors=K), AffinityHierarchy(n_neighbors=K)):
         few = np.arange(1000)[:, None] // 8 * 8 + np.arange(K)
         ours.fit(rows[:1000], precomputed_knn=(few[::-1], similarities[:1000]))  # compiled
@@ -112,7 +142,9 @@ def main():
     for name, file in (argument.split("=", 1) for argument in args.files):
         features, labels = rows_of(file)
         for count in sorted({min(size, len(features)) for size in args.sizes}):
-            rows += compare(name, *some(features, labels, count), count <= args.hdbscan)
+            chosen, classes = some(features, labels, count)
+            rows += compare(name, chosen, classes, count <= args.hdbscan)
+            rows.append(structure(chosen))
     if args.large:
         rows += alone(args.large // 16)
     measure.report("Groups and clusters", rows, args.json)
