@@ -1,10 +1,13 @@
-"""PAD with one setting for all sets of images: what it needs to know it reads off its own graph.
+"""PAD on your own folder of images, with settings that its own graph chooses, epoch by epoch.
 
 Huang, Dong, Gong, Zhu: Unsupervised Deep Learning via Affinity Diffusion. AAAI 2020.
 
 Command:   python -m pad_jax.main --config=configs/auto.py --config.dataset.root=DIR
-Cost:      that of folder.py; an epoch has a forward pass more, and twice the neighbours.
-Expected:  docs/studies/rule.md.
+Cost:      that of folder.py, with one more forward pass an epoch for the graph.
+Expected:  docs/studies/rule.md: six sets of images, beside the paper's settings and MNIST's. Digits
+           and other characters want --config.augmentation.flip=False.
+
+The same for all images; chosen on digits, flowers and CIFAR-10 (docs/studies/rule.md).
 """
 
 from pad_jax.config import default
@@ -16,6 +19,7 @@ def get_config():
     config.dataset.test_split = ""
     config.dataset.image_size = 32
     config.dataset.channels = 3
+    config.augmentation.crop_scale = (0.5, 1.0)
     config.grouping.features = "embed"
     config.grouping.num_neighbors = 10
     config.grouping.edge_share = "auto"

@@ -16,7 +16,7 @@ from pad_jax import state as state_module
 from pad_jax.data.augmentation import Crops
 from pad_jax.epoch import _STEPS_PER_DISPATCH, EpochRunner
 from pad_jax.errors import InputError
-from pad_jax.graph.probability import TemperatureSettings
+from pad_jax.graph.probability import TemperatureSettings, entropy_temperature
 from pad_jax.modes.evaluate import evaluate
 from pad_jax.modes.report import write_report
 from pad_jax.report import page
@@ -34,6 +34,14 @@ from tests.support.small_runs import (
 )
 
 APART = {"eval/clusters", "eval/clusters_coverage"}  # of the images trained on alone
+# Settings that follow the graph and the groups, epoch by epoch.
+AUTO = {
+    "grouping.features": "embed",
+    "grouping.edge_share": "auto",
+    "grouping.max_size": "auto",
+    "grouping.singletons_until": "auto",
+    "loss.temperature": "auto",
+}
 
 
 @pytest.fixture(scope="module")
@@ -98,11 +106,20 @@ def test_a_finished_run_started_again_trains_nothing(finished, monkeypatch):
     assert_same_state(restored(finished), before)
 
 
-@pytest.mark.parametrize("every_epochs", [1, 2])
-def test_interrupted_and_resumed_equals_uninterrupted(
-    finished, tmp_path, monkeypatch, every_epochs
-):
-    config = small_config(num_epochs=3, **{"checkpoint.every_epochs": every_epochs})
+@pytest.mark.parametrize(
+    "overrides",
+    [{"checkpoint.every_epochs": 1}, {"checkpoint.every_epochs": 2}, AUTO],
+    ids=["every epoch", "every second", "auto"],
+)
+def test_interrupted_and_resumed_equals_uninterrupted(finished, tmp_path, monkeypatch, overrides):
+    config, workdir = small_config(num_epochs=3, **overrides), tmp_path / "parts"
+    if overrides is AUTO:
+        finished = tmp_path / "whole"
+        train_and_evaluate(config, finished)
+        state = restored(finished)
+        [group_id] = [v for k, v in state.items() if "group_id" in k]
+        [tau] = [v for k, v in state.items() if "temperature" in k]
+        assert tau.tolist() == pytest.approx([entropy_temperature(group_id)] * 300)
 
     class Interrupted(Exception):
         pass
@@ -118,11 +135,11 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     with monkeypatch.context() as patch:
         patch.setattr(EpochRunner, "__call__", interrupted)
         with pytest.raises(Interrupted):
-            train_and_evaluate(config, tmp_path)
-    assert [row["epoch"] for row in metrics.read(tmp_path)] == [1, 2]
-    train_and_evaluate(config, tmp_path)
-    assert_same_state(restored(tmp_path), restored(finished))
-    assert without_clock(metrics.read(tmp_path)) == without_clock(metrics.read(finished))
+            train_and_evaluate(config, workdir)
+    assert [row["epoch"] for row in metrics.read(workdir)] == [1, 2]
+    train_and_evaluate(config, workdir)
+    assert_same_state(restored(workdir), restored(finished))
+    assert without_clock(metrics.read(workdir)) == without_clock(metrics.read(finished))
 
 
 def test_resuming_goes_back_to_the_checkpoint_where_later_rows_have_none(
@@ -201,11 +218,15 @@ def test_several_steps_per_dispatch_train_the_same(tmp_path, monkeypatch):
         np.testing.assert_allclose(looped[name], single[name], atol=1e-5, err_msg=name)
 
 
-@pytest.mark.parametrize("resident", [True, False])
-def test_nothing_is_compiled_after_the_first_epoch(tmp_path, monkeypatch, resident):
+@pytest.mark.parametrize(
+    "overrides",
+    [{}, {"dataset.max_resident_gib": 0.0} | AUTO],
+    ids=["resident", "streamed, auto"],
+)
+def test_nothing_is_compiled_after_the_first_epoch(tmp_path, monkeypatch, overrides):
     at_epoch = count_compilations(monkeypatch)
-    limit = {"dataset.max_resident_gib": 4.0 if resident else 0.0}
-    train_and_evaluate(small_config(num_epochs=4, **limit, **{"eval.every_epochs": 1}), tmp_path)
+    overrides = overrides | {"eval.every_epochs": 1}
+    train_and_evaluate(small_config(num_epochs=4, **overrides), tmp_path)
     assert at_epoch[0] > 0
     assert at_epoch[0] == at_epoch[1] == at_epoch[2]
 
