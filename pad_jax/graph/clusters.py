@@ -10,8 +10,8 @@ import numpy as np
 APART = 0.5  # separation from which on clusters stand apart; below it they mean nothing
 
 
-class Peak(NamedTuple):
-    """One level of ``Levels``."""
+class Level(NamedTuple):
+    """One of ``Levels``."""
 
     edge_share: float
     similarity: float
@@ -34,15 +34,20 @@ class Levels(NamedTuple):
     modularity: np.ndarray
 
     @property
-    def peak(self) -> "Peak":
-        """The first level of the highest modularity, from where on the components merge.
+    def peak(self) -> Level:
+        """The first level of the highest modularity, from where on the components merge."""
+        return self.first_at(1.0)
+
+    def first_at(self, share_of_peak: float) -> Level:
+        """The first level whose modularity is this share of the highest; above 0, at most 1.
 
         No edges, and a modularity of 0, where none is above that.
         """
-        best = int(self.modularity.argmax()) if len(self.modularity) else -1
-        if best < 0 or self.modularity[best] <= 0:
-            return Peak(0.0, np.inf, 0.0)
-        return Peak(*(float(of_level[best]) for of_level in self))
+        highest = self.modularity.max(initial=0.0)
+        if highest <= 0:
+            return Level(0.0, np.inf, 0.0)
+        first = int(np.argmax(self.modularity >= share_of_peak * highest))
+        return Level(*(float(of_level[first]) for of_level in self))
 
     def at(self, edge_share: np.ndarray) -> np.ndarray:
         """The modularity when these shares of the edges have entered: float [S] -> float64 [S].
@@ -77,6 +82,11 @@ class Clusters(NamedTuple):
     def coverage(self) -> float:
         """Share of the rows that are in one."""
         return float((self.labels >= 0).mean())
+
+    @property
+    def trust(self) -> float:
+        """0 where they do not stand apart, growing with the separation to 1."""
+        return max(0.0, (self.separation - APART) / (1 - APART))
 
     @property
     def stand_apart(self) -> bool:

@@ -10,20 +10,24 @@ from pad_jax.graph.search import Graph
 
 SOUND = 0.25  # support from which on groups are right more often than wrong
 _SIZE = 10  # the paper's s
+_NEAR_PEAK = 0.9
 
 
 def trusted_edges(graph: Graph, clusters: Clusters) -> np.ndarray:
     """The edges of a graph that its own structure speaks for.
 
-    Those that have entered when the modularity of their strong components is at its peak: less
-    similar ones join what stands apart. And of these none between two of the graph's clusters, or
-    between one and the rows in none.
+    Those that have entered when the modularity of their strong components is at its peak, as less
+    similar ones join what stands apart; or before, when it first is 0.9 of the peak, where the
+    graph's clusters do not stand apart: there the peak is flat, and anywhere. In between as the
+    trust in the clusters grows. And of these edges none between two clusters, or between one and
+    the rows in none.
 
     Returns:
       int32 [N, k]; in place of an edge that goes, a loop (i, i).
     """
     own = np.arange(len(graph.indices), dtype=graph.indices.dtype)[:, None]
-    strong = graph.similarities >= clusters.levels.peak.similarity
+    least = clusters.levels.first_at(_NEAR_PEAK + (1 - _NEAR_PEAK) * clusters.trust)
+    strong = graph.similarities >= least.similarity
     inside = clusters.labels[graph.indices] == clusters.labels[:, None]
     return np.where(strong & inside, graph.indices, own)
 
@@ -31,14 +35,13 @@ def trusted_edges(graph: Graph, clusters: Clusters) -> np.ndarray:
 def trusted_size(clusters: Clusters) -> int:
     """The scale threshold s that a graph allows.
 
-      s = 10 (S / 10)^max(0, 2 separation - 1)
+      s = 10 (S / 10)^trust
 
     The paper's 10 where the graph's clusters do not stand apart, half the mean cluster's S rows
     where no edge leads from one to another, and in between by the same factor for each step.
     """
-    trust = max(0.0, 2 * clusters.separation - 1)
     half = clusters.coverage * len(clusters.labels) / max(clusters.count, 1) / 2
-    return round(_SIZE * max(half / _SIZE, 1.0) ** trust)
+    return round(_SIZE * max(half / _SIZE, 1.0) ** clusters.trust)
 
 
 def support(clusters: Clusters, group_id: np.ndarray) -> float:

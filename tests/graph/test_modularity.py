@@ -82,6 +82,9 @@ def test_peak_is_the_first_of_the_highest_levels(graph):
     assert levels.peak == tuple(of_level[best] for of_level in levels)
     entered = (graph.similarities >= levels.peak.similarity).mean()
     assert levels.peak.edge_share == entered
+    near = levels.first_at(0.9)
+    high = levels.modularity >= 0.9 * levels.peak.modularity
+    assert near.edge_share == levels.edge_share[high][0] <= levels.peak.edge_share
 
 
 @pytest.mark.parametrize("classes", [2, 7])

@@ -16,6 +16,20 @@ def clusters_of(labels, separation, similarity=-1.0):
     return Clusters(np.asarray(labels), separation, levels)
 
 
+@pytest.mark.parametrize(
+    ("separation", "similarity"),
+    [(1.0, 0.5), (0.85, 0.6), (0.7, 0.7), (0.6, 0.7), (0.5, 0.8), (0.0, 0.8)],
+)
+def test_trusted_edges_end_at_the_peak_or_near_it(separation, similarity):
+    reached = np.array([0.2, 0.9, 0.951, 0.979, 1.0, 0.8]) * 0.5
+    falling = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4], np.float32)
+    levels = Levels(np.linspace(0.1, 1, 6), falling, reached)
+    graph = Graph(np.tile(np.arange(1, 7, dtype=np.int32) % 6, (6, 1)), np.tile(falling, (6, 1)))
+    edges = trusted_edges(graph, Clusters(np.zeros(6, int), separation, levels))
+    kept = edges[0] != 0
+    assert graph.similarities[0][kept].min() == np.float32(similarity)
+
+
 def test_trusted_edges_are_strong_and_within_a_cluster():
     indices = np.array([[1, 2], [0, 2], [3, 1], [2, 4], [3, 5], [4, 0]], np.int32)
     similarities = np.array([[0.9, 0.8]] * 3 + [[0.9, 0.4]] * 3, np.float32)
