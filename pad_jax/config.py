@@ -80,6 +80,11 @@ def filled(recorded: Mapping[str, Any]) -> ConfigDict:
     return config.lock()
 
 
+def changed(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
+    """Another config, with other values of some fields by dotted name, of any type that is legal."""
+    return filled(dict(settings.flatten(config)) | dict(changes))
+
+
 def read(config: ConfigDict | Mapping[str, Any]) -> Settings:
     """The settings that a config, or a run's ``config.json``, holds; an old one is filled up.
 

@@ -21,7 +21,7 @@ class TrainState(flax.struct.PyTreeNode):
       opt_state: the optimiser's state.
       memory: what the objective keeps per sample, a tree of arrays [N, ...]: for PAD the memory
         bank, float32 [N, D], unit rows (Eq 6); None for the baselines.
-      groups: the current epoch's groups, each field int32 [N, ...] or None.
+      groups: the current epoch's groups, Groups or TemperedGroups, each field [N, ...] or None.
     """
 
     step: Any

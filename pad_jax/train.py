@@ -36,7 +36,6 @@ from pad_jax.data.source import DatasetSettings
 from pad_jax.embedding import Embedder
 from pad_jax.epoch import EpochRunner
 from pad_jax.errors import InputError
-from pad_jax.evaluators import doubts, kinds
 from pad_jax.evaluators.evaluation import Evaluation, EvaluationSettings
 from pad_jax.graph import diagnostics
 from pad_jax.graph.discovery import Discovery
@@ -47,7 +46,7 @@ from pad_jax.objectives import ObjectiveSettings
 from pad_jax.objectives.base import Objective
 from pad_jax.optimizer import OptimizerSettings, learning_rate_schedule
 from pad_jax.predecessor import Predecessor
-from pad_jax.run import folder, metrics
+from pad_jax.run import doubts, folder, kinds, metrics
 from pad_jax.run.checkpoints import Checkpoints, CheckpointSettings
 from pad_jax.settings import RunSettings, Settings, refuse
 from pad_jax.state import TrainState
@@ -153,11 +152,13 @@ def train_epochs(
         row["train/learning_rate"] = float(schedule(step - 1))
         row |= evaluate(train_state.variables, done, final=last)
         if last:
-            found, features, _ = discover(objective, train_state, images, embed, done)
+            found, features, final = discover(objective, train_state, images, embed, done)
             with progress.clock("kinds of images"):
-                cluster = parallel.from_first_process(partition(found, features))
+                cluster = partition(found, features)
             folder.write_groups(workdir, images.names, found.groups, cluster)
             row |= kinds.figures(found.clusters) | kinds.agreement(cluster, images.labels)
+            if "graph/support" in final:
+                row["eval/support"] = final["graph/support"]
         writer.write(step, done, row)
         watch.look({"epoch": done} | row)
         metrics.log(f"epoch {done}/{run_settings.num_epochs}", row)

@@ -12,9 +12,8 @@ import time
 import numpy as np
 import pytest
 
-from pad_jax.evaluators import kinds
 from pad_jax.modes import MODES
-from pad_jax.run import folder, metrics
+from pad_jax.run import folder, kinds, metrics
 
 DIGITS = "--config=digits"
 DIGITS_FILE = f"--config={pathlib.Path(__file__).parents[1] / 'configs' / 'digits.py'}"

@@ -16,6 +16,7 @@ from pad_jax import state as state_module
 from pad_jax.data.augmentation import Crops
 from pad_jax.epoch import _STEPS_PER_DISPATCH, EpochRunner
 from pad_jax.errors import InputError
+from pad_jax.graph.groups import Groups
 from pad_jax.graph.probability import TemperatureSettings, entropy_temperature
 from pad_jax.modes.evaluate import evaluate
 from pad_jax.modes.report import write_report
@@ -119,7 +120,8 @@ def test_interrupted_and_resumed_equals_uninterrupted(finished, tmp_path, monkey
         state = restored(finished)
         [group_id] = [v for k, v in state.items() if "group_id" in k]
         [tau] = [v for k, v in state.items() if "temperature" in k]
-        assert tau.tolist() == pytest.approx([entropy_temperature(group_id)] * 300)
+        expected = entropy_temperature(Groups(group_id, group_id))
+        assert tau.tolist() == pytest.approx([expected] * 300)
 
     class Interrupted(Exception):
         pass
@@ -252,6 +254,7 @@ def small_parts(settings):
         {"grouping.max_size": None, "loss.stop_gradient": True},
         {"memory.init": "random", "eval.every_epochs": 1},
         {"grouping.edge_share": 0.05},
+        {"memory.init": "random"} | AUTO | {"grouping.features": "memory"},
         {"grouping.singletons_until": 0.5},
         {"loss.final_temperature": 0.2, "loss.final_temperature_from": 0.5},
     ],
@@ -282,15 +285,15 @@ def test_every_kind_of_group_trains_its_own_way(finished, tmp_path, overrides):
         members = manager.restore(2, state).groups.members  # what a resumed run restores
         manager.close()
         np.testing.assert_array_equal(members[:, 0], np.arange(300))
-    if "grouping.max_size" in overrides:
+    if overrides.get("grouping.max_size", "auto") != "auto":
         assert row["scs/max_size"] > 10
     if "memory.init" in overrides:  # there is nothing to find in random rows
         assert [r["scs/coverage"] > 0 for r in metrics.read(tmp_path)] == [False, True]
     if "grouping.final_max_size" in overrides:
         assert metrics.read(tmp_path)[0]["scs/max_size"] == 2
-    if "grouping.edge_share" in overrides:  # of 1,500 edges, 75, each in at most one group
+    if overrides.get("grouping.edge_share") == 0.05:  # 75 of 1,500, each in one group at most
         assert 2 <= 300 * row["scs/coverage"] <= 75
-    if "grouping.singletons_until" in overrides:
+    if overrides.get("grouping.singletons_until") == 0.5:
         (group_id,) = [v for k, v in groups.items() if "group_id" in k]
         assert 0 < row["scs/coverage"] < 1
         assert np.mean(group_id >= 0) == pytest.approx(row["scs/coverage"])

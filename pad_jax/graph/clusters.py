@@ -65,7 +65,8 @@ class Clusters(NamedTuple):
       labels: int64 [N], 0 .. K-1 by falling size; -1 for rows in none.
       separation: how far they stand apart: the modularity of the partition into them, and into
         single rows, as a share of what K clusters can have (1 - 1 / K). 1 for clusters of one size
-        with no edge between them, about 0 for parts of what hangs together; 0 where K < 2.
+        with no edge between them, about 0 for parts of what hangs together; 0 where K < 2. It is
+        low, too, where one of them has most of the rows.
       levels: the modularity of all strong components, level by level.
     """
 

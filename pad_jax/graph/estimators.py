@@ -21,7 +21,11 @@ from pad_jax.graph.modularity import clusters
 from pad_jax.graph.queries import assign
 from pad_jax.graph.rows import unit_rows
 from pad_jax.graph.search import Graph
-from pad_jax.graph.subgraphs import strongest_edges, strongly_connected_subgraphs
+from pad_jax.graph.subgraphs import (
+    edges_within,
+    strongest_edges,
+    strongly_connected_subgraphs,
+)
 from pad_jax.graph.trust import trusted_edges, trusted_size
 
 _GROUP_NEIGHBORS = 5  # of the groups in clusters: AffinityGroups' default
@@ -217,9 +221,7 @@ class AffinityHierarchy(_Clusterer):
         self.clusters_ = stable_clusters(self.tree_, min_size)
         self.n_clusters_ = len(self.clusters_)
         self.labels_ = rows_below(self.tree_, self.clusters_)
-        near = graph.indices[:, :_GROUP_NEIGHBORS]
-        own = np.arange(len(near), dtype=near.dtype)[:, None]
-        inside = np.where(self.labels_[near] == self.labels_[:, None], near, own)
+        inside = edges_within(graph.indices[:, :_GROUP_NEIGHBORS], self.labels_)
         self.groups_ = by_falling_size(strongly_connected_subgraphs(inside))
         return self
 

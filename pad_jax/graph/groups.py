@@ -19,14 +19,28 @@ class Groups(NamedTuple):
       members: int32 [N, m] or None. Where the groups are no partition (kinds "neighbors" and
         "anchor_neighbors"), the rows of C(i) for each i, filled up with -1, and ``group_id`` is
         every sample's own index.
-      temperature: float32 [N] or None: tau of each sample's loss, where the settings leave it to
-        the groups.
     """
 
     group_id: np.ndarray
     hard_positive: np.ndarray
     members: np.ndarray | None = None
-    temperature: np.ndarray | None = None
+
+
+class TemperedGroups(NamedTuple):
+    """Groups that bring the temperature of their loss along, where the settings leave it to them.
+
+    A type of its own, so that the state of other runs has the fields that it always had: their
+    checkpoints hold these.
+
+    Attributes:
+      group_id, hard_positive, members: of ``Groups``.
+      temperature: float32 [N], tau of each sample.
+    """
+
+    group_id: np.ndarray
+    hard_positive: np.ndarray
+    members: np.ndarray | None
+    temperature: np.ndarray
 
 
 def singletons(num_samples: int) -> Groups:

@@ -93,8 +93,8 @@ def _nodes(when, first, second, n):
 def least_size(num_rows: int) -> int:
     """The rows of the smallest cluster that counts, where none are given: sqrt(N), at least 5.
 
-    So clusters are at most as many as the smallest of them has rows. A fixed share would let a
-    thousand rows fall into clusters of five, and ImageNet's classes, a thousandth each, into none.
+    So clusters are at most as many as the smallest of them has rows: 31 of a thousand, a thousand
+    of a million.
     """
     return max(_MIN_SIZE, math.isqrt(max(num_rows - 1, 0)) + 1)
 

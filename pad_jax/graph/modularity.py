@@ -18,14 +18,13 @@ from pad_jax.graph.hierarchy import (
 from pad_jax.graph.search import Graph
 
 
-def clusters(graph: Graph, tree: Tree | None = None) -> Clusters:
+def clusters(graph: Graph) -> Clusters:
     """The stable clusters of a graph (``stable_clusters``), and how far they stand apart.
 
     Args:
       graph: of N rows, k neighbours each.
-      tree: ``strong_component_tree(graph)``, where it exists.
     """
-    tree = strong_component_tree(graph) if tree is None else tree
+    tree = strong_component_tree(graph)
     nodes = stable_clusters(tree, least_size(len(graph.indices)))
     labels, count = rows_below(tree, nodes), len(nodes)
     separation = modularity(graph, labels) / (1 - 1 / count) if count > 1 else 0.0

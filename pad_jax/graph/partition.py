@@ -10,12 +10,15 @@ import numpy as np
 from pad_jax.graph.discovery import Discovery
 from pad_jax.graph.rows import divided_by_length
 
+_MAX_ROWS = 200_000  # that k-means sees
+
 
 def partition(found: Discovery, features: np.ndarray | None) -> np.ndarray:
     """k-means that begins with the clusters of a graph, and takes their number.
 
     The clusters have only the rows that are surely of one; the first centres are the directions of
-    their means. The same on every run of a machine.
+    their means. Of more than 200,000 rows a random sample moves the centres. The same on every run
+    of a machine.
 
     Args:
       found: of N rows. Its clusters may be None, as where there is no graph.
@@ -26,7 +29,7 @@ def partition(found: Discovery, features: np.ndarray | None) -> np.ndarray:
       the other; -1 everywhere where no clusters stand apart. Fewer than K where rows coincide.
     """
     clusters = found.clusters
-    if clusters is None or features is None or not clusters.stand_apart:
+    if clusters is None or features is None or not (clusters.stand_apart and clusters.count):
         return np.full(len(found.groups.group_id), -1, np.int32)
     import threadpoolctl  # here, not at the top: it takes a second to load
     from sklearn.cluster import KMeans
@@ -34,11 +37,15 @@ def partition(found: Discovery, features: np.ndarray | None) -> np.ndarray:
 
     means = [features[clusters.labels == c].mean(0) for c in range(clusters.count)]
     centers = divided_by_length(np.stack(means))
+    sample = features
+    if len(features) > _MAX_ROWS:
+        chosen = np.random.default_rng(0).choice(len(features), _MAX_ROWS, replace=False)
+        sample = features[chosen]
     kmeans = KMeans(clusters.count, init=centers, n_init=1, random_state=0)
     # Several threads add up the centres in any order; a single one repeats itself bit for bit.
     with warnings.catch_warnings(), threadpoolctl.threadpool_limits(1, user_api="openmp"):
         warnings.simplefilter("ignore", ConvergenceWarning)  # rows that coincide
-        return _by_falling_size(kmeans.fit_predict(features))
+        return _by_falling_size(kmeans.fit(sample).predict(features))
 
 
 def _by_falling_size(label: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pad_jax.graph.groups import Groups
 from pad_jax.graph.search import over_similarities
 from pad_jax.settings import AUTO, RunSettings, at_least, or_auto, refuse, setting, share
 
@@ -52,25 +53,33 @@ class TemperatureSettings:
         return jnp.where(epoch < first_late, settings.temperature, settings.final_temperature)
 
 
-def entropy_temperature(group_id: np.ndarray) -> float:
+def entropy_temperature(groups: Groups) -> float:
     """The temperature that fits an epoch's groups: tau = 1 / H. Not in the paper.
 
-    H is the entropy of a random sample's group, in nats: the mean of log(N / |C(i)|) over the N
-    samples that are classes. A sample at one with its group of n, and at right angles to all else,
-    gives it the probability n e^(1 / tau) / (n e^(1 / tau) + N - n): a half at tau = 1 / log(N / n)
-    and large N. So a perfect embedding is neither out of reach of the loss nor long reached. For
-    singletons that is 0.09 at 50,000 and 0.07 at 1.28 million, close to what instance
-    discrimination takes (0.1 and 0.07, Wu et al., CVPR 2018); for ten classes of one size 0.43.
+    H is the mean of log(N / |C(i)|) over the N samples that are classes: where groups are a
+    partition, the entropy of a random sample's group, in nats. The reason: a sample at one with its
+    group of n, and at right angles to all else, gives it the probability
+    n e^(1 / tau) / (n e^(1 / tau) + N - n). That is about a half at tau = 1 / log(N / n). A perfect
+    embedding is then neither out of reach of the loss nor long reached.
+
+    Singletons get 0.09 of 50,000 samples and 0.07 of 1.28 million; instance discrimination takes
+    0.1 and 0.07 (Wu et al., CVPR 2018). Ten classes of one size get 0.43.
 
     Args:
-      group_id: int [N], equal for the members of a group; -1 for samples that are no class.
+      groups: of the samples, as they are learnt.
 
     Returns:
       tau, at most 1.
     """
-    _, size = np.unique(group_id[group_id >= 0], return_counts=True)
-    share = size / max(size.sum(), 1)
-    return float(1 / max(-np.sum(share * np.log(share)), 1.0))
+    if groups.members is not None:
+        num_samples, size = len(groups.members), (groups.members >= 0).sum(axis=1)
+    else:
+        _, group, count = np.unique(
+            groups.group_id[groups.group_id >= 0], return_inverse=True, return_counts=True
+        )
+        num_samples, size = len(group), count[group]
+    entropy = float(np.mean(np.log(num_samples / size))) if num_samples else 0.0
+    return 1 / max(entropy, 1.0)
 
 
 def entropies(features: np.ndarray, temperature: float | jax.Array = 0.1) -> np.ndarray:

@@ -29,6 +29,15 @@ def strongest_edges(neighbors: np.ndarray, similarities: np.ndarray, share: floa
     return np.where(similarities >= least, neighbors, own)
 
 
+def edges_within(neighbors: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The edges that do not lead from one part to another: [N, k], int [N] -> int32 [N, k].
+
+    In place of an edge that goes, a loop (i, i).
+    """
+    own = np.arange(len(neighbors), dtype=neighbors.dtype)[:, None]
+    return np.where(labels[neighbors] == labels[:, None], neighbors, own)
+
+
 def strongly_connected_subgraphs(
     neighbors: np.ndarray,
     max_size: int | None = 10,

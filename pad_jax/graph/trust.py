@@ -7,8 +7,9 @@ import numpy as np
 
 from pad_jax.graph.clusters import Clusters
 from pad_jax.graph.search import Graph
+from pad_jax.graph.subgraphs import edges_within
 
-SOUND = 0.25  # support from which on groups are right more often than wrong
+SOUND = 0.25  # support from which on, in the study, most pairs of most groups were of one class
 _SIZE = 10  # the paper's s
 _NEAR_PEAK = 0.9
 
@@ -23,22 +24,23 @@ def trusted_edges(graph: Graph, clusters: Clusters) -> np.ndarray:
     the rows in none.
 
     Returns:
-      int32 [N, k]; in place of an edge that goes, a loop (i, i).
+      int32 [N, k]; in place of an edge that goes, a loop (i, i). All are loops where the graph is
+      no better than chance at every level, as that of equal rows.
     """
-    own = np.arange(len(graph.indices), dtype=graph.indices.dtype)[:, None]
     least = clusters.levels.first_at(_NEAR_PEAK + (1 - _NEAR_PEAK) * clusters.trust)
-    strong = graph.similarities >= least.similarity
-    inside = clusters.labels[graph.indices] == clusters.labels[:, None]
-    return np.where(strong & inside, graph.indices, own)
+    own = np.arange(len(graph.indices), dtype=graph.indices.dtype)[:, None]
+    strong = np.where(graph.similarities >= least.similarity, graph.indices, own)
+    return edges_within(strong, clusters.labels)
 
 
 def trusted_size(clusters: Clusters) -> int:
     """The scale threshold s that a graph allows.
 
-      s = 10 (S / 10)^trust
+      s = 10 (h / 10)^trust
 
-    The paper's 10 where the graph's clusters do not stand apart, half the mean cluster's S rows
-    where no edge leads from one to another, and in between by the same factor for each step.
+    h is half of the mean cluster's rows, at least 10. So s is the paper's 10 where the graph's
+    clusters do not stand apart, h where no edge leads from one to another, and in between it grows
+    by the same factor for each step of trust.
     """
     half = clusters.coverage * len(clusters.labels) / max(clusters.count, 1) / 2
     return round(_SIZE * max(half / _SIZE, 1.0) ** clusters.trust)
@@ -49,10 +51,11 @@ def support(clusters: Clusters, group_id: np.ndarray) -> float:
 
       support = Q / sqrt(c log m)
 
-    Q is the peak of the modularity: how clearly the graph falls into parts at all. The more rows
-    are in groups (c, their share) and the larger these are (m, the mean over the grouped rows), the
-    more is asked of it. Chosen among products of powers of such figures, with labels
-    (docs/studies/rule.md).
+    Q is the peak of the modularity: how clearly the graph falls into parts at all. More is asked of
+    it the more rows are in groups (c, their share) and the larger these are (m, the mean over the
+    rows in groups). Chosen among products of powers of such figures, with labels
+    (docs/studies/rule.md). Where nearly all rows are of one kind Q is low for that alone, and the
+    support says nothing.
 
     Args:
       clusters: of the graph.

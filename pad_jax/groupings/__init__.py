@@ -75,18 +75,15 @@ def build_graph(features: np.ndarray, settings: GroupingSettings, platform: str 
     return build(features, settings.num_neighbors, platform=platform)
 
 
-def discover(grouping: Grouping, graph: Graph, features: np.ndarray, epoch: int) -> Discovery:
-    """The groups of an epoch, with what they are found in.
-
-    Args:
-      grouping: their kind.
-      graph: of N rows.
-      features: float32 [N, D], the rows.
-      epoch: from 0; after the last epoch the number of epochs.
-    """
+def evidence(graph: Graph, features: np.ndarray, epoch: int) -> Evidence:
+    """What groups are found from: a graph, [N, k], of features, float32 [N, D], before an epoch."""
     from pad_jax.graph.modularity import clusters  # numba, which most that import this need not
 
-    evidence = Evidence(epoch, features, graph, clusters(graph))
+    return Evidence(epoch, features, graph, clusters(graph))
+
+
+def discover(grouping: Grouping, evidence: Evidence) -> Discovery:
+    """The groups of an epoch, of a kind, with what they are found in."""
     edges = grouping.edges(evidence)
     groups = grouping.find(evidence, edges)
-    return Discovery(epoch, groups, graph, edges, evidence.clusters)
+    return Discovery(evidence.epoch, groups, evidence.graph, edges, evidence.clusters)

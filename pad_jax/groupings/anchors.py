@@ -6,10 +6,10 @@ from typing import ClassVar
 import numpy as np
 
 from pad_jax.graph.discovery import Evidence
-from pad_jax.graph.groups import Groups
-from pad_jax.graph.probability import TemperatureSettings, entropies
+from pad_jax.graph.groups import Groups, singletons
+from pad_jax.graph.probability import TemperatureSettings, entropies, entropy_temperature
 from pad_jax.groupings.base import Grouping
-from pad_jax.settings import AUTO, RunSettings, Settings, at_least, refuse, setting
+from pad_jax.settings import AUTO, RunSettings, Settings, at_least, setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,12 +32,12 @@ class AnchorNeighbors(Grouping):
     def __init__(self, settings: Settings):
         self._settings, self._run_settings = settings[AnchorSettings], settings[RunSettings]
         self._temperature = settings[TemperatureSettings]
-        if self._temperature.temperature == AUTO:
-            hint = "anchors are chosen with it, before there are groups; give a number, such as 0.1"
-            refuse("loss.temperature", AUTO, hint)
 
     def find(self, evidence: Evidence, edges: np.ndarray) -> Groups:
-        temperature = self._temperature.at(evidence.epoch, self._run_settings)
+        if self._temperature.temperature == AUTO:  # before there are groups
+            temperature = entropy_temperature(singletons(len(edges)))
+        else:
+            temperature = self._temperature.at(evidence.epoch, self._run_settings)
         entropy = entropies(evidence.features, temperature)
         share = anchor_share(evidence.epoch, self._run_settings.num_epochs, self._settings.rounds)
         return anchor_neighbors(edges[:, 0], entropy, share)

@@ -11,9 +11,8 @@ from ml_collections import ConfigDict
 from pad_jax import config as configs
 from pad_jax import data, models, objectives, report, state, train
 from pad_jax.errors import InputError
-from pad_jax.evaluators import kinds
 from pad_jax.modes.base import Call, Mode
-from pad_jax.run import folder
+from pad_jax.run import folder, kinds
 from pad_jax.run.checkpoints import Checkpoints, newest_epoch
 from pad_jax.settings import TRAINING, RunSettings
 

@@ -117,8 +117,7 @@ def _describe(
     workdir: pathlib.Path,
 ) -> _Run:
     changes = {**row.overrides, "seed": seed}
-    own = config.copy_and_resolve_references()
-    own.update_from_flattened_dict(changes)
+    own = configs.changed(config, changes)
     parts = [
         f"{field.split('.')[-1]}={value}"
         for field, value in row.overrides.items()

@@ -3,9 +3,8 @@
 import logging
 import shlex
 
-from pad_jax.evaluators import doubts, kinds
 from pad_jax.modes.base import Call, Mode
-from pad_jax.run import metrics
+from pad_jax.run import doubts, kinds, metrics
 from pad_jax.train import train_and_evaluate
 
 _log = logging.getLogger(__name__)
@@ -29,7 +28,7 @@ def _run(call: Call) -> str:
             " groups.csv has the kind of every image, as cluster." if is_listed else "",
         )
     if said := doubts.sentence(row):
-        _log.warning(said)
+        _log.warning("%s docs/methods.md, Support, says what that means.", said)
     # shlex: the command is there to be copied.
     workdir = shlex.quote(str(call.run_folder))
     _log.info("To look at all groups and name them: pad-jax --mode=browse --workdir=%s", workdir)

@@ -64,8 +64,8 @@ def pad_loss(
       group_id: int32 [N], the group of each memory row; a row with -1, padding or one that does not
         count, is in no softmax, and L_scs of its own sample is 0.
       index: int32 [B], the memory row of each sample.
-      temperature: tau, at least MIN_TEMPERATURE; float32 [] where it changes on the way, or that of
-        each sample of the whole batch.
+      temperature: tau, at least MIN_TEMPERATURE; float32 [] where it changes on the way, or [B x
+        devices], that of each sample of the whole batch. Arrays are not checked.
       hpe_weight: lambda.
       hpe: the design of hard positive enhancement: "kl" (Eq 4), "cosine" (1 - x . x', the FCS of
         Table 5) or "none".

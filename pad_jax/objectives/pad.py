@@ -9,6 +9,7 @@ import numpy as np
 
 from pad_jax import groupings, parallel
 from pad_jax.graph.discovery import Discovery
+from pad_jax.graph.groups import TemperedGroups
 from pad_jax.graph.probability import TemperatureSettings, entropy_temperature
 from pad_jax.groupings import GroupingSettings
 from pad_jax.models import ModelSettings
@@ -82,9 +83,9 @@ class Pad(Objective):
         return loss, {"loss": loss, "loss_scs": parts["scs"], "loss_hpe": parts["hpe"]}
 
     def _temperature_of(self, groups, index, epoch):
-        if groups.temperature is None:
-            return self._temperature.at(epoch, self._run_settings)
-        return parallel.lookup(groups.temperature, parallel.gather(index))
+        if isinstance(groups, TemperedGroups):
+            return parallel.lookup(groups.temperature, parallel.gather(index))
+        return self._temperature.at(epoch, self._run_settings)
 
     def refresh(self, state, index, features):
         embeddings, _ = self._views(features)
@@ -137,10 +138,13 @@ class Pad(Objective):
         start = time.perf_counter()
         graph = groupings.build_graph(features, settings, self._platform)
         graph_done = time.perf_counter()
-        found = groupings.discover(self._grouping, graph, features, epoch)
+        evidence = groupings.evidence(graph, features, epoch)
+        structure_done = time.perf_counter()
+        found = groupings.discover(self._grouping, evidence)
         seconds = {
             "time/graph": graph_done - start,
-            "time/search": time.perf_counter() - graph_done,
+            "time/structure": structure_done - graph_done,
+            "time/search": time.perf_counter() - structure_done,
         }
         return found, seconds
 
@@ -151,5 +155,6 @@ class Pad(Objective):
         """The groups, with the temperature that fits them where the settings leave it to these."""
         if self._temperature.temperature != AUTO:
             return groups
-        tau = entropy_temperature(groups.group_id)
-        return groups._replace(temperature=np.full(len(groups.group_id), tau, np.float32))
+        tau = entropy_temperature(groups)
+        temperature = np.full(len(groups.group_id), tau, np.float32)
+        return TemperedGroups(groups.group_id, groups.hard_positive, groups.members, temperature)

@@ -8,12 +8,11 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from pad_jax.data.images import Images
-from pad_jax.evaluators import doubts, kinds
 from pad_jax.graph import diagnostics
 from pad_jax.report import galleries, graphs, plots
 from pad_jax.report.galleries import GroupTable
 from pad_jax.report.snapshot import Snapshot
-from pad_jax.run import folder, metrics
+from pad_jax.run import doubts, folder, kinds, metrics
 
 _log = logging.getLogger(__name__)
 

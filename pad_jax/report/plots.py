@@ -72,6 +72,7 @@ _COSTS = (
         {
             "time/train": "training",
             "time/graph": "graph",
+            "time/structure": "kinds",
             "time/search": "search",
             "time/clusters": "k-means",
         },

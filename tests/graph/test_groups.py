@@ -2,7 +2,14 @@
 
 import numpy as np
 
-from pad_jax.graph.groups import by_falling_size, from_labels, hard_positives, smallest_index
+from pad_jax.graph.groups import (
+    Groups,
+    TemperedGroups,
+    by_falling_size,
+    from_labels,
+    hard_positives,
+    smallest_index,
+)
 
 
 def test_hard_positives_equal_a_naive_loop(rng, unit_rows):
@@ -31,3 +38,8 @@ def test_labels_and_group_ids_say_the_same():
     assert group_id.tolist() == [0, 1, 2, 2, 1, 5, 2]
     assert by_falling_size(group_id).tolist() == labels.tolist()
     assert from_labels(np.array([], int)).tolist() == []
+
+
+def test_the_fields_of_groups_are_those_that_checkpoints_hold():
+    assert Groups._fields == ("group_id", "hard_positive", "members")
+    assert TemperedGroups._fields == (*Groups._fields, "temperature")

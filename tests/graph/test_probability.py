@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pad_jax.graph import search
+from pad_jax.graph.groups import Groups
 from pad_jax.graph.probability import entropies, entropy_temperature
 
 
@@ -36,13 +37,24 @@ def test_between_certainty_and_none():
     ],
 )
 def test_temperature_is_the_inverse_entropy_of_the_groups(group_id, entropy):
-    assert entropy_temperature(group_id) == pytest.approx(1 / entropy)
+    groups = Groups(group_id, np.arange(len(group_id)))
+    assert entropy_temperature(groups) == pytest.approx(1 / entropy)
+
+
+def test_groups_that_overlap_have_a_temperature_by_their_own_sizes():
+    own = np.arange(1000)
+    members = np.full((1000, 11), -1)
+    members[:, 0] = own
+    members[::2] = 0  # every second group has eleven
+    entropy = (np.log(1000) + np.log(1000 / 11)) / 2
+    assert entropy_temperature(Groups(own, own, members)) == pytest.approx(1 / entropy)
 
 
 @pytest.mark.parametrize("size", [1, 20, 500])
 def test_a_perfect_group_has_half_of_the_probability(size):
     num_samples = 100_000
-    tau = entropy_temperature(np.arange(num_samples) // size)
+    own = np.arange(num_samples)
+    tau = entropy_temperature(Groups(own // size, own))
     similarity = np.where(np.arange(num_samples) < size, 1.0, 0.0)
     p = np.exp(similarity / tau)
     assert p[:size].sum() / p.sum() == pytest.approx(0.5, abs=0.01)

@@ -68,3 +68,21 @@ def test_support_tells_groups_of_a_class_from_groups_across(unit_rows, noise, is
     right = (label[group_id] == label).mean()
     assert (right > 0.9) == is_sound
     assert (support(clusters(graph), group_id) >= SOUND) == is_sound
+
+
+def test_clusters_of_unlike_sizes_are_trusted_less(unit_rows):
+    """Two kinds without an edge between them: what stands in the docs of separation and support."""
+    label = (np.arange(1000) >= 900).astype(int)
+    rows = 4 * np.eye(2, 32)[label] + 0.4 * unit_rows(1000, 32)
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    graph = nearest_neighbors(rows, 10)
+    assert (label[graph.indices] == label[:, None]).all()
+    found = clusters(graph)
+    assert found.count == 2
+    assert found.separation == pytest.approx(0.36, abs=0.04)
+    assert trusted_size(found) == 10
+
+
+def test_equal_rows_have_no_edges_to_trust():
+    graph = nearest_neighbors(np.ones((60, 4), np.float32), 5)
+    assert (trusted_edges(graph, clusters(graph)) == np.arange(60)[:, None]).all()

@@ -39,7 +39,7 @@ def graph(features):
 
 
 def find(grouping, graph, features, epoch=0):
-    return groupings.discover(grouping, graph, features, epoch).groups
+    return groupings.discover(grouping, groupings.evidence(graph, features, epoch)).groups
 
 
 def structure(groups):
@@ -69,7 +69,7 @@ def test_subgraphs_are_those_of_the_seed_and_the_epoch(graph, features):
 @pytest.mark.parametrize("share", [0.3, 1.0])
 def test_subgraphs_are_searched_in_the_strongest_edges(graph, features, share):
     scs = create("scs", SubgraphSettings(edge_share=share, cyclic=False))
-    found = groupings.discover(scs, graph, features, 7)
+    found = groupings.discover(scs, groupings.evidence(graph, features, 7))
     np.testing.assert_array_equal(found.edges, strongest_edges(*graph, share))
     expected = strongly_connected_subgraphs(found.edges, 10, cyclic=False, seed=(0, 7))
     np.testing.assert_array_equal(found.groups.group_id, expected)
@@ -197,7 +197,7 @@ def test_auto_asks_the_graph(unit_rows, rng):
     scs = create(
         "scs", SubgraphSettings(max_size="auto", edge_share="auto"), singletons_until="auto"
     )
-    found = groupings.discover(scs, graph, rows, epoch=3)
+    found = groupings.discover(scs, groupings.evidence(graph, rows, 3))
     assert found.clusters.stand_apart
     np.testing.assert_array_equal(found.edges, trusted_edges(graph, found.clusters))
     expected = strongly_connected_subgraphs(found.edges, trusted_size(found.clusters), seed=(0, 3))

@@ -144,7 +144,7 @@ def test_mean_spread_and_difference_over_the_seeds(tmp_path):
     }
 
 
-@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("dataset", [*DATASETS, "auto"])
 @pytest.mark.parametrize("name", tables.TABLES)
 def test_every_row_is_a_config_that_can_be_trained(name, dataset):
     config = importlib.import_module(f"configs.{dataset}").get_config()
@@ -152,9 +152,8 @@ def test_every_row_is_a_config_that_can_be_trained(name, dataset):
     names = [row.name for row in table.rows]
     assert len(set(names)) == len(names)
     for row in table.rows:
-        own = config.copy_and_resolve_references()
-        own.update_from_flattened_dict(row.overrides)
-        configs.read(own)
+        own = configs.changed(config, row.overrides)
+        objectives.create(configs.read(own))
         assert set(row.paper) <= set(table.columns)
 
 
@@ -194,6 +193,5 @@ def test_every_row_suits_settings_of_larger_groups(name):
     """A config whose scale threshold grows, and whose singletons stop being classes."""
     config = mnist_clustering.get_config()
     for row in tables.get_table(name, config, "mnist").rows:
-        own = config.copy_and_resolve_references()
-        own.update_from_flattened_dict(row.overrides)
+        own = configs.changed(config, row.overrides)
         objectives.create(configs.read(own))

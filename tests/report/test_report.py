@@ -12,13 +12,12 @@ from pad_jax import groupings, report
 from pad_jax.data import Dataset
 from pad_jax.data.arrays import ArraySource
 from pad_jax.data.images import prepare
-from pad_jax.evaluators import kinds
 from pad_jax.graph.groups import singletons
 from pad_jax.graph.search import Graph
 from pad_jax.report import graphs, page, plots
 from pad_jax.report.galleries import GroupTable
 from pad_jax.report.snapshot import Snapshot
-from pad_jax.run import folder
+from pad_jax.run import folder, kinds
 from pad_jax.settings import Settings
 from tests.support import report_run
 from tests.support.report_run import (
@@ -246,7 +245,7 @@ def test_ten_thousand_images_are_under_five_megabytes(render, rng):
     similarities = np.einsum("nd,nkd->nk", rows, rows[neighbors])
     neighbors = neighbors.astype(np.int32)
     graph = Graph(neighbors, similarities)
-    found = groupings.discover(groupings.create(Settings()), graph, rows, epoch=0)
+    found = groupings.discover(groupings.create(Settings()), groupings.evidence(graph, rows, 0))
     images = make_images(cluster, (32, 32, 3))  # noise: no file is smaller than its pixels
     queries = make_images(cluster[:12], (32, 32, 3))
     snapshot = Snapshot(images, make_objective(), found, rows, queries, rows[:12])

@@ -34,7 +34,7 @@ from pad_jax.graph.groups import Groups, hard_positives, smallest_index
 from pad_jax.groupings.base import Grouping
 from pad_jax.groupings.scs import Subgraphs
 from pad_jax.run import metrics
-from pad_jax.settings import RunSettings, flatten, setting, share
+from pad_jax.settings import RunSettings, setting, share
 
 _GROUP_SIZE = 5  # about the mean size of PAD's groups
 _FRESH = {"grouping.features": "embed"}
@@ -155,7 +155,7 @@ def drawn(labels, precision, seed):
 
 def config_of(common, name):
     """The config of a run: what all have in common, and its own."""
-    return configs.filled(dict(flatten(common)) | RUNS[name])
+    return configs.changed(common, RUNS[name])
 
 
 def precision(row):

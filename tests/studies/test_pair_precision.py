@@ -20,7 +20,7 @@ def found(name, rng, epoch=0):
     features = (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
     grouping = groupings.create(settings)
     graph = search(features, features, 5, leave_one_out=True)
-    groups = groupings.discover(grouping, graph, features, epoch).groups
+    groups = groupings.discover(grouping, groupings.evidence(graph, features, epoch)).groups
     np.testing.assert_array_equal(groups.group_id[groups.hard_positive], groups.group_id)
     return group_statistics(groups, labels)
 

@@ -84,7 +84,7 @@ def discover(rows, kind="scs", k=5, **options):
     grouping = groupings.create(
         Settings(GroupingSettings(kind=kind, num_neighbors=k), SubgraphSettings(**options))
     )
-    return groupings.discover(grouping, graph, rows, epoch=0)._replace(epoch=2)
+    return groupings.discover(grouping, groupings.evidence(graph, rows, 0))._replace(epoch=2)
 
 
 def metric_rows(num_epochs, labelled=True, prefix="scs"):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pad_jax.evaluators import kinds
 from pad_jax.graph.clusters import Clusters, Levels
+from pad_jax.run import kinds
 
 
 def clusters(labels, separation):
