@@ -81,7 +81,7 @@ def filled(recorded: Mapping[str, Any]) -> ConfigDict:
 
 
 def changed(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
-    """Another config, with other values of some fields by dotted name, of any type that is legal."""
+    """Another config, with other values of some fields by dotted name, whatever their type."""
     return filled(dict(settings.flatten(config)) | dict(changes))
 
 
