@@ -9,7 +9,9 @@ from pad_jax.graph.clusters import Clusters
 from pad_jax.graph.search import Graph
 from pad_jax.graph.subgraphs import edges_within
 
-SOUND = 0.25  # support from which on, in the study, most pairs of most groups were of one class
+SOUND = (
+    0.3  # support from which on, in the study, most pairs of nearly all groups were of one class
+)
 _SIZE = 10  # the paper's s
 _NEAR_PEAK = 0.9
 

@@ -11,7 +11,7 @@ def row(epoch, support=None):
 
 @pytest.mark.parametrize(
     ("epoch", "support", "is_doubted"),
-    [(3, 0.24, True), (3, 0.25, False), (200, 0.01, True), (2, 0.01, False), (9, None, False)],
+    [(3, 0.29, True), (3, 0.3, False), (200, 0.01, True), (2, 0.01, False), (9, None, False)],
 )
 def test_little_support_is_said_from_the_third_epoch_on(epoch, support, is_doubted):
     said = doubts.sentence(row(epoch, support))
@@ -31,6 +31,6 @@ def test_a_warning_comes_once_and_again_after_sound_groups(caplog):
         watch.look(row(epoch, support))
     first, again = caplog.messages
     assert first.startswith("Epoch 3: many groups may be wrong")
-    assert "supports them with 0.20, less than 0.25" in first
+    assert "supports them with 0.20, less than 0.3" in first
     assert again.startswith("Epoch 6: ")
     assert {record.levelname for record in caplog.records} == {"WARNING"}

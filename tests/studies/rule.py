@@ -107,13 +107,15 @@ def draw(found: list[dict], path: pathlib.Path) -> None:
     runs = sorted({point["run"] for point in found})
     for run, color in zip(runs, colormaps["tab10"].colors, strict=False):
         pairs = [(p["support"], p["pair precision"]) for p in found if p["run"] == run]
-        axes.scatter(*zip(*pairs, strict=True), s=9, alpha=0.6, color=color, label=run)
+        axes.scatter(
+            *zip(*pairs, strict=True), s=9, alpha=0.6, color=color, label=run, rasterized=True
+        )
     axes.axvline(SOUND, color="gray", linewidth=0.8, linestyle="--")
     axes.set_xscale("log")
     axes.set_xlabel("support of the graph, no labels read")
     axes.set_ylabel("pair precision of the groups")
     axes.legend(frameon=False)
-    figure.savefig(path, metadata={"Date": None})
+    figure.savefig(path, dpi=150, metadata={"Date": None})
 
 
 def main():
