@@ -175,10 +175,11 @@ def test_interrupted_and_streamed_is_the_same_run(files, run, tmp_path, monkeypa
 
 def test_every_image_has_a_cluster_where_kinds_stand_apart(run):
     workdir, _, last = run
-    assert last["eval/clusters"] == 10
+    count = int(last["eval/clusters"])
+    assert 7 <= count <= 11
     with (workdir / "groups.csv").open(newline="") as file:
         cluster = np.array([int(row["cluster"]) for row in csv.DictReader(file)])
-    assert sorted(set(cluster.tolist())) == list(range(10))
+    assert sorted(set(cluster.tolist())) == list(range(count))
     assert last["eval/clusters_acc"] == clustering_accuracy(DIGITS.target[:300], cluster)
     assert 0.5 < last["eval/clusters_coverage"] < 1
     page = " ".join((workdir / "report.html").read_text(encoding="utf-8").split())
@@ -191,8 +192,8 @@ def test_kinds_and_clusters_are_found_without_labels(run, tmp_path, monkeypatch)
     scrambled = pad_jax.train_and_evaluate(config, tmp_path)
     assert (tmp_path / "groups.csv").read_bytes() == (workdir / "groups.csv").read_bytes()
     unlabelled = {name for name in last if name.startswith("graph/")}
-    unlabelled |= {"eval/clusters", "eval/clusters_coverage"}
-    assert len(unlabelled) == 8
+    unlabelled |= {"eval/clusters", "eval/clusters_coverage", "eval/support"}
+    assert len(unlabelled) == 10
     assert all(scrambled[name] == last[name] for name in unlabelled)
     assert scrambled["eval/clusters_acc"] < 0.3 < last["eval/clusters_acc"]
 

@@ -12,6 +12,6 @@ def test_the_page_s_code_runs(capsys):
     (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     names = {}
     exec(compile(code, str(PAGE), "exec"), names)
-    assert re.fullmatch(r"2\d\d groups, 19 clusters\n", capsys.readouterr().out)
+    assert re.fullmatch(r"2\d\d groups, 9 clusters\n", capsys.readouterr().out)
     assert names["similarity"].min() > 0.9
     np.testing.assert_array_equal(names["alike"].indices[:, 0], np.arange(5))

@@ -57,7 +57,9 @@ def trained(tmp_path_factory):
 def figures(done):
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if "eval/" in line]
-    return [" ".join(line.split()) for line in lines if "eval/clusters" not in line]
+    return [
+        " ".join(line.split()) for line in lines if not re.search("eval/(clusters|support)", line)
+    ]
 
 
 def test_train_again_and_evaluate(trained, run):
@@ -169,7 +171,7 @@ def test_interrupted_by_the_user(tmp_path):
         (["--config=configs/nope.py"], "--config=configs/nope.py cannot be loaded; the"),
         (
             ["--config=nope"],
-            "use one of: cifar10, cifar100, digits, features, folder, imagenet, mnist, ",
+            "use one of: auto, cifar10, cifar100, digits, features, folder, imagenet, mnist, ",
         ),
         (["--mode=report", "--workdir=gs://bucket/run"], "is no folder; mount the bucket"),
         ([DIGITS, "--workdir=gs://bucket/run"], "--workdir=gs://bucket/run is no folder; mount"),
@@ -242,7 +244,8 @@ def test_help_says_what_every_mode_takes(run):
     assert "Flags of --mode=search:" in done.stdout
     assert "  --config.num_epochs=200\n" in done.stdout
     assert (
-        "    share of the graph's edges, the most similar ones, that are searched\n" in done.stdout
+        "    share of the graph's edges, the most similar ones, that are searched; auto: "
+        in done.stdout
     )
     assert "pad_jax." not in done.stdout.replace("python -m pad_jax.", "")
 

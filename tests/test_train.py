@@ -34,7 +34,11 @@ from tests.support.small_runs import (
     without_clock,
 )
 
-APART = {"eval/clusters", "eval/clusters_coverage"}  # of the images trained on alone
+APART = {
+    "eval/clusters",
+    "eval/clusters_coverage",
+    "eval/support",
+}  # of the images trained on alone
 # Settings that follow the graph and the groups, epoch by epoch.
 AUTO = {
     "grouping.features": "embed",

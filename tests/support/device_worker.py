@@ -16,7 +16,7 @@ from pad_jax import data, models, objectives, parallel, state, steps, train
 from pad_jax.data.batches import epoch_plan, split_over_devices
 from pad_jax.embedding import Embedder, collected
 from pad_jax.graph import neighbors
-from pad_jax.graph.groups import Groups, hard_positives
+from pad_jax.graph.groups import TemperedGroups, hard_positives
 from pad_jax.models.vectors import VectorEncoder
 from pad_jax.objectives import losses, memory
 from pad_jax.settings import RunSettings
@@ -57,9 +57,10 @@ def run_steps(out):
         batch_stats=variables["batch_stats"],
         opt_state=jax.tree.map(np.asarray, parts.optimizer.init(variables["params"])),
         memory=rows,
-        groups=Groups(
+        groups=TemperedGroups(
             group_id,
             hard_positives(group_id, rows),
+            members=None,
             temperature=np.linspace(0.09, 0.11, n, dtype=np.float32),
         ),
     )

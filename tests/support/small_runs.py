@@ -44,9 +44,10 @@ def without_clock(rows):
 
 
 def evaluated(row):
-    """Of a run's last row what an evaluation alone says, too: no kinds of the training images."""
+    """Of a run's last row what an evaluation alone says, too: nothing of its own final graph."""
     figures = {k: v for k, v in row.items() if k.startswith("eval/") or k == "epoch"}
-    return {k: v for k, v in figures.items() if not k.startswith("eval/clusters")}
+    own = ("eval/clusters", "eval/support")
+    return {k: v for k, v in figures.items() if not k.startswith(own)}
 
 
 def scramble_labels(patch):
