@@ -244,7 +244,7 @@ def test_help_says_what_every_mode_takes(run):
     assert "Flags of --mode=search:" in done.stdout
     assert "  --config.num_epochs=200\n" in done.stdout
     assert (
-        "    share of the graph's edges, the most similar ones, that are searched; auto: "
+        "    share of the graph's edges, the most similar ones, that are searched; auto:"
         in done.stdout
     )
     assert "pad_jax." not in done.stdout.replace("python -m pad_jax.", "")
