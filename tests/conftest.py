@@ -48,3 +48,14 @@ def unit_rows(rng):
         return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """An uninterrupted run of three epochs."""
+    from pad_jax.train import train_and_evaluate  # most tests do without
+    from tests.support.small_runs import small_config
+
+    workdir = tmp_path_factory.mktemp("runs") / "whole"
+    train_and_evaluate(small_config(num_epochs=3), workdir)
+    return workdir

@@ -99,18 +99,19 @@ def smallest_index(label: np.ndarray) -> np.ndarray:
     return first.astype(np.int32)[group]
 
 
-def by_falling_size(group_id: np.ndarray) -> np.ndarray:
+def by_falling_size(group_id: np.ndarray, min_size: int = 2) -> np.ndarray:
     """Groups numbered from the largest on.
 
     Args:
       group_id: int [N], the smallest index in each row's group; singletons have their own.
+      min_size: rows of a group that counts.
 
     Returns:
       int64 [N]: 0 .. G-1 by falling size, of two as large the one with the lower first row before
-      the other; -1 for singletons.
+      the other; -1 for rows in no group that counts.
     """
     _, group, size = np.unique(group_id, return_inverse=True, return_counts=True)
-    real = size > 1
+    real = size >= min_size
     label = np.full(len(size), -1)
     label[np.argsort(-size, kind="stable")[: real.sum()]] = np.arange(real.sum())
     return label[group]

@@ -8,7 +8,8 @@ import warnings
 import numpy as np
 
 from pad_jax.graph.discovery import Discovery
-from pad_jax.graph.rows import divided_by_length
+from pad_jax.graph.groups import by_falling_size, smallest_index
+from pad_jax.graph.rows import divided_by_length, sampled
 
 _MAX_ROWS = 200_000  # that k-means sees
 
@@ -37,22 +38,10 @@ def partition(found: Discovery, features: np.ndarray | None) -> np.ndarray:
 
     means = [features[clusters.labels == c].mean(0) for c in range(clusters.count)]
     centers = divided_by_length(np.stack(means))
-    sample = features
-    if len(features) > _MAX_ROWS:
-        chosen = np.random.default_rng(0).choice(len(features), _MAX_ROWS, replace=False)
-        sample = features[chosen]
+    sample = sampled(features, _MAX_ROWS, np.random.default_rng(0))
     kmeans = KMeans(clusters.count, init=centers, n_init=1, random_state=0)
     # Several threads add up the centres in any order; a single one repeats itself bit for bit.
     with warnings.catch_warnings(), threadpoolctl.threadpool_limits(1, user_api="openmp"):
         warnings.simplefilter("ignore", ConvergenceWarning)  # rows that coincide
-        return _by_falling_size(kmeans.fit(sample).predict(features))
-
-
-def _by_falling_size(label: np.ndarray) -> np.ndarray:
-    """As ``groups.by_falling_size``, but a row alone is a cluster as well."""
-    _, first, cluster, size = np.unique(
-        label, return_index=True, return_inverse=True, return_counts=True
-    )
-    number = np.empty(len(size), np.int32)
-    number[np.lexsort((first, -size))] = np.arange(len(size))
-    return number[cluster]
+        label = kmeans.fit(sample).predict(features)
+    return by_falling_size(smallest_index(label), min_size=1).astype(np.int32)

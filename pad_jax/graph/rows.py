@@ -58,6 +58,11 @@ def divided_by_length(rows: np.ndarray) -> np.ndarray:
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
 
+def sampled(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows, [N, D], or so many of them at random where there are more."""
+    return rows if len(rows) <= count else rows[rng.choice(len(rows), count, replace=False)]
+
+
 def padded_blocks(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
     """Rows, [N, D], as blocks of float32 [size, D]: one shape, so that JAX compiles once.
 

@@ -12,7 +12,7 @@ from pad_jax import parallel
 from pad_jax.data.batches import uniform_plan
 from pad_jax.graph.discovery import Discovery
 from pad_jax.graph.groups import Groups
-from pad_jax.graph.rows import divided_by_length
+from pad_jax.graph.rows import divided_by_length, sampled
 from pad_jax.objectives import heads
 from pad_jax.objectives.base import Objective
 from pad_jax.settings import Settings, at_least, refuse, setting
@@ -144,7 +144,7 @@ def find_clusters(
     # Several threads add up the centres in any order; a single one repeats itself bit for bit.
     with warnings.catch_warnings(), threadpoolctl.threadpool_limits(1, user_api="openmp"):
         warnings.simplefilter("ignore", ConvergenceWarning)  # rows that coincide
-        kmeans.fit(_sample(rows, max(_MAX_KMEANS_ROWS, num_clusters), rng))
+        kmeans.fit(sampled(rows, max(_MAX_KMEANS_ROWS, num_clusters), rng))
     own = np.arange(len(rows), dtype=np.int32)
     return Groups(kmeans.predict(rows).astype(np.int32), own)
 
@@ -153,13 +153,9 @@ def _whiten(features: np.ndarray, num_components: int, rng: np.random.Generator)
     """Principal components of variance one, [N, at most num_components], rows normalised."""
     from sklearn.decomposition import PCA
 
-    sample = _sample(features, _MAX_PCA_ROWS, rng)
+    sample = sampled(features, _MAX_PCA_ROWS, rng)
     pca = PCA(
         min(num_components, *sample.shape), whiten=True, random_state=int(rng.integers(2**31))
     ).fit(sample)
     variance = pca.explained_variance_
     return divided_by_length(pca.transform(features)[:, variance >= _LEAST_VARIANCE * variance[0]])
-
-
-def _sample(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    return rows if len(rows) <= count else rows[rng.choice(len(rows), count, replace=False)]

@@ -75,14 +75,9 @@ def render(workdir: pathlib.Path, snapshot: Snapshot) -> str:
         figures=_figures(rows[-1], snapshot, noun),
         curves=curves,
         kinds=plots.kinds(rows, found),
-        sentences=[
-            said
-            for said in (
-                kinds.sentence(kinds.figures(found.clusters)),
-                doubts.sentence(rows[-1]),
-            )
-            if said
-        ],
+        sentences=list(
+            filter(None, [kinds.sentence(kinds.figures(found.clusters)), doubts.sentence(rows[-1])])
+        ),
         galleries=galleries.group_galleries(snapshot, table) if len(table) else [],
         drawings=graphs.drawings(snapshot, table),
         queries=galleries.neighbor_rows(snapshot),

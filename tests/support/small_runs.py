@@ -7,6 +7,15 @@ from configs import digits
 from pad_jax import train
 from pad_jax.run import checkpoints
 
+# Settings that follow the graph and the groups, epoch by epoch.
+AUTO = {
+    "grouping.features": "embed",
+    "grouping.edge_share": "auto",
+    "grouping.max_size": "auto",
+    "grouping.singletons_until": "auto",
+    "loss.temperature": "auto",
+}
+
 
 def small_config(**overrides):
     """Digits of 16 px, 300 of them, two epochs: seconds."""
