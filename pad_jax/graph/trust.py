@@ -13,14 +13,14 @@ SOUND = (
     0.3  # support from which on, in the study, most pairs of nearly all groups were of one class
 )
 _SIZE = 10  # the paper's s
-_NEAR_PEAK = 0.9
+_NEAR_PEAK = 0.8
 
 
 def trusted_edges(graph: Graph, clusters: Clusters) -> np.ndarray:
     """The edges of a graph that its own structure speaks for.
 
     Those that have entered when the modularity of their strong components is at its peak, as less
-    similar ones join what stands apart; or before, when it first is 0.9 of the peak, where the
+    similar ones join what stands apart; or before, when it first is 0.8 of the peak, where the
     graph's clusters do not stand apart: there the peak is flat, and anywhere. In between as the
     trust in the clusters grows. And of these edges none between two clusters, or between one and
     the rows in none.
