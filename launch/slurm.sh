@@ -4,7 +4,8 @@
 #
 #   sbatch launch/slurm.sh configs/imagenet.py --config.dataset.root=/data/tfds
 #
-# A job that is stopped goes on from its newest checkpoint when it is submitted again.
+# Three minutes before its time is over, or before it is moved, the job saves where it is. It goes
+# on from there when it is submitted again.
 #SBATCH --job-name=pad_jax
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=8
@@ -12,6 +13,7 @@
 #SBATCH --cpus-per-task=8
 #SBATCH --time=2-00:00:00
 #SBATCH --requeue
+#SBATCH --signal=TERM@180
 set -euo pipefail
 config=${1:?usage: sbatch launch/slurm.sh CONFIG [--config.field=value ...]}
 shift

@@ -1,7 +1,8 @@
 """The training steps of one epoch, dispatched from the host."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -19,6 +20,20 @@ _SYNC_DISPATCHES = 10  # how many may be under way before the host waits for the
 _STEPS_PER_DISPATCH = {"cpu": 1, "gpu": 32, "tpu": 32}
 
 
+class Trained(NamedTuple):
+    """How far the training of an epoch is.
+
+    Attributes:
+      steps: how many of its steps are done.
+      sums: float32, the objective's metrics added up over these.
+      seconds: they took.
+    """
+
+    steps: int
+    sums: dict[str, np.ndarray]
+    seconds: float
+
+
 class EpochRunner:
     """The training steps of an epoch, compiled once for the whole run.
 
@@ -27,11 +42,14 @@ class EpochRunner:
       parts: of its steps.
       images: the training images; resident ones are put on the devices here.
       platform: "cpu", "gpu" or "tpu".
+
+    Attributes:
+      steps_per_epoch: how many there are.
     """
 
     def __init__(self, run_settings: RunSettings, parts: StepParts, images: Images, platform: str):
         self._run_settings, self._images = run_settings, images
-        self._objective, self._steps_per_epoch = parts.objective, parts.steps_per_epoch
+        self._objective, self.steps_per_epoch = parts.objective, parts.steps_per_epoch
         self._steps_per_dispatch = 1
         if isinstance(images, ResidentImages):
             self._steps_per_dispatch = _STEPS_PER_DISPATCH[platform]
@@ -40,39 +58,67 @@ class EpochRunner:
         else:
             self._step = steps.pmap_train_step(parts)
 
+    def start(self) -> Trained:
+        """An epoch of which no step is done."""
+        return Trained(0, {name: np.float32(0) for name in self._objective.metrics}, 0.0)
+
     def __call__(
-        self, state: TrainState, groups: Groups, epoch: int
-    ) -> tuple[TrainState, dict[str, float]]:
-        """Trains one epoch; the means of its metrics over the steps, and its speed."""
-        run_settings, num_steps = self._run_settings, self._steps_per_epoch
+        self,
+        state: TrainState,
+        groups: Groups,
+        epoch: int,
+        trained: Trained,
+        pause: Callable[[], bool] = lambda: False,
+    ) -> tuple[TrainState, Trained]:
+        """Trains an epoch to its end, or to where it is to pause.
+
+        The same call goes on from there: the samples of each step and how they are augmented depend
+        on the seed and on the step's number alone.
+
+        Args:
+          state: on the devices, after the steps that are done; donated.
+          groups: of the epoch.
+          epoch: how many are done before.
+          trained: what is done of this one.
+          pause: asked after each dispatch; the same on all processes.
+        """
         plan = self._objective.plan(groups, epoch)
-        sums = parallel.replicate({name: np.float32(0) for name in self._objective.metrics})
-        start = time.perf_counter()
+        first, sums = trained.steps, parallel.replicate(trained.sums)
+        start, done = time.perf_counter(), first
         dispatches = progress.bar(
-            self._dispatches(plan, groups),
+            self._dispatches(plan, groups, first),
             plan.size,
-            f"epoch {epoch + 1}/{run_settings.num_epochs}",
-            each=self._steps_per_dispatch * run_settings.batch_size,
+            f"epoch {epoch + 1}/{self._run_settings.num_epochs}",
+            each=self._steps_per_dispatch * self._run_settings.batch_size,
+            done=first * self._run_settings.batch_size,
         )
         for i, args in enumerate(dispatches, start=1):
             state, sums = self._step(state, sums, *args)
+            done = min(first + i * self._steps_per_dispatch, self.steps_per_epoch)
             if i % _SYNC_DISPATCHES == 0:
                 jax.block_until_ready(sums)
-        means = {f"train/{k}": float(v) / num_steps for k, v in parallel.fetch(sums).items()}
-        seconds = time.perf_counter() - start
-        return state, means | {
-            "train/images_per_second": plan.size / seconds,
-            "time/train": seconds,
+            if done < self.steps_per_epoch and pause():
+                break
+        sums = parallel.fetch(sums)
+        return state, Trained(done, sums, trained.seconds + time.perf_counter() - start)
+
+    def means(self, trained: Trained) -> dict[str, float]:
+        """The means over its steps of a whole epoch's metrics, and its speed."""
+        size = self.steps_per_epoch * self._run_settings.batch_size
+        means = {f"train/{k}": float(v) / trained.steps for k, v in trained.sums.items()}
+        return means | {
+            "train/images_per_second": size / trained.seconds,
+            "time/train": trained.seconds,
         }
 
-    def _dispatches(self, plan: np.ndarray, groups: Groups) -> Iterator[tuple]:
-        """What each dispatch takes besides the state and the sums."""
+    def _dispatches(self, plan: np.ndarray, groups: Groups, first: int) -> Iterator[tuple]:
+        """What each dispatch from a step on takes besides the state and the sums."""
         if isinstance(self._images, ResidentImages):
             on_devices = parallel.shard(split_over_devices(plan, axis=1))
-            for i in range(0, self._steps_per_epoch, self._steps_per_dispatch):
+            for i in range(first, self.steps_per_epoch, self._steps_per_dispatch):
                 yield self._resident, on_devices, np.int32(i)
             return
-        own = own_part(plan)
+        own = own_part(plan)[first:]
         rows = [own, groups.hard_positive[own]] if self._objective.hard_positives else [own]
         views = np.stack(rows, axis=1)
         batches = self._images.batches(views.reshape(len(own), -1))

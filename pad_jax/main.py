@@ -4,12 +4,18 @@
 prints what ``--config.<field>`` can be, as a page.
 """
 
+from pad_jax import signals
+
+if __name__ == "__main__":  # before what takes its time to load
+    signals.install()
+
 import logging
 import os
 import pathlib
 import re
 import sys
 import traceback
+from typing import NoReturn
 
 import jax
 from absl import app, flags
@@ -18,7 +24,7 @@ from ml_collections import config_flags
 from tqdm import tqdm
 
 from pad_jax import config as configs
-from pad_jax import registry, runtime, sizing, usage
+from pad_jax import processes, registry, runtime, sizing, usage
 from pad_jax.errors import InputError, first_line
 from pad_jax.modes import MODES
 from pad_jax.modes import flags as shared
@@ -39,6 +45,10 @@ _MODE = flags.DEFINE_string(
 )
 _DISTRIBUTED = flags.DEFINE_bool(
     "distributed", False, "One of several processes, as on a TPU pod or under Slurm."
+)
+_NEEDS_LESS = (
+    "lower batch_size, dataset.image_size or dataset.max_resident_gib (images then come from the "
+    "disk), or take a smaller model.name"
 )
 _VALUES = {
     "int": "an integer",
@@ -74,7 +84,8 @@ def main(argv: list[str]) -> None:
         raise InputError(f"--mode={_MODE.value} is for one process; leave --distributed out")
     if not mode.one_process:
         if _DISTRIBUTED.value:
-            jax.distributed.initialize()
+            processes.join()
+            signals.install()  # in place of JAX's own, which nobody asks
         is_first = jax.process_index() == 0
     logger.setLevel(logging.INFO if is_first else logging.WARNING)
     said = mode.run(call)
@@ -247,6 +258,8 @@ def _log_to_stderr() -> logging.Logger:
 
 def run() -> None:
     """Runs ``main``; bad input ends in one line on standard error and exit status 2."""
+    signals.install()
+    signals.ready()
     sys.path.append(os.getcwd())  # last: where a user's own parts may be, as with python -m
     try:
         try:
@@ -257,11 +270,20 @@ def run() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except InputError as error:
-        print(f"pad_jax: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("pad_jax: stopped; the same command goes on from what was saved", file=sys.stderr)
-        sys.exit(130)
+        _refuse(error)
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        _refuse(f"the memory does not suffice ({first_line(error)}); {_NEEDS_LESS}")
+    except signals.Stopped as stopped:
+        signals.leave(stopped.signum, stopped.said)
+
+
+def _refuse(said: object) -> NoReturn:
+    print(f"pad_jax: {said}", file=sys.stderr, flush=True)
+    if jax.distributed.is_initialized():
+        os._exit(2)  # else JAX waits for the others, who may wait for this one
+    sys.exit(2)
 
 
 if __name__ == "__main__":

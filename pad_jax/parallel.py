@@ -85,6 +85,13 @@ def is_same_everywhere(x: np.ndarray) -> bool:
     return jax.process_count() == 1 or bool(np.all(multihost_utils.process_allgather(x) == x))
 
 
+def largest(x: int) -> int:
+    """The largest of the processes' numbers; each has to call this, and waits for the others."""
+    if jax.process_count() == 1:
+        return x
+    return int(multihost_utils.process_allgather(np.array(x)).max())
+
+
 def _sharding(*spec: str) -> NamedSharding:
     # The layout pmap itself gives its results: arguments placed so cost no second compilation.
     return NamedSharding(Mesh(np.asarray(jax.devices()), (AXIS,)), PartitionSpec(*spec))

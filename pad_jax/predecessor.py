@@ -150,7 +150,7 @@ def find(settings: Settings, workdir: pathlib.Path) -> Predecessor | None:
         raise InputError(
             f"init_from={given} is the folder of the new run itself; choose another --workdir"
         )
-    if not given or checkpoints.epochs(workdir):
+    if not given or checkpoints.has_any(workdir):
         return None
     try:
         own = configs.read(folder.read_config(path))

@@ -15,7 +15,13 @@ _DELAY = 0.5  # seconds; what is done by then needs no bar
 
 
 def bar(
-    steps: Iterable[_Step], total: int, title: str, *, each: int = 1, unit: str = "img"
+    steps: Iterable[_Step],
+    total: int,
+    title: str,
+    *,
+    each: int = 1,
+    unit: str = "img",
+    done: int = 0,
 ) -> Iterator[_Step]:
     """Passes steps on, on a terminal with a bar that shows the speed and the time left.
 
@@ -25,11 +31,12 @@ def bar(
       title: what is done.
       each: units in a step; the last one may have fewer.
       unit: what is counted.
+      done: units that were done before.
     """
     if not _is_terminal():
         yield from steps
         return
-    with _shown(total=total, desc=title, unit=unit, unit_scale=True) as shown:
+    with _shown(total=total, desc=title, unit=unit, unit_scale=True, initial=done) as shown:
         for step in steps:
             yield step
             shown.update(min(each, total - shown.n))

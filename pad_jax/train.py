@@ -25,6 +25,7 @@ from pad_jax import (
     predecessor,
     progress,
     report,
+    signals,
     sizing,
     state,
 )
@@ -47,8 +48,11 @@ from pad_jax.objectives.base import Objective
 from pad_jax.optimizer import OptimizerSettings, learning_rate_schedule
 from pad_jax.predecessor import Predecessor
 from pad_jax.run import doubts, folder, kinds, metrics
+from pad_jax.run.begun import Begun
+from pad_jax.run.breaks import Breaks
 from pad_jax.run.checkpoints import Checkpoints, CheckpointSettings
 from pad_jax.settings import RunSettings, Settings, refuse
+from pad_jax.signals import Stopped
 from pad_jax.state import TrainState
 from pad_jax.steps import StepParts
 
@@ -89,18 +93,17 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike) -> metric
     if before is not None:
         before.check(settings, encoder, dataset.train)
     folder.make_workdir(workdir)
-    # Closing waits for the checkpoint that is being written, also where a run is interrupted.
-    with (
-        folder.locked(workdir),
-        contextlib.closing(Checkpoints(workdir, settings[CheckpointSettings].keep)) as checkpoints,
-    ):
+    with folder.locked(workdir):
         folder.write(workdir, config, dataset)
         _log.info(
             "Training on %d x %s: %d images of %s.",
             *(jax.device_count(), jax.devices()[0].device_kind),
             *(len(dataset.train), settings[DatasetSettings].name),
         )
-        train_epochs(settings, workdir, dataset, parts, evaluate, checkpoints, before)
+        checkpoints = Checkpoints(workdir, settings[CheckpointSettings].keep)
+        # Closing waits for the checkpoint that is being written, also where a run is interrupted.
+        with contextlib.closing(checkpoints):
+            train_epochs(settings, workdir, dataset, parts, evaluate, checkpoints, before)
     return metrics.last_row(workdir)
 
 
@@ -120,26 +123,31 @@ def train_epochs(
     run_epoch = EpochRunner(run_settings, parts, images, parallel.platform())
     embed = feature_embedder(settings, parts)
 
-    first_epoch = checkpoints.latest_epoch() or 0
-    if first_epoch:
-        blank = init_state(run_settings, parts, images)
-        host_state = checkpoints.restore(first_epoch, blank)
-        del blank
+    blank = init_state(run_settings, parts, images)
+    saved = checkpoints.newest(blank)
+    if saved is None:
+        saved = first_state(settings, blank, parts, images, embed, before), None, 0
+    host_state, begun, first_epoch = saved
+    if begun is not None:
+        _log.info("Going on %s.", begun.moment(parts.steps_per_epoch))
+    elif first_epoch:
         _log.info("Going on after epoch %d.", first_epoch)
-    else:
-        host_state = first_state(settings, parts, images, embed, before)
     train_state = state.to_devices(host_state)
     writer = metrics.MetricWriter(workdir, first_epoch, int(host_state.step))
-    watch = doubts.Watch()
-    del host_state  # as large as what is on the devices
+    watch, breaks = doubts.Watch(), Breaks(checkpoint_settings.every_minutes)
+    del host_state, saved, blank  # as large as what is on the devices
+    late: metrics.Row = {}  # seconds of what comes after a row is written
 
     for epoch in range(first_epoch, run_settings.num_epochs):
-        found, features, row = discover(objective, train_state, images, embed, epoch)
-        del features  # as many rows as the memory has, not needed any more
-        train_state = train_state.with_groups(objective.learnt(found))
-        train_state = objective.begin_epoch(train_state, epoch)
-        train_state, values = run_epoch(train_state, found.groups, epoch)
-        row |= values
+        if begun is None:
+            found, features, row = discover(objective, train_state, images, embed, epoch)
+            del features  # as many rows as the memory has, not needed any more
+            train_state = train_state.with_groups(objective.learnt(found))
+            train_state = objective.begin_epoch(train_state, epoch)
+            begun = Begun(found, row | late, run_epoch.start())
+        train_state, begun = train_epoch(run_epoch, train_state, begun, breaks, checkpoints)
+        found, row = begun.found, {**begun.row, **run_epoch.means(begun.trained)}
+        begun, late = None, {}
         if not np.isfinite(row["train/loss"]):
             raise InputError(
                 f"the loss of epoch {epoch + 1} is {row['train/loss']}; lower "
@@ -162,15 +170,49 @@ def train_epochs(
         writer.write(step, done, row)
         watch.look({"epoch": done} | row)
         metrics.log(f"epoch {done}/{run_settings.num_epochs}", row)
+        start = time.perf_counter()
         if last or eval_settings.report_is_due(done):
             embed_now = functools.partial(embed, train_state.variables)
             if not last:
                 features = objective.current_features(train_state, images, embed_now)
             report.write(workdir, dataset, objective, found, features, embed_now)
+            late["time/report"] = time.perf_counter() - start
         # After the report: a run cut off before comes by here again.
-        if last or done % checkpoint_settings.every_epochs == 0:
+        start = time.perf_counter()
+        if last or done % checkpoint_settings.every_epochs == 0 or breaks.is_due():
             checkpoints.save(done, state.to_host(train_state, len(images)))
+            breaks.saved()
+            late["time/checkpoint"] = time.perf_counter() - start
     writer.close()
+
+
+def train_epoch(
+    run_epoch: EpochRunner,
+    train_state: TrainState,
+    begun: Begun,
+    breaks: Breaks,
+    checkpoints: Checkpoints,
+) -> tuple[TrainState, Begun]:
+    """Trains an epoch to its end; saves it in between where it is time to, or a signal comes.
+
+    Raises:
+      Stopped: by a signal, after the step that was under way has been saved.
+    """
+    groups, num_steps = begun.found.groups, run_epoch.steps_per_epoch
+    with signals.held():
+        while True:
+            train_state, trained = run_epoch(
+                train_state, groups, begun.epoch, begun.trained, pause=breaks
+            )
+            begun = begun._replace(trained=trained)
+            if not breaks.stops() and trained.steps == num_steps:
+                return train_state, begun
+            checkpoints.save_within(state.to_host(train_state, len(groups.group_id)), begun)
+            breaks.saved()
+            if breaks.stop_by:
+                checkpoints.wait()
+                said = f"stopped {begun.moment(num_steps)}; the same command goes on from there"
+                raise Stopped(breaks.stop_by, said)
 
 
 def discover(
@@ -254,20 +296,21 @@ def init_state(run_settings: RunSettings, parts: StepParts, images: Images) -> T
 
 def first_state(
     settings: Settings,
+    blank: TrainState,
     parts: StepParts,
     images: Images,
     embed: Callable[[Any, Images], np.ndarray],
     before: Predecessor | None,
 ) -> TrainState:
-    """The state that training begins with, on the host: what another run has, or ``init_state``."""
-    begun, memory = init_state(settings[RunSettings], parts, images), None
+    """The state that training begins with, on the host: what another run has, or ``blank``."""
+    begins, memory = blank, None
     if before is not None:
         variables, memory = before.take(settings, parts.encoder, parts.objective, images)
-        begun = begun.with_variables(variables)
+        begins = begins.with_variables(variables)
     if memory is None:
-        embed_first = functools.partial(embed, parallel.replicate(begun.variables))
+        embed_first = functools.partial(embed, parallel.replicate(begins.variables))
         memory = parts.objective.first_memory(images, embed_first)
-    return begun.replace(memory=memory)
+    return begins.replace(memory=memory)
 
 
 def check_devices(run_settings: RunSettings, num_devices: int) -> None:

@@ -1,19 +1,18 @@
 """The command line, in processes of its own, each in a folder of its own."""
 
-import contextlib
 import os
 import pathlib
 import re
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 
 from pad_jax.modes import MODES
 from pad_jax.run import folder, kinds, metrics
+from tests.studies.kills import PYTHON
 
 DIGITS = "--config=digits"
 DIGITS_FILE = f"--config={pathlib.Path(__file__).parents[1] / 'configs' / 'digits.py'}"
@@ -27,7 +26,7 @@ SMALL = [
 
 def start(cwd, *arguments, module="pad_jax.main", options=(), **environment):
     return subprocess.run(
-        [sys.executable, *options, "-m", module, *map(str, arguments)],
+        [*PYTHON, *options, "-m", module, *map(str, arguments)],
         cwd=cwd,
         env=os.environ | {name: str(value) for name, value in environment.items()},
         capture_output=True,
@@ -138,32 +137,6 @@ def test_a_folder_with_configs_of_its_own(tmp_path, run):
         assert len(done.stderr.splitlines()) == 1
 
 
-def test_interrupted_by_the_user(tmp_path):
-    # A shell that runs the tests in the background has children ignore the signal: undo that.
-    program = (
-        "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "runpy.run_module('pad_jax.main', run_name='__main__')"
-    )
-    worker = subprocess.Popen(
-        [sys.executable, "-c", program, DIGITS, f"--workdir={tmp_path}", *SMALL[1:]],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while not metrics.read(tmp_path) and worker.poll() is None:
-        time.sleep(0.2)
-    errors = None
-    while errors is None:
-        worker.send_signal(signal.SIGINT)
-        # A signal that meets one of JAX's callbacks of the garbage collector is lost: press again.
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            _, errors = worker.communicate(timeout=5)
-    assert worker.returncode == 130, errors
-    # Orbax's threads may add lines of their own where the signal meets a checkpoint being written.
-    assert "pad_jax: stopped; the same command goes on" in errors
-    assert 1 <= len(metrics.read(tmp_path)) < 50
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -262,10 +235,15 @@ def test_who_reads_the_help_may_stop_reading(tmp_path):
     worker.stderr.close()
 
 
-def test_interrupted_while_it_is_loaded(tmp_path):
-    (tmp_path / "jax.py").write_text("raise KeyboardInterrupt")  # is found before JAX
-    done = start(tmp_path, "--help", module="pad_jax")
-    assert (done.returncode, done.stderr) == (130, "pad_jax: stopped\n")
+@pytest.mark.parametrize(
+    ("module", "signum"), [("pad_jax", signal.SIGINT), ("pad_jax.main", signal.SIGTERM)]
+)
+def test_interrupted_while_it_is_loaded(tmp_path, module, signum):
+    program = f"import os; os.kill(os.getpid(), {int(signum)}); raise KeyboardInterrupt"
+    (tmp_path / "jax.py").write_text(program)  # is found before JAX
+    done = start(tmp_path, "--help", module=module)
+    assert done.returncode == 128 + signum
+    assert done.stderr == "pad_jax: stopped; the same command goes on from what was saved\n"
 
 
 def test_features_stand_in_place_of_a_run(tmp_path, run):

@@ -1,6 +1,5 @@
 """A trained encoder in Python: embedding, searching and assigning whatever holds images."""
 
-import contextlib
 import csv
 import shutil
 
@@ -149,8 +148,7 @@ def test_of_a_checkpoint_only_the_encoder_s_part_is_read(run):
         before = total()
         return f(), total() - before
 
-    with contextlib.closing(checkpoints.Checkpoints(workdir)) as manager:
-        whole, all_bytes = bytes_read(lambda: manager.restore(1))
+    whole, all_bytes = bytes_read(lambda: checkpoints.read(workdir, 1))
     model, own_bytes = bytes_read(lambda: pad_jax.load(workdir))
     assert sorted(model.variables) == ["batch_stats", "params"]
     jax.tree.map(

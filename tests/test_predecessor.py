@@ -42,7 +42,7 @@ def first_state(config, workdir, monkeypatch):
     """What the first epoch begins with, as a dict by the names that a checkpoint has."""
     seen = []
 
-    def interrupted(self, state, groups, epoch):
+    def interrupted(self, state, groups, *_, **__):
         seen.append(state_module.to_host(state, len(groups.group_id)))
         raise KeyboardInterrupt
 

@@ -99,7 +99,7 @@ def test_a_run_keeps_what_it_chose(pile, tmp_path, monkeypatch):
     fields = {"num_epochs": 1, "model.name": "tests.support.parts:linear", "eval.evaluators": ()}
     config = photos(pile, **fields)
 
-    def stopped(self, *args):
+    def stopped(self, *_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -113,8 +113,8 @@ def test_interrupted_and_resumed_equals_uninterrupted(finished, tmp_path, monkey
 
     run_epoch = EpochRunner.__call__
 
-    def interrupted(self, state, groups, epoch):
-        result = run_epoch(self, state, groups, epoch)
+    def interrupted(self, state, groups, epoch, *rest, **options):
+        result = run_epoch(self, state, groups, epoch, *rest, **options)
         if epoch == 2:  # after two epochs and the training of the third
             raise Interrupted
         return result
@@ -157,10 +157,10 @@ def test_a_first_report_after_the_first_epoch(tmp_path, monkeypatch, every_epoch
     config = small_config(num_epochs=3, **fields)
     seen, run_epoch = [], EpochRunner.__call__
 
-    def watched(self, state, groups, epoch):
+    def watched(self, *args, **options):
         path = tmp_path / "report.html"
         seen.append(path.read_text(encoding="utf-8") if path.exists() else "")
-        return run_epoch(self, state, groups, epoch)
+        return run_epoch(self, *args, **options)
 
     monkeypatch.setattr(EpochRunner, "__call__", watched)
     train_and_evaluate(config, tmp_path)
@@ -318,7 +318,7 @@ def test_a_report_is_that_of_the_run(finished, monkeypatch):
 def test_the_first_memory_is_the_random_encoders(tmp_path, monkeypatch):
     seen = []
 
-    def interrupted(self, state, groups, epoch):
+    def interrupted(self, state, *_, **__):
         seen.append(state_module.to_host(state, 300))
         raise KeyboardInterrupt
 

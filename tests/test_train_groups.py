@@ -60,9 +60,7 @@ def test_every_kind_of_group_trains_its_own_way(finished, tmp_path, overrides):
         settings = configs.read(small_config(**overrides))
         parts, images = small_parts(settings), data.load(settings).train
         state = train.init_state(settings[RunSettings], parts, images)
-        manager = checkpoints.Checkpoints(tmp_path)
-        members = manager.restore(2, state).groups.members  # what a resumed run restores
-        manager.close()
+        members = checkpoints.read(tmp_path, 2, state).groups.members  # what a resumed run restores
         np.testing.assert_array_equal(members[:, 0], np.arange(300))
     if overrides.get("grouping.max_size", "auto") != "auto":
         assert row["scs/max_size"] > 10

@@ -1,6 +1,5 @@
 """--mode=report: writes a run's report.html anew, from its newest checkpoint."""
 
-import contextlib
 import functools
 import logging
 import os
@@ -12,8 +11,7 @@ from pad_jax import config as configs
 from pad_jax import data, models, objectives, report, state, train
 from pad_jax.errors import InputError
 from pad_jax.modes.base import Call, Mode
-from pad_jax.run import folder, kinds
-from pad_jax.run.checkpoints import Checkpoints, newest_epoch
+from pad_jax.run import checkpoints, folder, kinds
 from pad_jax.settings import TRAINING, RunSettings
 
 _log = logging.getLogger(__name__)
@@ -36,9 +34,8 @@ def write_report(config: ConfigDict, workdir: str | os.PathLike) -> pathlib.Path
     images, objective = dataset.train, objectives.create(settings)
     parts = train.step_parts(settings, models.create(settings), objective, len(images))
     blank = train.init_state(settings[RunSettings], parts, images)
-    epoch = newest_epoch(workdir)
-    with contextlib.closing(Checkpoints(workdir)) as checkpoints:
-        train_state = state.to_devices(checkpoints.restore(epoch, blank))
+    epoch = checkpoints.newest_epoch(workdir)
+    train_state = state.to_devices(checkpoints.read(workdir, epoch, blank))
     embed = train.feature_embedder(settings, parts)
     found, features, _ = train.discover(objective, train_state, images, embed, epoch)
     embed_now = functools.partial(embed, train_state.variables)

@@ -18,7 +18,7 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from pad_jax import config as configs
-from pad_jax import objectives, tables
+from pad_jax import objectives, signals, tables
 from pad_jax.errors import InputError
 from pad_jax.modes.base import Call, Mode
 from pad_jax.run import folder, metrics
@@ -139,6 +139,7 @@ def _title(run: _Run) -> str:
 def _train_all(runs: Sequence[_Run], config_file: str, jobs: int) -> Iterator[tuple[_Run, int]]:
     """Trains so many at once, and gives each with its exit status, in their order."""
     free, all_cores = queue.SimpleQueue(), _cores()
+    running: set[subprocess.Popen] = set()
     for i in range(jobs):
         free.put(all_cores[i::jobs])
 
@@ -146,15 +147,19 @@ def _train_all(runs: Sequence[_Run], config_file: str, jobs: int) -> Iterator[tu
         cores = free.get()
         _log.info("%s: training, see %s", _title(run), run.workdir / "log.txt")
         try:
-            return _train(run, config_file, cores)
+            return _train(run, config_file, cores, running)
         finally:
             free.put(cores)
 
     pool = ThreadPoolExecutor(jobs)
     try:
         yield from zip(runs, pool.map(train, runs), strict=True)
-    finally:  # if interrupted, the processes have been as well
-        pool.shutdown(cancel_futures=True)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        if signum := signals.asked():  # they save where they are
+            for process in tuple(running):
+                process.send_signal(signum)
+        pool.shutdown()
 
 
 def _cores() -> Sequence[int]:
@@ -162,17 +167,26 @@ def _cores() -> Sequence[int]:
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else ()
 
 
-def _train(run: _Run, config_file: str, cores: Collection[int]) -> int:
+def _train(
+    run: _Run, config_file: str, cores: Collection[int], running: set[subprocess.Popen]
+) -> int:
     """Trains in a process of its own, which a crash ends alone; its exit status."""
     folder.make_workdir(run.workdir)
     arguments = [f"--config={config_file}", *_flags(run.overrides), f"--workdir={run.workdir}"]
     with (run.workdir / "log.txt").open("a") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pad_jax.main", *arguments], stdout=log, stderr=subprocess.STDOUT
+            [sys.executable, "-m", "pad_jax.main", *arguments],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a terminal's signals come by this process, once
         )
+        running.add(process)
         if cores:  # before it starts threads of its own, which would keep all of them
             os.sched_setaffinity(process.pid, cores)
-        return process.wait()
+        try:
+            return process.wait()
+        finally:
+            running.discard(process)
 
 
 def _flags(overrides: Mapping[str, Any]) -> list[str]:

@@ -1,17 +1,33 @@
-"""Checkpoints with Orbax: the whole train state, from the host, independent of the device count."""
+"""Checkpoints with Orbax: the whole train state, from the host, independent of the device count.
+
+``workdir/checkpoints/<epochs done>`` holds the state between two epochs, and
+``workdir/within_epoch/<steps done>`` that in the midst of one. Each has the hashes of its arrays.
+"""
 
 import dataclasses
+import functools
+import itertools
+import json
+import logging
 import pathlib
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import jax
 import numpy as np
 
+from pad_jax import parallel
 from pad_jax.errors import InputError, first_line
-from pad_jax.settings import NOTHING, at_least, setting
+from pad_jax.run.begun import Begun
+from pad_jax.run.hashes import differing, hashes
+from pad_jax.settings import NOTHING, at_least, more_than, setting
 from pad_jax.state import TrainState
 
+_log = logging.getLogger(__name__)
+_WHOLE, _WITHIN = "checkpoints", "within_epoch"  # folders
 _ITEM = "default"  # what Orbax calls the one thing that a checkpoint holds
+_METADATA = "_CHECKPOINT_METADATA"  # its file of what is known of it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +37,9 @@ class CheckpointSettings:
     SECTION: ClassVar[str] = "checkpoint"
 
     every_epochs: int = setting(1, "and after the last epoch", at_least(1), affects=NOTHING)
+    every_minutes: float | None = setting(
+        15.0, "within an epoch, too; None: never there", more_than(0, 5), affects=NOTHING
+    )
     keep: int = setting(2, "the newest so many", at_least(1), affects=NOTHING)
 
 
@@ -37,10 +56,34 @@ def newest_epoch(workdir: pathlib.Path) -> int:
 
 
 def epochs(workdir: pathlib.Path) -> list[int]:
-    """How many epochs each checkpoint in a run's folder has behind it, in order."""
-    # What Orbax has not finished has another name.
-    names = [path.name for path in (workdir / "checkpoints").glob("*")]
-    return sorted(int(name) for name in names if name.isdecimal())
+    """How many epochs each checkpoint between two epochs has behind it, in order."""
+    return _numbers(workdir / _WHOLE)
+
+
+def is_saved(workdir: pathlib.Path, epoch: int) -> bool:
+    """Whether there is a checkpoint after an epoch, with all its parts; they are not read."""
+    path = workdir / _WHOLE / str(epoch)
+    return (path / _METADATA).is_file() and (path / _ITEM).is_dir()
+
+
+def has_any(workdir: pathlib.Path) -> bool:
+    """Whether a run's folder holds a checkpoint of any kind, whole or not."""
+    return bool(epochs(workdir) or _numbers(workdir / _WITHIN))
+
+
+def read(workdir: pathlib.Path, epoch: int, like: TrainState | None = None) -> Any:
+    """The state after an epoch, on the host.
+
+    Args:
+      workdir: the run's folder.
+      epoch: of a checkpoint that exists.
+      like: a state of the same structure, shapes and types. Without it the result is made of dicts
+        and lists, and only its encoder's variables are sure to be as they were saved.
+
+    Raises:
+      InputError: for a checkpoint that is damaged, of another encoder, or just being replaced.
+    """
+    return _read(_path(workdir, _WHOLE, epoch), like)
 
 
 def read_part(workdir: pathlib.Path, epoch: int, like: Any) -> Any:
@@ -55,65 +98,223 @@ def read_part(workdir: pathlib.Path, epoch: int, like: Any) -> Any:
       The tree, NumPy.
 
     Raises:
-      InputError: as ``Checkpoints.restore``.
+      InputError: as ``read``.
     """
     import orbax.checkpoint as ocp  # here, not at the top: it takes a second to load
 
-    path = (workdir / "checkpoints" / str(epoch)).absolute()
     as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), like)
     args = ocp.args.PyTreeRestore(item=like, restore_args=as_numpy, partial_restore=True)
-    try:
-        with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
-            return checkpointer.restore(path / _ITEM, args=args)
-    except Exception as error:  # Orbax and TensorStore raise all kinds
-        raise _unreadable(path, error) from error
+    return _read(_path(workdir, _WHOLE, epoch), like, ocp.PyTreeCheckpointHandler(), args)
 
 
 class Checkpoints:
-    """The checkpoints of one run, ``workdir/checkpoints/<epochs done>``.
+    """What a run saves in its folder. One run at a time: what another left unfinished is removed.
 
     Args:
       workdir: the run's folder.
-      keep: how many of the newest are kept.
+      keep: how many of the newest between two epochs are kept; of those within one the newest is.
     """
 
     def __init__(self, workdir: pathlib.Path, keep: int = 1):
+        self._workdir, self._keep = workdir, keep
+
+    @functools.cached_property
+    def _managers(self) -> tuple[Any, Any]:
+        """Orbax's, of both folders. They read what is there, so nothing damaged may be."""
         import orbax.checkpoint as ocp  # here, not at the top: it takes a second to load
 
-        self._arguments = ocp.args
-        self._manager = ocp.CheckpointManager(
-            (workdir / "checkpoints").absolute(),
-            options=ocp.CheckpointManagerOptions(max_to_keep=keep),
-            item_handlers=ocp.StandardCheckpointHandler(),
-        )
+        def manager(name: str, keep: int) -> ocp.CheckpointManager:
+            options = ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True)
+            path = (self._workdir / name).absolute()
+            return ocp.CheckpointManager(
+                path, options=options, item_handlers=ocp.StandardCheckpointHandler()
+            )
 
-    def latest_epoch(self) -> int | None:
-        """How many epochs the newest checkpoint has behind it; None where there is none."""
-        return self._manager.latest_step()
+        return manager(_WHOLE, self._keep), manager(_WITHIN, 1)
+
+    def newest(self, like: TrainState) -> tuple[TrainState, Begun | None, int] | None:
+        """The newest state that is whole, the epoch in whose midst it is, and the epochs done.
+
+        What is damaged is set aside, under another name, with a warning. Every process has to call
+        this, before anything is saved.
+
+        Args:
+          like: a state of the same structure, shapes and types.
+
+        Returns:
+          None where nothing has been saved.
+
+        Raises:
+          InputError: where there are checkpoints, and none is whole; they stay where they are.
+        """
+        paths, damaged = _newest_first(self._workdir), []
+        for path in paths:
+            found, error = None, None
+            try:
+                found = _read_either(path, like)
+            except InputError as raised:
+                error = raised
+            if not parallel.largest(error is not None):
+                break
+            damaged.append((path, error or InputError(f"{path} is damaged")))
+        else:
+            if damaged:
+                raise damaged[0][1]
+            return None
+        for path in paths[len(damaged) + 1 :]:  # not wanted, but Orbax looks at them
+            try:
+                _recorded(path)
+            except InputError as error:
+                damaged.append((path, error))
+        for path, error in damaged:
+            _set_aside(path, error)
+        return found
 
     def save(self, epoch: int, state: TrainState) -> None:
         """Saves a state as ``state.to_host`` gives it; returns before it is written."""
-        self._manager.save(epoch, args=self._arguments.StandardSave(state))
+        whole, _ = self._managers
+        self._save(whole, epoch, state, {"epoch": epoch})  # which waits for the one before
+        self._forget_within(whole.all_steps()[:-1])
 
-    def restore(self, epoch: int, like: TrainState | None = None) -> Any:
-        """The state after an epoch, on the host.
+    def save_within(self, state: TrainState, begun: Begun) -> None:
+        """Saves a state and the epoch in whose midst it is; returns before it is written."""
+        _, within = self._managers
+        stored = begun.to_bytes()
+        tree = {"state": state, "begun": stored}
+        recorded = {"epoch": begun.epoch, "begun_bytes": len(stored)}
+        self._save(within, int(state.step), tree, recorded)
 
-        Args:
-          epoch: of a checkpoint that exists.
-          like: a state of the same structure, shapes and types. Without it the result is made of
-            dicts and lists, which is enough to read the encoder's variables from.
-
-        Raises:
-          InputError: for a checkpoint that is damaged, or just being replaced.
-        """
-        try:
-            return self._manager.restore(epoch, args=self._arguments.StandardRestore(like))
-        except Exception as error:  # Orbax and TensorStore raise all kinds
-            raise _unreadable(self._manager.directory / str(epoch), error) from error
+    def wait(self) -> None:
+        """Waits until what has been saved is written."""
+        for manager in self._managers:
+            manager.wait_until_finished()
 
     def close(self) -> None:
         """Waits until everything is written."""
-        self._manager.close()
+        if "_managers" not in self.__dict__:
+            return
+        self.wait()
+        self._forget_within(self._managers[0].all_steps())
+        for manager in self._managers:
+            manager.close()
+
+    def _save(self, manager: Any, number: int, tree: Any, recorded: dict) -> None:
+        import orbax.checkpoint as ocp
+
+        args, recorded = ocp.args.StandardSave(tree), recorded | {"sha256": hashes(tree)}
+        manager.save(number, args=args, custom_metadata=recorded)
+
+    def _forget_within(self, written: Sequence[int]) -> None:
+        """Removes what lies in the midst of epochs, where a later epoch's end has been written."""
+        _, within = self._managers
+        within.wait_until_finished()
+        for step in within.all_steps():
+            epoch = _recorded(_path(self._workdir, _WITHIN, step))["epoch"]
+            if epoch < max(written, default=0):
+                within.delete(step)
+
+
+def _path(workdir: pathlib.Path, name: str, number: int) -> pathlib.Path:
+    return (workdir / name / str(number)).absolute()
+
+
+def _numbers(path: pathlib.Path) -> list[int]:
+    # What Orbax has not finished has another name, and so has what is set aside.
+    return sorted(int(found.name) for found in path.glob("*") if found.name.isdecimal())
+
+
+def _newest_first(workdir: pathlib.Path) -> list[pathlib.Path]:
+    """All that is saved. What lies in the midst of an epoch is newer than that epoch's start."""
+    order = {_path(workdir, _WHOLE, epoch): (epoch, 0) for epoch in epochs(workdir)}
+    for step in _numbers(workdir / _WITHIN):
+        path = _path(workdir, _WITHIN, step)
+        try:
+            order[path] = (_recorded(path)["epoch"], step)
+        except (InputError, KeyError):  # it is found to be damaged when it is read
+            order[path] = (np.inf, step)
+    return sorted(order, key=order.__getitem__, reverse=True)
+
+
+def _read_either(path: pathlib.Path, like: TrainState) -> tuple[TrainState, Begun | None, int]:
+    """What ``newest`` gives, of a checkpoint between two epochs or in the midst of one."""
+    if path.parent.name == _WHOLE:
+        return _read(path, like), None, int(path.name)
+    size = _recorded(path).get("begun_bytes", 0)
+    tree = _read(path, {"state": like, "begun": np.zeros(size, np.uint8)})
+    begun = Begun.from_bytes(tree["begun"])
+    return tree["state"], begun, begun.epoch
+
+
+def _read(path: pathlib.Path, like: Any, handler: Any = None, args: Any = None) -> Any:
+    """A tree with the content that was saved.
+
+    Raises:
+      InputError: otherwise.
+    """
+    import orbax.checkpoint as ocp  # here, not at the top: it takes a second to load
+
+    handler, args = (
+        handler or ocp.StandardCheckpointHandler(),
+        args or ocp.args.StandardRestore(like),
+    )
+    recorded, print_unraisable = _recorded(path), sys.unraisablehook
+    sys.unraisablehook = functools.partial(_without_late_reads, print_unraisable)
+    try:
+        with ocp.Checkpointer(handler) as checkpointer:
+            tree = checkpointer.restore(path / _ITEM, args=args)
+        if like is not None:
+            _check_shapes(tree, like)
+        if "sha256" in recorded and (name := differing(tree, recorded["sha256"])):
+            raise ValueError(f"{name} is not as it was saved")
+        if path.parent.name == _WHOLE and recorded.get("epoch", int(path.name)) != int(path.name):
+            raise ValueError(f"it is of epoch {recorded['epoch']}")
+    except Exception as error:  # Orbax and TensorStore raise all kinds
+        raise _unreadable(path, error) from error
+    sys.unraisablehook = print_unraisable
+    return tree
+
+
+def _without_late_reads(show: Callable[[Any], None], unraisable: Any) -> None:
+    """Shows what cannot be raised, but not that of reads that end after one has failed.
+
+    Orbax has left its event loop by then.
+    """
+    if str(unraisable.exc_value) != "Event loop is closed":
+        show(unraisable)
+
+
+def _recorded(path: pathlib.Path) -> dict:
+    """What is known of a checkpoint; nothing of one that was saved before hashes were recorded.
+
+    Raises:
+      InputError: where that is damaged.
+    """
+    try:
+        return dict(json.loads((path / _METADATA).read_text())["custom_metadata"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _check_shapes(tree: Any, like: Any) -> None:
+    """Raises ValueError where arrays are not as wanted; Orbax passes over other shapes."""
+    pairs = zip(jax.tree_util.tree_leaves_with_path(like), jax.tree.leaves(tree), strict=True)
+    for (path, wanted), found in pairs:
+        if (wanted.shape, wanted.dtype) != (found.shape, found.dtype):
+            name = jax.tree_util.keystr(path, simple=True, separator="/")
+            raise ValueError(
+                f"{name} is {found.dtype}{list(found.shape)}, and "
+                f"{wanted.dtype}{list(wanted.shape)} in this run"
+            )
+
+
+def _set_aside(path: pathlib.Path, error: InputError) -> None:
+    """Gives what is damaged a name that is no number, so that the run can save anew there."""
+    if jax.process_index() == 0:
+        names = (path.with_name(f"{path.name}.damaged{n or ''}") for n in itertools.count())
+        aside = next(name for name in names if not name.exists())
+        path.rename(aside)
+        _log.warning("%s It is now %s; the one before is used.", error, aside.name)
+    parallel.largest(0)  # the others wait
 
 
 def _unreadable(path: pathlib.Path, error: Exception) -> InputError:

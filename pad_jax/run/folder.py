@@ -20,7 +20,7 @@ from pad_jax.data import Dataset
 from pad_jax.data.preparation import Preparation, recorded
 from pad_jax.errors import InputError
 from pad_jax.graph.groups import Groups, by_falling_size
-from pad_jax.run import metrics
+from pad_jax.run import checkpoints, metrics
 from pad_jax.settings import RESULTS, TRAINING
 
 try:
@@ -71,13 +71,13 @@ def check_writable(flag: str, folder: pathlib.Path, hint: str) -> None:
 
 
 def has_begun(workdir: pathlib.Path) -> bool:
-    """Whether a run in the folder has done an epoch."""
-    return bool(metrics.read(workdir)) or any((workdir / "checkpoints").glob("[0-9]*"))
+    """Whether a run in the folder has done an epoch, or saved a part of one."""
+    return bool(metrics.read(workdir)) or checkpoints.has_any(workdir)
 
 
 def is_finished(workdir: pathlib.Path, num_epochs: int) -> bool:
     """Whether the run in the folder has the checkpoint of its last epoch."""
-    return (workdir / "checkpoints" / str(num_epochs)).is_dir()
+    return checkpoints.is_saved(workdir, num_epochs)
 
 
 def make_workdir(workdir: pathlib.Path) -> None:
@@ -102,23 +102,32 @@ def locked(workdir: pathlib.Path) -> Iterator[None]:
     Raises:
       InputError: if a run is training in the folder, or it cannot be written to.
     """
-    if fcntl is None or jax.process_index() != 0:
-        yield
-        return
     with contextlib.ExitStack() as stack:
-        try:
-            file = stack.enter_context((workdir / ".lock").open("a"))
-        except OSError as error:
-            raise InputError(_no_writing(workdir, error)) from None
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(
-                f"another process is training in {workdir}; stop it, or choose another --workdir"
-            ) from None
-        except OSError:
-            pass  # some network file systems know no locks
+        error = _lock(workdir, stack) if jax.process_index() == 0 else None
+        if parallel.largest(error is not None):  # all end together
+            raise error or InputError(f"{workdir} cannot be used; the first process says why")
+        for left in workdir.glob("groups.csv.*.part"):  # by a process that was killed
+            left.unlink(missing_ok=True)
         yield
+
+
+def _lock(workdir: pathlib.Path, stack: contextlib.ExitStack) -> InputError | None:
+    """Takes the lock until ``stack`` is closed; or why that cannot be."""
+    if fcntl is None:
+        return None
+    try:
+        file = stack.enter_context((workdir / ".lock").open("a"))
+    except OSError as error:
+        return InputError(_no_writing(workdir, error))
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return InputError(
+            f"another process is training in {workdir}; stop it, or choose another --workdir"
+        )
+    except OSError:
+        pass  # some network file systems know no locks
+    return None
 
 
 def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:

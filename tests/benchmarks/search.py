@@ -1,7 +1,6 @@
 """The SCS search against scipy's strongly connected components, on graphs of ImageNet's size."""
 
 import argparse
-import contextlib
 import multiprocessing
 import pathlib
 import tempfile
@@ -36,11 +35,10 @@ def gaussian_graph(points: int, dim: int, copies: int = 1, seed: int = 0) -> np.
 def trained_graph(workdir: pathlib.Path) -> np.ndarray:
     """The affinity graph of the memory in a run's newest checkpoint."""
     from pad_jax.graph.neighbors import nearest_neighbors
-    from pad_jax.run.checkpoints import Checkpoints
+    from pad_jax.run import checkpoints
 
-    with contextlib.closing(Checkpoints(workdir)) as checkpoints:
-        memory = checkpoints.restore(checkpoints.latest_epoch())["memory"]
-    return nearest_neighbors(memory, K)[0]
+    state = checkpoints.read(workdir, checkpoints.newest_epoch(workdir))
+    return nearest_neighbors(state["memory"], K)[0]
 
 
 def compare(name: str, graph: np.ndarray, rounds: int) -> list[dict]:

@@ -31,11 +31,11 @@ def child(workdir: pathlib.Path, started: float) -> None:
     find = train.discover
 
     def discover(*args):
-        found, row = find(*args)
+        found, features, row = find(*args)
         print("graph", row["time/graph"], "search", row["time/search"])
-        return found, row
+        return found, features, row
 
-    def first_step(self, state, groups, epoch):
+    def first_step(self, *args, **options):
         step = self._step
 
         def stop(*args):
@@ -44,7 +44,7 @@ def child(workdir: pathlib.Path, started: float) -> None:
             os._exit(0)
 
         self._step = stop
-        return run(self, state, groups, epoch)
+        return run(self, *args, **options)
 
     def random_memory(self, images, embed):
         return random_rows(*self.blank_memory(len(images)).shape, seed=0)

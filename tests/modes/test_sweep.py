@@ -97,7 +97,7 @@ def test_several_runs_at_once_have_cores_of_their_own(tmp_path, monkeypatch):
     monkeypatch.setattr(sweep, "_cores", lambda: (0, 1, 2, 3))
     used, both_run = [], threading.Barrier(2, timeout=30)
 
-    def train(run, _, cores):
+    def train(run, _, cores, *_rest):
         if run.overrides["grouping.num_neighbors"] < 6:
             both_run.wait()
         used.append(cores)

@@ -208,9 +208,9 @@ def run(request, tmp_path_factory):
         patch.setattr(
             EpochRunner,
             "__call__",
-            lambda self, train_state, *rest: (
+            lambda self, train_state, *rest, **options: (
                 began.append(parallel.fetch(train_state.params)),
-                run_epoch(self, train_state, *rest),
+                run_epoch(self, train_state, *rest, **options),
             )[1],
         )
         patch.setattr(
@@ -259,7 +259,7 @@ def test_every_epoch_of_deepcluster_has_a_new_head_and_all_clusters_alike(run):
             params["head"]["kernel"], heads.init(256, num_classes, 0, epoch)["kernel"]
         )
         assert new == (name == "clusters" or epoch == 0)
-    for plan, groups in plans:
+    for plan, groups, _ in plans:
         counts = np.bincount(groups.group_id[plan.ravel()])
         assert counts.max() == (1 if name == "rotation" else 22)  # of 256 draws a twelfth
         assert plan.shape == (4, 64)
@@ -271,10 +271,10 @@ def test_interrupted_baselines_go_on_bit_for_bit(run, tmp_path, monkeypatch):
     config = baseline(name)
     run_epoch = EpochRunner.__call__
 
-    def interrupted(self, train_state, groups, epoch):
+    def interrupted(self, train_state, groups, epoch, *rest, **options):
         if epoch == 1:
             raise KeyboardInterrupt
-        return run_epoch(self, train_state, groups, epoch)
+        return run_epoch(self, train_state, groups, epoch, *rest, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(EpochRunner, "__call__", interrupted)

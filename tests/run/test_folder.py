@@ -140,7 +140,7 @@ def test_a_run_writes_down_the_defaults_of_a_part_from_outside(tmp_path):
 
 
 def test_a_run_stopped_in_its_first_epoch_may_begin_anew_with_another_config(tmp_path, monkeypatch):
-    def interrupted(self, state, groups, epoch):
+    def interrupted(self, *_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -32,9 +32,7 @@ def small_config(**overrides):
 
 def restored(workdir):
     """The newest checkpoint's arrays by name, without a target to restore to."""
-    manager = checkpoints.Checkpoints(workdir)
-    state = manager.restore(manager.latest_epoch())
-    manager.close()
+    state = checkpoints.read(workdir, checkpoints.newest_epoch(workdir))
     leaves = jax.tree_util.tree_leaves_with_path(state)
     return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
 

@@ -1,0 +1,130 @@
+"""What SIGINT and SIGTERM do to the command line: stop it at once, or after a step of training.
+
+Light to load, so that it can be installed before anything that takes its time is.
+"""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SAID = "stopped; the same command goes on from what was saved"
+_GRACE = 10.0  # seconds that what is under way has to clean up, or to be heard of at all
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal ends the program.
+
+    Args:
+      signum: which.
+      said: where that is, and what follows.
+    """
+
+    def __init__(self, signum: int, said: str = ""):
+        super().__init__(signum, said)
+        self.signum, self.said = signum, said or _SAID
+
+
+class _Program:
+    """What is known of the process's signals; there is one."""
+
+    installed = False
+    ready = False  # what takes its time is loaded, so that a signal may be raised
+    held = 0  # blocks that hold signals back
+    asked: int | None = None  # the first signal that came
+
+
+def install() -> None:
+    """From here on a signal ends the process with one line and status 128 + its number.
+
+    The first one is raised as ``Stopped`` once ``ready`` has been called, unless a block holds it
+    back. A second one ends the process where it is; so does the first, ten seconds later, where
+    nothing came of it: code in C may be long, or swallow what is raised. A signal that the process
+    was told to ignore, as by nohup, stays ignored. To be called in the main thread.
+    """
+    heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in heard:
+        signal.signal(number, _handle)
+    if _Program.installed or not heard:
+        return
+    _Program.installed = True
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    # Written to by the C library's handler, also while the main thread is busy in C.
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    threading.Thread(target=_watch, args=(read,), name="signals", daemon=True).start()
+    if hasattr(os, "register_at_fork"):  # a child's signals are its own
+        os.register_at_fork(after_in_child=_forget)
+
+
+def ready() -> None:
+    """All is loaded: from here on a signal is raised in the main thread."""
+    _Program.ready = True
+
+
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """Holds the first signal back while the block runs, which looks at ``asked`` now and then.
+
+    Where the block has not raised ``Stopped`` itself, that is done at its end.
+    """
+    _Program.held += 1
+    try:
+        yield
+    finally:
+        _Program.held -= 1
+    if _Program.asked and not _Program.held:
+        raise Stopped(_Program.asked)
+
+
+def asked() -> int:
+    """The signal that asks the program to stop; 0 for none."""
+    return _Program.asked or 0
+
+
+def leave(signum: int, said: str = _SAID) -> None:
+    """Ends the process with a line on standard error; nothing is waited for."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"pad_jax: {said}\n".encode())
+    os._exit(128 + signum)
+
+
+def _handle(signum: int, frame: FrameType | None) -> None:
+    is_first, _Program.asked = _Program.asked is None, _Program.asked or signum
+    if not is_first or not _Program.ready:
+        leave(signum)
+    if not _Program.held:
+        raise Stopped(signum)
+
+
+def _watch(read: int) -> None:
+    """Ends the process where the main thread does not come to do so."""
+    arrived = 0
+    while True:
+        for signum in os.read(read, 64):
+            if signum not in SIGNALS:
+                continue
+            arrived += 1
+            if arrived > 1:
+                leave(signum)
+            threading.Thread(target=_insist, args=(signum,), daemon=True).start()
+
+
+def _insist(signum: int) -> None:
+    deadline = time.monotonic() + _GRACE
+    while time.monotonic() < deadline:
+        time.sleep(0.1)
+        if _Program.held:  # it stops by itself, and what it saves takes its time
+            deadline = time.monotonic() + _GRACE
+    leave(signum)
+
+
+def _forget() -> None:
+    signal.set_wakeup_fd(-1)
+    for number in SIGNALS:
+        if signal.getsignal(number) is _handle:
+            signal.signal(number, signal.SIG_DFL)

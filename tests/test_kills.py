@@ -1,0 +1,29 @@
+"""A run that is killed at random moments ends as one that never was, in processes of their own."""
+
+import signal
+
+import numpy as np
+
+from tests.studies.kills import Kill, compare, kill_until_done, run
+
+CONFIG = """
+from tests.support.small_runs import small_config
+
+
+def get_config():
+    return small_config(num_epochs=3)
+"""
+
+
+def test_killed_eight_times(tmp_path):
+    config = tmp_path / "killed.py"
+    config.write_text(CONFIG)
+    arguments = [f"--config={config}"]
+    run(arguments, tmp_path / "whole")
+    rng = np.random.default_rng(0)
+    signals = [signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGKILL, signal.SIGTERM] * 2
+    kills = [Kill(signals[0], 0.5)]
+    kills += [Kill(signum, rng.uniform(0, 1), "Training on") for signum in signals[1:8]]
+    _, said = kill_until_done(arguments, tmp_path / "run", kills)
+    compare(tmp_path / "run", tmp_path / "whole")
+    assert any("the same command goes on from" in line for line in said)
