@@ -141,6 +141,8 @@ def test_a_folder_with_configs_of_its_own(tmp_path, run):
     ("arguments", "message"),
     [
         ([], "--config is missing"),
+        ([DIGITS, "--distributed"], "--distributed finds no other processes"),
+        ([DIGITS, "--config.dataset.image_size=1000000"], "the memory does not suffice (Unable to"),
         (["--config=configs/nope.py"], "--config=configs/nope.py cannot be loaded; the"),
         (
             ["--config=nope"],
