@@ -3,14 +3,14 @@
 import time
 from collections.abc import Iterator
 
-import jax
 import numpy as np
 
-from pad_jax import parallel, progress, steps
+from pad_jax import health, parallel, progress, steps
 from pad_jax.data.batches import own_part, split_over_devices
 from pad_jax.data.images import Images, ResidentImages
+from pad_jax.errors import InputError
 from pad_jax.graph.groups import Groups
-from pad_jax.settings import RunSettings
+from pad_jax.settings import RunSettings, Settings
 from pad_jax.state import TrainState
 from pad_jax.steps import StepParts
 
@@ -23,14 +23,15 @@ class EpochRunner:
     """The training steps of an epoch, compiled once for the whole run.
 
     Args:
-      run_settings: of the run.
+      settings: of the run.
       parts: of its steps.
       images: the training images; resident ones are put on the devices here.
       platform: "cpu", "gpu" or "tpu".
     """
 
-    def __init__(self, run_settings: RunSettings, parts: StepParts, images: Images, platform: str):
-        self._run_settings, self._images = run_settings, images
+    def __init__(self, settings: Settings, parts: StepParts, images: Images, platform: str):
+        self._settings, self._parts, self._images = settings, parts, images
+        self._run_settings = settings[RunSettings]
         self._objective, self._steps_per_epoch = parts.objective, parts.steps_per_epoch
         self._steps_per_dispatch = 1
         if isinstance(images, ResidentImages):
@@ -43,7 +44,11 @@ class EpochRunner:
     def __call__(
         self, state: TrainState, groups: Groups, epoch: int
     ) -> tuple[TrainState, dict[str, float]]:
-        """Trains one epoch; the means of its metrics over the steps, and its speed."""
+        """Trains one epoch; the means of its metrics over the steps, and its speed.
+
+        Raises:
+          InputError: for a step that is not finite, some dispatches after it.
+        """
         run_settings, num_steps = self._run_settings, self._steps_per_epoch
         plan = self._objective.plan(groups, epoch)
         sums = parallel.replicate({name: np.float32(0) for name in self._objective.metrics})
@@ -57,13 +62,25 @@ class EpochRunner:
         for i, args in enumerate(dispatches, start=1):
             state, sums = self._step(state, sums, *args)
             if i % _SYNC_DISPATCHES == 0:
-                jax.block_until_ready(sums)
-        means = {f"train/{k}": float(v) / num_steps for k, v in parallel.fetch(sums).items()}
+                self._check(state, parallel.fetch(sums), plan, groups)
+        totals = parallel.fetch(sums)
+        self._check(state, totals, plan, groups)
+        means = {f"train/{k}": float(v) / num_steps for k, v in totals.items()}
         seconds = time.perf_counter() - start
         return state, means | {
             "train/images_per_second": plan.size / seconds,
             "time/train": seconds,
         }
+
+    def _check(
+        self, state: TrainState, sums: dict[str, np.ndarray], plan: np.ndarray, groups: Groups
+    ) -> None:
+        """Raises InputError where a step was not finite; the state is the one before it."""
+        if health.is_finite(sums):
+            return
+        done = int(parallel.fetch(state.step)) % self._steps_per_epoch
+        [batch] = self._batches(plan[done : done + 1], groups)
+        raise InputError(health.reason(self._settings, self._parts, state, batch))
 
     def _dispatches(self, plan: np.ndarray, groups: Groups) -> Iterator[tuple]:
         """What each dispatch takes besides the state and the sums."""
@@ -72,6 +89,10 @@ class EpochRunner:
             for i in range(0, self._steps_per_epoch, self._steps_per_dispatch):
                 yield self._resident, on_devices, np.int32(i)
             return
+        yield from self._batches(plan, groups)
+
+    def _batches(self, plan: np.ndarray, groups: Groups) -> Iterator[tuple]:
+        """Index and images of each line of a plan, from the host."""
         own = own_part(plan)
         rows = [own, groups.hard_positive[own]] if self._objective.hard_positives else [own]
         views = np.stack(rows, axis=1)

@@ -35,7 +35,6 @@ from pad_jax.data.preparation import FEATURES, PIXELS
 from pad_jax.data.source import DatasetSettings
 from pad_jax.embedding import Embedder
 from pad_jax.epoch import EpochRunner
-from pad_jax.errors import InputError
 from pad_jax.evaluators.evaluation import Evaluation, EvaluationSettings
 from pad_jax.graph import diagnostics
 from pad_jax.graph.discovery import Discovery
@@ -68,7 +67,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike) -> metric
       The last row of metrics, with the final evaluation.
 
     Raises:
-      InputError: where the config or the data cannot be used.
+      InputError: where the config or the data cannot be used, or a step is not finite.
     """
     workdir = pathlib.Path(workdir)
     config = sizing.resolved(config, workdir)
@@ -117,7 +116,7 @@ def train_epochs(
     images, run_settings, objective = dataset.train, settings[RunSettings], parts.objective
     eval_settings, checkpoint_settings = settings[EvaluationSettings], settings[CheckpointSettings]
     schedule = learning_rate_schedule(settings, len(images))
-    run_epoch = EpochRunner(run_settings, parts, images, parallel.platform())
+    run_epoch = EpochRunner(settings, parts, images, parallel.platform())
     embed = feature_embedder(settings, parts)
 
     first_epoch = checkpoints.latest_epoch() or 0
@@ -140,11 +139,6 @@ def train_epochs(
         train_state = objective.begin_epoch(train_state, epoch)
         train_state, values = run_epoch(train_state, found.groups, epoch)
         row |= values
-        if not np.isfinite(row["train/loss"]):
-            raise InputError(
-                f"the loss of epoch {epoch + 1} is {row['train/loss']}; lower "
-                "optimizer.learning_rate and choose another --workdir"
-            )
 
         done = epoch + 1
         last = done == run_settings.num_epochs
