@@ -45,7 +45,7 @@ from pad_jax.objectives import ObjectiveSettings
 from pad_jax.objectives.base import Objective
 from pad_jax.optimizer import OptimizerSettings, learning_rate_schedule
 from pad_jax.predecessor import Predecessor
-from pad_jax.run import doubts, folder, kinds, metrics
+from pad_jax.run import doubts, folder, kinds, likeness, metrics
 from pad_jax.run.checkpoints import Checkpoints, CheckpointSettings
 from pad_jax.settings import RunSettings, Settings, refuse
 from pad_jax.state import TrainState
@@ -129,7 +129,7 @@ def train_epochs(
         host_state = first_state(settings, parts, images, embed, before)
     train_state = state.to_devices(host_state)
     writer = metrics.MetricWriter(workdir, first_epoch, int(host_state.step))
-    watch = doubts.Watch()
+    watch, looked_at = doubts.Watch(), likeness.few(images)
     del host_state  # as large as what is on the devices
 
     for epoch in range(first_epoch, run_settings.num_epochs):
@@ -139,6 +139,8 @@ def train_epochs(
         train_state = objective.begin_epoch(train_state, epoch)
         train_state, values = run_epoch(train_state, found.groups, epoch)
         row |= values
+        seen = embed(train_state.variables, looked_at)
+        row["features/similarity"] = diagnostics.mean_similarity(seen)
 
         done = epoch + 1
         last = done == run_settings.num_epochs
@@ -189,6 +191,8 @@ def discover(
         statistics["size_histogram"] = diagnostics.size_histogram(groups)
         row |= {f"{objective.prefix}/{k}": v for k, v in statistics.items()}
     if found.graph is not None:
+        if features is not None:
+            row["graph/copies"] = diagnostics.copied_edges(features, found.graph)
         precision = diagnostics.neighbor_precision(found.graph.indices, images.labels)
         row |= {f"neighbors/{name}": value for name, value in precision.items()}
     clusters = found.clusters
