@@ -10,6 +10,7 @@ import numpy as np
 from pad_jax import parallel, progress, steps
 from pad_jax.data.batches import ordered_plan, own_part, split_over_devices
 from pad_jax.data.images import Images
+from pad_jax.errors import InputError
 
 Features = dict[str, np.ndarray]
 
@@ -74,7 +75,11 @@ class Embedder:
         return parallel.own_slices(split_over_devices(batch))
 
     def _run(self, variables: Any, batches: Iterable[tuple[np.ndarray, int]]) -> Iterator[Features]:
-        """Of batches, [own devices, b, ...] each, the features of their first so many samples."""
+        """Of batches, [own devices, b, ...] each, the features of their first so many samples.
+
+        Raises:
+          InputError: for a feature that is not finite, of which all figures would be wrong.
+        """
         waiting = None
         for batch, count in batches:
             # One batch ahead: the devices work while the host fetches the last one's features.
@@ -89,7 +94,14 @@ class Embedder:
 def _fetch(features: Any, count: int) -> Features:
     """[devices, b, ...] -> NumPy [count, ...]."""
     fetched = parallel.fetch_shards(features)
-    return {name: x.reshape(-1, *x.shape[2:])[:count] for name, x in fetched.items()}
+    fetched = {name: x.reshape(-1, *x.shape[2:])[:count] for name, x in fetched.items()}
+    for name, x in fetched.items():
+        if not np.isfinite(x).all():
+            raise InputError(
+                f"the encoder's {name} is not finite, so its training has gone bad: lower "
+                "optimizer.learning_rate and choose another --workdir"
+            )
+    return fetched
 
 
 def collected(parts: Iterable[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:

@@ -4,14 +4,14 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
-from pad_jax import parallel, progress, steps
+from pad_jax import health, parallel, progress, steps
 from pad_jax.data.batches import own_part, split_over_devices
 from pad_jax.data.images import Images, ResidentImages
+from pad_jax.errors import InputError
 from pad_jax.graph.groups import Groups
-from pad_jax.settings import RunSettings
+from pad_jax.settings import RunSettings, Settings
 from pad_jax.state import TrainState
 from pad_jax.steps import StepParts
 
@@ -38,7 +38,7 @@ class EpochRunner:
     """The training steps of an epoch, compiled once for the whole run.
 
     Args:
-      run_settings: of the run.
+      settings: of the run.
       parts: of its steps.
       images: the training images; resident ones are put on the devices here.
       platform: "cpu", "gpu" or "tpu".
@@ -47,8 +47,9 @@ class EpochRunner:
       steps_per_epoch: how many there are.
     """
 
-    def __init__(self, run_settings: RunSettings, parts: StepParts, images: Images, platform: str):
-        self._run_settings, self._images = run_settings, images
+    def __init__(self, settings: Settings, parts: StepParts, images: Images, platform: str):
+        self._settings, self._parts, self._images = settings, parts, images
+        self._run_settings = settings[RunSettings]
         self._objective, self.steps_per_epoch = parts.objective, parts.steps_per_epoch
         self._steps_per_dispatch = 1
         if isinstance(images, ResidentImages):
@@ -81,6 +82,9 @@ class EpochRunner:
           epoch: how many are done before.
           trained: what is done of this one.
           pause: asked after each dispatch; the same on all processes.
+
+        Raises:
+          InputError: for a step that is not finite, some dispatches after it.
         """
         plan = self._objective.plan(groups, epoch)
         first, sums = trained.steps, parallel.replicate(trained.sums)
@@ -96,11 +100,12 @@ class EpochRunner:
             state, sums = self._step(state, sums, *args)
             done = min(first + i * self._steps_per_dispatch, self.steps_per_epoch)
             if i % _SYNC_DISPATCHES == 0:
-                jax.block_until_ready(sums)
+                self._check(state, parallel.fetch(sums), plan, groups)
             if done < self.steps_per_epoch and pause():
                 break
-        sums = parallel.fetch(sums)
-        return state, Trained(done, sums, trained.seconds + time.perf_counter() - start)
+        totals = parallel.fetch(sums)
+        self._check(state, totals, plan, groups)
+        return state, Trained(done, totals, trained.seconds + time.perf_counter() - start)
 
     def means(self, trained: Trained) -> dict[str, float]:
         """The means over its steps of a whole epoch's metrics, and its speed."""
@@ -111,6 +116,16 @@ class EpochRunner:
             "time/train": trained.seconds,
         }
 
+    def _check(
+        self, state: TrainState, sums: dict[str, np.ndarray], plan: np.ndarray, groups: Groups
+    ) -> None:
+        """Raises InputError where a step was not finite; the state is the one before it."""
+        if health.is_finite(sums):
+            return
+        done = int(parallel.fetch(state.step)) % self.steps_per_epoch
+        [batch] = self._batches(plan[done : done + 1], groups)
+        raise InputError(health.reason(self._settings, self._parts, state, batch))
+
     def _dispatches(self, plan: np.ndarray, groups: Groups, first: int) -> Iterator[tuple]:
         """What each dispatch from a step on takes besides the state and the sums."""
         if isinstance(self._images, ResidentImages):
@@ -118,7 +133,11 @@ class EpochRunner:
             for i in range(first, self.steps_per_epoch, self._steps_per_dispatch):
                 yield self._resident, on_devices, np.int32(i)
             return
-        own = own_part(plan)[first:]
+        yield from self._batches(plan[first:], groups)
+
+    def _batches(self, plan: np.ndarray, groups: Groups) -> Iterator[tuple]:
+        """Index and images of each line of a plan, from the host."""
+        own = own_part(plan)
         rows = [own, groups.hard_positive[own]] if self._objective.hard_positives else [own]
         views = np.stack(rows, axis=1)
         batches = self._images.batches(views.reshape(len(own), -1))

@@ -38,6 +38,7 @@ class Part(Protocol):
 
 _Part = TypeVar("_Part")
 
+_LARGEST = float(np.finfo(np.float32).max)  # steps compute in float32: what is above is infinite
 AUTO = "auto"  # of a setting that chooses itself, epoch by epoch
 
 # What a changed value changes: the trained parameters, so that it makes another run; the results of
@@ -98,6 +99,10 @@ class Settings:
     def __getitem__(self, part: type[_Part]) -> _Part:
         return self._parts.get(part) or part()
 
+    def __iter__(self) -> Iterator[Any]:
+        """Those that are given."""
+        return iter(self._parts.values())
+
     def replaced(self, part: Any) -> "Settings":
         """The same settings, with others of one part."""
         return Settings(*(self._parts | {type(part): part}).values())
@@ -145,10 +150,8 @@ class Declaration:
             refuse(self.name, value, self.rule.hint + ", or None" * self.is_optional)
 
     def _has_type(self, value: Any) -> bool:
-        if type(value) is int and float in self.kinds:
-            return True
-        if type(value) is float and not math.isfinite(value):
-            return False
+        if type(value) in (int, float) and float in self.kinds:
+            return abs(value) <= _LARGEST  # so not nan either
         return type(value) in self.kinds
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -41,24 +42,28 @@ class StepParts:
         return 2 if self.objective.hard_positives else 1
 
 
-def train_step(
-    parts: StepParts,
-    state: TrainState,
-    index: jax.Array,
-    *images: jax.Array,
-) -> tuple[TrainState, dict[str, jax.Array]]:
-    """One step of Algorithm 1 on one device.
+class Taken(NamedTuple):
+    """What a step computes before it changes anything.
 
-    Args:
-      parts: see ``StepParts``.
-      state: with this device's shard of the memory and the groups.
-      index: int32 [B / devices], the samples of this device.
-      *images: uint8 [B / devices, H, W, C], their images, or features in place of these; where the
-        objective takes them, likewise the images of their hard positives.
-
-    Returns:
-      The new state, and the means over the whole batch of the objective's metrics.
+    Attributes:
+      views: of the batch, augmented, a list of float32 [B / devices, ...].
+      features: [m B / devices, F], the objective's feature of them.
+      metrics: the objective's, means over the whole batch.
+      gradients: of the parameters, means over the whole batch.
+      batch_stats: the encoder's new ones.
     """
+
+    views: list[jax.Array]
+    features: jax.Array
+    metrics: dict[str, jax.Array]
+    gradients: Any
+    batch_stats: Any
+
+
+def forward_and_backward(
+    parts: StepParts, state: TrainState, index: jax.Array, *images: jax.Array
+) -> Taken:
+    """The loss of a batch and its gradients on one device; arguments as ``train_step`` has them."""
     objective = parts.objective
     epoch = state.step // parts.steps_per_epoch
     drawn = _place_in_epoch(parts, state.step, index) if objective.repeats else index
@@ -82,14 +87,61 @@ def train_step(
 
     gradients, (metrics, batch_stats, features) = jax.grad(loss_fn, has_aux=True)(state.params)
     gradients, metrics = lax.pmean((gradients, metrics), parallel.AXIS)
-    updates, opt_state = parts.optimizer.update(gradients, state.opt_state, state.params)
+    return Taken(views, features, metrics, gradients, batch_stats)
+
+
+def train_step(
+    parts: StepParts,
+    state: TrainState,
+    sums: dict[str, jax.Array],
+    index: jax.Array,
+    *images: jax.Array,
+) -> tuple[TrainState, dict[str, jax.Array]]:
+    """One step of Algorithm 1 on one device, or none.
+
+    A step that is not finite, in a metric, a parameter or a batch statistic, is no step: the state
+    stays as it was, bit for bit, and so do all steps after it on these sums, which are nan from
+    there on. That costs no waiting; ``state.step`` tells the host later how far training came.
+
+    Args:
+      parts: see ``StepParts``.
+      state: with this device's shard of the memory and the groups.
+      sums: of the objective's metrics, over the epoch so far.
+      index: int32 [B / devices], the samples of this device.
+      *images: uint8 [B / devices, H, W, C], their images, or features in place of these; where the
+        objective takes them, likewise the images of their hard positives.
+
+    Returns:
+      The new state, and the sums with the means over the whole batch of the objective's metrics.
+    """
+    taken = forward_and_backward(parts, state, index, *images)
+    updates, opt_state = parts.optimizer.update(taken.gradients, state.opt_state, state.params)
     new_state = state.replace(
         step=state.step + 1,
         params=optax.apply_updates(state.params, updates),
-        batch_stats=batch_stats,
+        batch_stats=taken.batch_stats,
         opt_state=opt_state,
     )
-    return objective.refresh(new_state, index, features), metrics
+    sums = jax.tree.map(jnp.add, sums, taken.metrics)
+    # All of it is the same on all devices, so that they decide alike. Parameters tell of gradients.
+    counts = all_finite((sums, new_state.params, new_state.batch_stats))
+    new_state = parts.objective.refresh(new_state, jnp.where(counts, index, -1), taken.features)
+
+    def chosen(new, old):
+        return jnp.where(counts, new, old)
+
+    # Not what is kept of each sample: choosing would copy it, and of row -1 nothing is kept.
+    rows = {"memory": None, "groups": None}
+    kept = jax.tree.map(chosen, new_state.replace(**rows), state.replace(**rows))
+    new_state = kept.replace(memory=new_state.memory, groups=new_state.groups)
+    return new_state, jax.tree.map(lambda x: chosen(x, jnp.nan), sums)
+
+
+def all_finite(tree: Any) -> jax.Array:
+    """Whether every number of a tree of arrays, which may be empty, is finite: bool []."""
+    found = jnp.stack([jnp.bool_(True), *(jnp.isfinite(x).all() for x in jax.tree.leaves(tree))])
+    # As jnp.all(found), of which XLA would repeat all parts wherever the answer is used.
+    return found[jnp.argmin(found)]
 
 
 def _place_in_epoch(parts: StepParts, step: jax.Array, index: jax.Array) -> jax.Array:
@@ -112,8 +164,7 @@ def pmap_train_step(parts: StepParts, devices: Sequence[jax.Device] | None = Non
     """
 
     def step(state, sums, index, *images):
-        state, metrics = train_step(parts, state, index, *images)
-        return state, jax.tree.map(jnp.add, sums, metrics)
+        return train_step(parts, state, sums, index, *images)
 
     return _pmap_step(step, (AXES, None, 0, *(0,) * parts.num_views), devices)
 
@@ -145,8 +196,7 @@ def pmap_resident_train_steps(
                     parallel.lookup(state.groups.hard_positive, parallel.gather(index))
                 )
                 views.append(images[hard_positive])
-            state, metrics = train_step(parts, state, index, *views)
-            return state, jax.tree.map(jnp.add, sums, metrics)
+            return train_step(parts, state, sums, index, *views)
 
         if num_steps == 1:
             return body(first, (state, sums))
@@ -154,6 +204,36 @@ def pmap_resident_train_steps(
         return lax.fori_loop(first, last, body, (state, sums))
 
     return _pmap_step(train, (AXES, None, None, 0, None), devices)
+
+
+def pmap_examine_step(parts: StepParts) -> Callable:
+    """Where a training step ceases to be finite.
+
+    Args:
+      parts: see ``StepParts``.
+
+    Returns:
+      f(state, index, *images), as ``pmap_train_step`` takes them -> bool [devices]: whether all
+      numbers are finite of "samples", the state's parameters "before", "views", "features", each of
+      "metrics", "gradients", the parameters "after" and "batch_stats".
+    """
+
+    def examine(state, index, *images):
+        taken = forward_and_backward(parts, state, index, *images)
+        updates, _ = parts.optimizer.update(taken.gradients, state.opt_state, state.params)
+        return {
+            "samples": all_finite(images),
+            "before": all_finite(state.params),
+            "views": all_finite(taken.views),
+            "features": all_finite(taken.features),
+            "metrics": {name: all_finite(x) for name, x in taken.metrics.items()},
+            "gradients": all_finite(taken.gradients),
+            "after": all_finite(optax.apply_updates(state.params, updates)),
+            "batch_stats": all_finite(taken.batch_stats),
+        }
+
+    in_axes = (AXES, 0, *(0,) * parts.num_views)
+    return jax.pmap(examine, axis_name=parallel.AXIS, in_axes=in_axes)
 
 
 def _pmap_step(step: Callable, in_axes: tuple, devices: Sequence[jax.Device] | None) -> Callable:

@@ -36,7 +36,6 @@ from pad_jax.data.preparation import FEATURES, PIXELS
 from pad_jax.data.source import DatasetSettings
 from pad_jax.embedding import Embedder
 from pad_jax.epoch import EpochRunner
-from pad_jax.errors import InputError
 from pad_jax.evaluators.evaluation import Evaluation, EvaluationSettings
 from pad_jax.graph import diagnostics
 from pad_jax.graph.discovery import Discovery
@@ -47,7 +46,7 @@ from pad_jax.objectives import ObjectiveSettings
 from pad_jax.objectives.base import Objective
 from pad_jax.optimizer import OptimizerSettings, learning_rate_schedule
 from pad_jax.predecessor import Predecessor
-from pad_jax.run import doubts, folder, kinds, metrics
+from pad_jax.run import doubts, folder, kinds, likeness, metrics
 from pad_jax.run.begun import Begun
 from pad_jax.run.breaks import Breaks
 from pad_jax.run.checkpoints import Checkpoints, CheckpointSettings
@@ -72,7 +71,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike) -> metric
       The last row of metrics, with the final evaluation.
 
     Raises:
-      InputError: where the config or the data cannot be used.
+      InputError: where the config or the data cannot be used, or a step is not finite.
     """
     workdir = pathlib.Path(workdir)
     config = sizing.resolved(config, workdir)
@@ -120,7 +119,7 @@ def train_epochs(
     images, run_settings, objective = dataset.train, settings[RunSettings], parts.objective
     eval_settings, checkpoint_settings = settings[EvaluationSettings], settings[CheckpointSettings]
     schedule = learning_rate_schedule(settings, len(images))
-    run_epoch = EpochRunner(run_settings, parts, images, parallel.platform())
+    run_epoch = EpochRunner(settings, parts, images, parallel.platform())
     embed = feature_embedder(settings, parts)
 
     blank = init_state(run_settings, parts, images)
@@ -135,6 +134,7 @@ def train_epochs(
     train_state = state.to_devices(host_state)
     writer = metrics.MetricWriter(workdir, first_epoch, int(host_state.step))
     watch, breaks = doubts.Watch(), Breaks(checkpoint_settings.every_minutes)
+    looked_at = likeness.few(images)
     del host_state, saved, blank  # as large as what is on the devices
     late: metrics.Row = {}  # seconds of what comes after a row is written
 
@@ -148,11 +148,8 @@ def train_epochs(
         train_state, begun = train_epoch(run_epoch, train_state, begun, breaks, checkpoints)
         found, row = begun.found, {**begun.row, **run_epoch.means(begun.trained)}
         begun, late = None, {}
-        if not np.isfinite(row["train/loss"]):
-            raise InputError(
-                f"the loss of epoch {epoch + 1} is {row['train/loss']}; lower "
-                "optimizer.learning_rate and choose another --workdir"
-            )
+        seen = embed(train_state.variables, looked_at)
+        row["features/similarity"] = diagnostics.mean_similarity(seen)
 
         done = epoch + 1
         last = done == run_settings.num_epochs
@@ -237,6 +234,8 @@ def discover(
         statistics["size_histogram"] = diagnostics.size_histogram(groups)
         row |= {f"{objective.prefix}/{k}": v for k, v in statistics.items()}
     if found.graph is not None:
+        if features is not None:
+            row["graph/copies"] = diagnostics.copied_edges(features, found.graph)
         precision = diagnostics.neighbor_precision(found.graph.indices, images.labels)
         row |= {f"neighbors/{name}": value for name, value in precision.items()}
     clusters = found.clusters

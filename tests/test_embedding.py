@@ -10,6 +10,7 @@ from pad_jax import parallel
 from pad_jax.data.images import ResidentImages
 from pad_jax.data.preparation import FEATURES
 from pad_jax.embedding import Embedder, collected
+from pad_jax.errors import InputError
 
 TRACED = []
 
@@ -65,3 +66,11 @@ def test_parts_are_collected(rng):
     parts = [rng.standard_normal((n, 2, 3)).astype(np.float32) for n in (5, 0, 1, 100, 3, 7)]
     np.testing.assert_array_equal(collected(iter(parts), (2, 3)), np.concatenate(parts))
     assert collected([], (2, 3)).shape == (0, 2, 3)
+
+
+def test_features_that_are_not_finite_are_an_error(rng):
+    embedder = Embedder(Watched(), ("embedding",), 4, lambda x: x.astype(jnp.float32))
+    variables = Watched().init(jax.random.key(0), np.zeros((1, 3), np.float32))
+    bad = parallel.replicate(jax.tree.map(lambda x: np.full(x.shape, 3e38, np.float32), variables))
+    with pytest.raises(InputError, match="the encoder's embedding is not finite.*learning_rate"):
+        list(embedder.stream(bad, [rng.integers(1, 256, (4, 3), np.uint8)]))

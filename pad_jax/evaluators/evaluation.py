@@ -14,7 +14,7 @@ from pad_jax.data.augmentation import Augmentation
 from pad_jax.data.batches import ordered_plan
 from pad_jax.data.images import Images, ResidentImages
 from pad_jax.embedding import Embedder
-from pad_jax.evaluators import EVALUATORS
+from pad_jax.evaluators import EVALUATORS, caveats
 from pad_jax.evaluators.base import EvaluationSettings, Evaluator, Features, Occasion, labelled
 from pad_jax.settings import Settings, refuse
 
@@ -104,6 +104,10 @@ class Evaluation:
                     figures |= {f"eval/{key}": value for key, value in evaluator.run(features)}
                 del features
             runtime.give_back_freed_memory()
+        needs_labels = any(e.needs_labels for own in wanted.values() for e in own)
+        said = caveats.sentence(train.labels, test.labels if test is not None else None)
+        if final and needs_labels and said:
+            _log.warning("%s", said)
         return figures | {"time/evaluation": time.perf_counter() - start}
 
     def _occasion(self, epoch: int, final: bool) -> Occasion:

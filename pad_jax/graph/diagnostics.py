@@ -7,8 +7,12 @@ import numpy as np
 
 from pad_jax.graph.clusters import Clusters
 from pad_jax.graph.groups import Groups
+from pad_jax.graph.rows import divided_by_length, sampled
+from pad_jax.graph.search import Graph
 
 _CURVE_POINTS = 20
+_ROWS = 10_000  # whose edges are looked at, of more a random sample that is always the same
+_ROUNDING = 1e-5  # of the numbers of a unit row
 
 
 def group_statistics(groups: Groups, labels: np.ndarray) -> dict[str, float]:
@@ -140,3 +144,35 @@ def graph_statistics(clusters: Clusters) -> dict[str, float | list]:
         "graph/components_coverage": clusters.coverage,
         "graph/modularity": np.stack([shares, clusters.levels.at(shares)], axis=1).tolist(),
     }
+
+
+def mean_similarity(features: np.ndarray) -> float:
+    """The mean cosine of two rows, over all pairs: 1 if all are alike.
+
+    Args:
+      features: float32 [N, F], of any length; of a single one it is 0. Rows of zeros have no
+        direction that tells them from others: they count as similar to all.
+    """
+    rows = features.astype(np.float64)
+    n, apart = len(rows), rows[rows.any(1)]
+    if n < 2:
+        return 0.0
+    total = divided_by_length(apart).sum(0)
+    pairs, pairs_apart = n * (n - 1), len(apart) * (len(apart) - 1)
+    return float((total @ total - len(apart) + pairs - pairs_apart) / pairs)
+
+
+def copied_edges(features: np.ndarray, graph: Graph) -> float:
+    """The share of a graph's edges that join rows which are the same, up to rounding.
+
+    Args:
+      features: float32 [N, D], unit rows.
+      graph: theirs, [N, k]; of more than 10,000 rows a sample's edges are looked at.
+    """
+    own = sampled(np.arange(len(features)), _ROWS, np.random.default_rng(0))
+    # Cosines are rounded to about 1e-7: they tell which rows to look at, and no more.
+    near = graph.similarities[own] >= 1 - 1e-6
+    row, place = np.nonzero(near)
+    row = own[row]
+    difference = np.abs(features[row] - features[graph.indices[row, place]]).max(1, initial=0.0)
+    return float((difference <= _ROUNDING).sum() / near.size)

@@ -28,7 +28,7 @@ def _run(call: Call) -> str:
             " groups.csv has the kind of every image, as cluster." if is_listed else "",
         )
     if said := doubts.sentence(row):
-        _log.warning("%s docs/methods.md, Support, says what that means.", said)
+        _log.warning("%s docs/methods.md, Warnings, says what that means.", said)
     # shlex: the command is there to be copied.
     workdir = shlex.quote(str(call.run_folder))
     _log.info("To look at all groups and name them: pad-jax --mode=browse --workdir=%s", workdir)

@@ -110,7 +110,11 @@ class Objective:
         raise NotImplementedError
 
     def refresh(self, state: TrainState, index: jax.Array, features: jax.Array) -> TrainState:
-        """The state after a step on these samples and features (see ``loss``)."""
+        """The state after a step on these samples and features (see ``loss``).
+
+        Where the step is not finite every sample is -1: ``memory`` then has to stay as it was, bit
+        for bit. What is changed of the rest is passed over.
+        """
         return state
 
     # What it begins with

@@ -46,7 +46,8 @@ def refresh(
 
     Args:
       memory: float32 [N, D], unit rows; with ``axis_name`` this device's shard of them.
-      index: int32 [B], the samples' rows in the whole memory, no row twice.
+      index: int32 [B], the samples' rows in the whole memory, no row twice; with ``axis_name``
+        -1 stands for none.
       embeddings: float32 [B, D], unit rows.
       rate: eta in [0, 1].
       axis_name: the pmapped axis over which memory and batch are divided, or None.

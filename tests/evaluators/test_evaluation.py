@@ -110,3 +110,13 @@ def test_the_settings_of_an_evaluator_from_outside_are_checked():
     with pytest.raises(InputError, match="effective_rank.every_epochs=0"):
         config.read(chosen)
     assert not EffectiveRank.needs_labels
+
+
+def test_what_cannot_mean_anything_is_said_once_after_the_last_epoch(rng, caplog):
+    fields = {"eval.evaluators": ("knn",), "eval.every_epochs": 1, "eval.pixels": True}
+    case = Case(rng, [0] * 30, **fields)
+    case(1)
+    assert not caplog.messages
+    case(2, final=True)
+    [message] = caplog.messages
+    assert message.startswith("All labelled training images are of one class")

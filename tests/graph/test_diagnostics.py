@@ -7,13 +7,16 @@ import pytest
 
 from pad_jax.graph.clusters import Clusters, Levels
 from pad_jax.graph.diagnostics import (
+    copied_edges,
     graph_statistics,
     group_statistics,
+    mean_similarity,
     neighbor_precision,
     purity_by_group,
     size_histogram,
 )
 from pad_jax.graph.groups import Groups, singletons
+from pad_jax.graph.neighbors import nearest_neighbors
 
 
 def naive(member_lists, labels):
@@ -98,3 +101,31 @@ def test_graph_statistics():
     )
     assert [share for share, _ in curve] == [i / 20 for i in range(1, 21)]
     assert [q for _, q in curve] == [0.0, *[0.2] * 8, *[0.4] * 10, 0.1]
+
+
+def test_the_mean_similarity_is_that_of_all_pairs(rng):
+    rows = rng.standard_normal((30, 4)) + 1
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    pairs = [a @ b for a, b in itertools.permutations(unit, 2)]
+    assert mean_similarity(rows.astype(np.float32)) == pytest.approx(np.mean(pairs), abs=1e-6)
+    alike = np.ones((30, 4), np.float32) + rng.normal(0, 1e-3, (30, 4)).astype(np.float32)
+    assert mean_similarity(alike) > 0.9999
+
+
+def test_rows_of_zeros_are_similar_to_all(rng):
+    rows = np.zeros((20, 4), np.float32)
+    assert mean_similarity(rows[:1]) == 0  # of no pair
+    assert mean_similarity(rows) == 1
+    rows[:10] = np.eye(4)[0]
+    rows[:5] *= -1  # of the pairs of these ten 25 are opposite, 20 equal
+    assert mean_similarity(rows) == pytest.approx((20 - 25 + 190 - 45) / 190)
+
+
+def test_edges_between_copies_are_counted(rng):
+    """Of 40 rows eight are the same, and two more are near to each other."""
+    rows = rng.standard_normal((40, 16))
+    rows[:8] = rows[0]
+    rows[9] = rows[8] + 1e-3
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    graph = nearest_neighbors(rows, 5)
+    assert copied_edges(rows, graph) == pytest.approx(8 * 5 / (40 * 5))

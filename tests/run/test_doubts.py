@@ -1,4 +1,4 @@
-"""When a run is told to doubt its groups."""
+"""When a run is told to doubt what it learns."""
 
 import pytest
 
@@ -34,3 +34,43 @@ def test_a_warning_comes_once_and_again_after_sound_groups(caplog):
     assert "supports them with 0.20, less than 0.3" in first
     assert again.startswith("Epoch 6: ")
     assert {record.levelname for record in caplog.records} == {"WARNING"}
+
+
+def test_images_that_are_all_alike_are_said_from_the_third_epoch_on():
+    alike = {"features/similarity": 0.99999}
+    assert not doubts.sentence(row(2) | alike)
+    assert "mean similarity of two is 0.99999" in doubts.sentence(row(3) | alike)
+    assert not doubts.sentence(row(3) | {"features/similarity": 0.99})
+
+
+def test_copies_are_said_at_once():
+    assert "25 % of the graph's edges" in doubts.sentence(row(1) | {"graph/copies": 0.25})
+    assert not doubts.sentence(row(1) | {"graph/copies": 0.09})
+
+
+NONE = {"scs/count": 0.0, "scs/max_size": 0.0, "scs/mean_size": 0.0, "scs/coverage": 0.0}
+
+
+def one_group(size):
+    """100 images, so many of them in one group, and two in another."""
+    mean = (size + 2) / 2
+    sizes = {"scs/count": 2.0, "scs/max_size": size, "scs/mean_size": mean}
+    return sizes | {"scs/coverage": (size + 2) / 100}
+
+
+@pytest.mark.parametrize(
+    ("figures", "said"),
+    [(NONE, "no groups are found"), (one_group(90.0), "90 % of the images are in one group")],
+)
+def test_groups_that_are_none_or_one_are_warned_of_after_three_epochs(caplog, figures, said):
+    watch = doubts.Watch()
+    for epoch in range(1, 10):
+        watch.look(row(epoch) | (one_group(30.0) if epoch == 5 else figures))
+    [message] = caplog.messages
+    assert message.startswith(f"Epoch 8: {said}")
+
+
+def test_groups_of_other_kinds_may_be_none():
+    other = {name.replace("scs/", "groups/"): value for name, value in NONE.items()}
+    assert not doubts.sentence(row(9) | other)
+    assert not doubts.sentence(row(9) | one_group(89.0))

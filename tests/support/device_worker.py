@@ -20,7 +20,7 @@ from pad_jax.graph.groups import TemperedGroups, hard_positives
 from pad_jax.models.vectors import VectorEncoder
 from pad_jax.objectives import losses, memory
 from pad_jax.settings import RunSettings
-from tests.support import small_runs
+from tests.support import small_runs, steps_gone_bad
 
 
 def small_config(**overrides):
@@ -80,6 +80,15 @@ def run_steps(out):
             stats, _ = jax.flatten_util.ravel_pytree(host.batch_stats)
             results |= {f"params/{i}": flat, f"memory/{i}": host.memory, f"stats/{i}": stats}
     np.savez(out, **results)
+
+
+def run_bad_steps(out):
+    """Four steps, of which the third is not finite, are the two before it; all devices agree."""
+    setup = steps_gone_bad.prepared("pad")
+    sound, _ = steps_gone_bad.trained(setup, setup.plan[: steps_gone_bad.BAD])
+    found, _ = steps_gone_bad.trained(setup, setup.plan)
+    steps_gone_bad.assert_same(found, sound)
+    np.savez(out, step=found.step)
 
 
 def run_baseline_steps(out):

@@ -1,0 +1,15 @@
+"""How alike images are to an encoder: by a few of them, the same after every epoch."""
+
+import numpy as np
+
+from pad_jax.data.images import Images, ResidentImages
+
+_COUNT = 256  # one batch of embedding, by default
+
+
+def few(images: Images) -> ResidentImages:
+    """Up to 256 of the images, held; which ones depends on nothing but their number."""
+    rows = np.sort(np.random.default_rng(0).permutation(len(images))[:_COUNT])
+    [array] = images.batches(rows[None])
+    names = [images.names[i] for i in rows.tolist()]
+    return ResidentImages(array, np.full(len(rows), -1), names, preparation=images.preparation)
