@@ -2,13 +2,12 @@
 
 import logging
 import pathlib
-import zipfile
-import zlib
 from collections.abc import Mapping
 
 import numpy as np
 
 from pad_jax import outputs
+from pad_jax.data import reading
 from pad_jax.errors import InputError
 
 _log = logging.getLogger(__name__)
@@ -26,7 +25,7 @@ def read(workdir: pathlib.Path, name: str, key: str) -> dict[str, np.ndarray] | 
             if str(arrays[_KEY]) != key:
                 return None
             return {name: arrays[name] for name in arrays if name != _KEY}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+    except reading.NO_ARRAYS:
         return None
 
 
