@@ -98,7 +98,8 @@ class Collection:
         if self.kept is not None:
             digest = hashlib.sha256(np.ascontiguousarray(self.embeddings))
             key = f"{k} {digest.hexdigest()}"
-            if (arrays := cache.read(self.folder, f"{self.kept}_graph", key)) is not None:
+            arrays = cache.read(self.folder, f"{self.kept}_graph", key, Graph._fields)
+            if arrays is not None and arrays["indices"].shape == (len(self), k):
                 return Graph(**arrays)
         with progress.clock(f"affinity graph of {len(self):,} images"):
             graph = nearest_neighbors(self.embeddings, k)

@@ -71,7 +71,8 @@ def embedded(
         not give a file.
     """
     key = _key(selection, settings, workdir, epoch)
-    if (kept := cache.read(workdir, name, key)) is not None:
+    kept = cache.read(workdir, name, key, Embedded._fields)
+    if kept is not None and len({len(np.atleast_1d(array)) for array in kept.values()}) == 1:
         return Embedded(**kept)
     made = embed(selection, load(), strict=settings.strict)
     cache.write(workdir, name, key, made._asdict())
