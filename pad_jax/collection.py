@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import hashlib
+import os
 import pathlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,6 +16,7 @@ from pad_jax import data, progress, run_images
 from pad_jax.data import feature_files
 from pad_jax.data.decoding import decode
 from pad_jax.data.preparation import PIXELS
+from pad_jax.data.reading import Withheld
 from pad_jax.data.source import DatasetSettings, UnreadableImage
 from pad_jax.errors import InputError
 from pad_jax.graph.estimators import similarities_to_means
@@ -96,7 +98,8 @@ class Collection:
         if self.kept is not None:
             digest = hashlib.sha256(np.ascontiguousarray(self.embeddings))
             key = f"{k} {digest.hexdigest()}"
-            if (arrays := cache.read(self.folder, f"{self.kept}_graph", key)) is not None:
+            arrays = cache.read(self.folder, f"{self.kept}_graph", key, Graph._fields)
+            if arrays is not None and arrays["indices"].shape == (len(self), k):
                 return Graph(**arrays)
         with progress.clock(f"affinity graph of {len(self):,} images"):
             graph = nearest_neighbors(self.embeddings, k)
@@ -248,7 +251,7 @@ def _of_features(call: Call) -> Collection:
         if paths is None or not paths[i]:
             return None
         candidates = (base / paths[i] for base in bases)
-        return next((file.absolute() for file in candidates if file.is_file()), None)
+        return next((file.absolute() for file in candidates if os.path.isfile(file)), None)
 
     unknown = np.full(count, -1, np.int64)
     return Collection(
@@ -278,7 +281,7 @@ def _picture(
     def picture(i: int) -> np.ndarray | None:
         try:
             return unfiled(i) if (file := path(i)) is None else decode(file)
-        except UnreadableImage:
+        except (UnreadableImage, Withheld):
             return None
 
     return picture

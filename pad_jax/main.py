@@ -15,6 +15,7 @@ import pathlib
 import re
 import sys
 import traceback
+import warnings
 from typing import NoReturn
 
 import jax
@@ -246,7 +247,13 @@ class _BesideBars(logging.StreamHandler):
 
 
 def _log_to_stderr() -> logging.Logger:
-    """Shows what this project logs; of the libraries only warnings."""
+    """Shows what this project logs; of the libraries only warnings.
+
+    Pillow's are left out: they say what is odd in a file, but not in which. What cannot be decoded
+    is named all the same.
+    """
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
     absl_logging.set_verbosity(absl_logging.WARNING)
     handler = _BesideBars()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))

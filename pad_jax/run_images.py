@@ -67,10 +67,12 @@ def embedded(
       name: of the file: OWN for those of the run's own images, OTHERS.
 
     Raises:
-      InputError: where an image cannot be decoded with ``strict``, or none can.
+      InputError: where an image cannot be decoded with ``strict``, or none can, or the system does
+        not give a file.
     """
     key = _key(selection, settings, workdir, epoch)
-    if (kept := cache.read(workdir, name, key)) is not None:
+    kept = cache.read(workdir, name, key, Embedded._fields)
+    if kept is not None and len({len(np.atleast_1d(array)) for array in kept.values()}) == 1:
         return Embedded(**kept)
     made = embed(selection, load(), strict=settings.strict)
     cache.write(workdir, name, key, made._asdict())
@@ -86,7 +88,8 @@ def embed(selection: Selection, encoder: model.Model, *, strict: bool) -> Embedd
         embeddings = [encoder.embed(block) for block in blocks]
         return Embedded(np.concatenate(embeddings), rows, labels)
     reader = _Reader(selection, encoder.preparation, strict)
-    embeddings = encoder.embed(progress.bar(reader, count, "embedding"))
+    with selection.counting_withheld():
+        embeddings = encoder.embed(progress.bar(reader, count, "embedding"))
     for decoder in selection.decoders:
         decoder.tell()
     if reader.skipped:

@@ -3,12 +3,16 @@
 import ctypes
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import pathlib
 import re
+import stat
 import sys
 
 import jax
+
+_log = logging.getLogger(__name__)
 
 # XLA's library of fused CPU kernels: training the tiny encoder is 1.2 to 1.8 times faster with it.
 # An XLA flag that a jaxlib does not know aborts the process, so only versions tried are listed.
@@ -36,8 +40,26 @@ def configure() -> None:
         os.environ["XLA_FLAGS"] = f"{flags} {_CPU_FLAGS}".strip()
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-        jax.config.update("jax_compilation_cache_dir", str(cache / "pad_jax"))
+        if _is_private(cache / "pad_jax"):
+            jax.config.update("jax_compilation_cache_dir", str(cache / "pad_jax"))
+        else:
+            _log.warning(
+                "%s is not used: others than this user can write there, and compiled programs are "
+                "run. Remove it, or name another by JAX_COMPILATION_CACHE_DIR.",
+                cache / "pad_jax",
+            )
     keep_freed_memory()
+
+
+def _is_private(folder: pathlib.Path) -> bool:
+    """Whether a folder is this user's, and nobody's else; also where there is none yet."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return True
+    return not hasattr(os, "getuid") or (
+        found.st_uid == os.getuid() and not found.st_mode & stat.S_IWOTH
+    )
 
 
 def keep_freed_memory() -> None:

@@ -126,7 +126,7 @@ def _side(images: Selection) -> int | None:
     rows = np.unique(np.linspace(0, len(images) - 1, _LOOKED_AT).astype(int))
     sides = []
     for i in rows.tolist():
-        with contextlib.suppress(UnreadableImage):
+        with contextlib.suppress(UnreadableImage), images.counting_withheld():
             sides.append(min(images[i].image.shape[:2]))
     return int(np.median(sides)) if sides else None
 

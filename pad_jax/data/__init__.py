@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pad_jax import registry
-from pad_jax.data import classes, images, vectors
+from pad_jax.data import classes, images, reading, vectors
 from pad_jax.data.images import Images
 from pad_jax.data.preparation import FEATURES, PIXELS, Preparation, Standardization
 from pad_jax.data.source import DatasetSettings, Selection, Source, refuse_overlap
@@ -102,7 +102,9 @@ def find(table: Mapping[str, str], name: str, field: str) -> Callable[[Settings,
 
 
 def _open(settings: Settings, split: str) -> Source:
-    return find(SOURCES, settings[DatasetSettings].name, "dataset.name")(settings, split)
+    dataset = settings[DatasetSettings]
+    with reading.in_one_line(dataset.root or dataset.name):
+        return find(SOURCES, dataset.name, "dataset.name")(settings, split)
 
 
 def _check_apart(

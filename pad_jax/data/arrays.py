@@ -2,11 +2,10 @@
 
 import hashlib
 import pathlib
-import zipfile
-import zlib
 
 import numpy as np
 
+from pad_jax.data import reading
 from pad_jax.data.source import DatasetSettings, Example
 from pad_jax.errors import InputError
 from pad_jax.settings import Settings, refuse
@@ -67,15 +66,9 @@ def npz(settings: Settings, split: str) -> ArraySource:
             names, images, labels = list(arrays), arrays.get(f"x_{split}"), arrays.get(f"y_{split}")
     except FileNotFoundError:
         raise InputError(f"dataset.root={path!r} does not exist; give an .npz file") from None
-    except (
-        AttributeError,
-        EOFError,
-        OSError,
-        TypeError,
-        ValueError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ):
+    except reading.NO_ARRAYS as error:
+        if reading.is_the_systems(error):
+            raise
         raise InputError(
             f"dataset.root={path!r} cannot be read as an .npz file of numbers; "
             "make it with numpy.savez"

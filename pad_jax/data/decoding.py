@@ -3,17 +3,22 @@
 import contextlib
 import dataclasses
 import functools
+import importlib
 import importlib.util
-import io
 import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
+from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageColor
 
+from pad_jax.data import reading
 from pad_jax.data.eight_bits import has_16_bits, in_8_bits, swap_bytes
+from pad_jax.data.reading import Opened, OutOfMemory, patiently
+from pad_jax.data.reading import printable as printable
+from pad_jax.errors import InputError
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +36,15 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# Of Pillow's decoders those of one image, whose size stands in its head, with the modules they are
+# in. Others run programs (EPS), or hold a file of another size than they say (ICO, ICNS).
+_FORMATS = {
+    "AVIF": "Avif", "BMP": "Bmp", "DIB": "Bmp", "GIF": "Gif", "JPEG": "Jpeg", "JPEG2000": "Jpeg2K",
+    "PCX": "Pcx", "PNG": "Png", "PPM": "Ppm", "SGI": "Sgi", "TGA": "Tga", "TIFF": "Tiff",
+    "WEBP": "WebP",
+}  # fmt: skip
+# What Pillow says where a decoder in C finds no memory.
+_NO_MEMORY = ("out of memory", "decoder error -9")
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
@@ -75,11 +89,13 @@ def decode(path: str | os.PathLike, decoding: Decoding = DEFAULT) -> np.ndarray:
     a quarter or an eighth of its size (``decoding.least_side``).
 
     Args:
-      path: of a file of any kind that Pillow reads; HEIC too, where pillow-heif is installed.
+      path: of a file: JPEG, PNG, WebP, TIFF, GIF, BMP, AVIF, PPM, JPEG 2000, PCX, SGI or TGA; HEIC
+        too, where pillow-heif is installed.
       decoding: how.
 
     Raises:
       UnreadableImage: naming the file, where it cannot be decoded.
+      NotRead: an InputError, where the system does not give the file.
     """
     return Decoder(decoding)(path, os.fspath(path))
 
@@ -114,6 +130,7 @@ class Decoder:
 
     def __init__(self, decoding: Decoding = DEFAULT):
         self.decoding = decoding
+        _openers()  # before files are open
         self._noted: dict[str, set[str]] = {}
 
     def __call__(self, file: str | os.PathLike | bytes, name: str) -> np.ndarray:
@@ -124,14 +141,36 @@ class Decoder:
           name: what the image is called in messages.
         """
 
+        try:
+            return patiently(lambda: self._decoded(file, name), name)
+        except OutOfMemory:
+            if not _has_memory(self.decoding.max_megapixels):
+                raise
+            reason = "its decoder asks for more memory than the largest image takes"
+            raise UnreadableImage(f"{printable(name)}: {reason}") from None
+
+    def _decoded(self, file: str | os.PathLike | bytes, name: str) -> np.ndarray:
+        """The image; what the system says is raised as it is."""
+
         def note(text: str) -> None:
             self._noted.setdefault(text, set()).add(name)  # once, however often it is decoded
 
         try:
-            pixels = np.asarray(_image(file, self.decoding, note))
-        except Exception as error:  # whatever Pillow's decoders and readers of metadata raise
-            reason = f"{error}{_hint(file)}"
-            raise UnreadableImage(f"{printable(name)}: {printable(reason)}") from error
+            opened = Opened(file)
+        except ValueError as error:
+            raise UnreadableImage(f"{printable(name)}: {printable(str(error))}") from None
+        with opened:
+            try:
+                pixels = np.asarray(_image(opened.stream, self.decoding, note))
+            except Exception as error:  # whatever Pillow's decoders and readers of metadata raise
+                opened.check()
+                if reading.is_the_systems(error):  # such as a module of Pillow's, loaded late
+                    raise
+                if any(text in str(error) for text in _NO_MEMORY):
+                    raise MemoryError from error
+                reason = f"{error or type(error).__name__}{_hint(opened.stream)}"
+                raise UnreadableImage(f"{printable(name)}: {printable(reason)}") from error
+            opened.check()
         return pixels[..., None] if pixels.ndim == 2 else pixels
 
     def tell(self) -> None:
@@ -141,19 +180,22 @@ class Decoder:
             _log.info("%s: %s, such as %s.", text, count, printable(min(names)))
 
 
-def printable(text: str) -> str:
-    """A file's name, or a message with one, in one line that every terminal takes."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+def _has_memory(megapixels: float) -> bool:
+    """Whether an image of so many million pixels, in four channels, could be held."""
+    try:
+        np.empty(int(megapixels * 4e6), np.uint8)
+    except MemoryError:
+        return False
+    return True
 
 
-def _image(file: str | os.PathLike | bytes, decoding: Decoding, note: _Note) -> Image.Image:
+def _image(stream: BinaryIO, decoding: Decoding, note: _Note) -> Image.Image:
     """The image of a file in mode L or RGB."""
-    _register_openers()
+    formats = _openers()
 
     def opened() -> Image.Image:
-        return Image.open(io.BytesIO(file) if isinstance(file, bytes) else file)
+        stream.seek(0)
+        return Image.open(stream, formats=formats)
 
     def low_bytes() -> Image.Image:
         with opened() as image:
@@ -232,16 +274,10 @@ def _over(image: Image.Image, background: tuple[int, ...]) -> Image.Image:
     return Image.alpha_composite(below, image.convert("RGBA")).convert(mode)
 
 
-def _hint(file: str | os.PathLike | bytes) -> str:
+def _hint(stream: BinaryIO) -> str:
     """What to do about a file that cannot be decoded, where that is known."""
-    try:
-        if isinstance(file, bytes):
-            head = file[:12]
-        else:
-            with open(file, "rb") as opened:
-                head = opened.read(12)
-    except OSError:
-        return ""
+    stream.seek(0)
+    head = stream.read(12)
     if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS and not has_heif():
         return " (it is HEIC; pip install pillow-heif)"
     return ""
@@ -253,12 +289,24 @@ def has_heif() -> bool:
 
 
 @functools.cache
-def _register_openers() -> None:
-    """Lets Pillow open HEIC, where what reads it is installed."""
-    if has_heif():
-        import pillow_heif
+def _openers() -> tuple[str, ...]:
+    """The formats that can be read here, by Pillow's names."""
+    try:
+        if has_heif():
+            import pillow_heif
 
-        pillow_heif.register_heif_opener()
+            pillow_heif.register_heif_opener()
+        for module in _FORMATS.values():
+            # Image.init() passes over what cannot be loaded, for want of file handles too; images
+            # of that kind would then be none.
+            if importlib.util.find_spec(plugin := f"PIL.{module}ImagePlugin"):
+                importlib.import_module(plugin)
+    except (ImportError, OSError) as error:
+        raise InputError(
+            f"what decodes images cannot be loaded ({error}); allow more open files, as by ulimit "
+            "-n 4096, or install Pillow anew"
+        ) from None
+    return tuple(name for name in (*_FORMATS, "HEIF") if name in Image.OPEN)
 
 
 class _Budget:

@@ -4,13 +4,12 @@ import json
 import os
 import pathlib
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from pad_jax.data import parquet
+from pad_jax.data import parquet, reading
 from pad_jax.errors import InputError, first_line
 
 
@@ -29,19 +28,6 @@ class FeatureFile(NamedTuple):
     labels: np.ndarray | None = None
     paths: list[str] | None = None
     extractor: Mapping[str, Any] | None = None
-
-
-# What NumPy, zipfile and json raise for files that are not what they seem.
-_UNREADABLE = (
-    AttributeError,
-    EOFError,
-    KeyError,
-    OSError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 def read(path: pathlib.Path, name: str = "dataset.root") -> FeatureFile:
@@ -131,7 +117,9 @@ def _opened(field: str, reader: Callable[[pathlib.Path], Any], path: pathlib.Pat
         return reader(path)
     except InputError as error:
         raise InputError(f"{field}: {error}") from None
-    except _UNREADABLE as error:
+    except reading.NO_ARRAYS as error:
+        if reading.is_the_systems(error):
+            raise reading.NotRead(field, error) from None
         reason = first_line(error) or type(error).__name__
         raise InputError(f"{field} cannot be read ({reason}); make it anew") from None
 

@@ -13,6 +13,7 @@ from pad_jax.data import csv_files, feature_files
 from pad_jax.data.classes import FOLDER, NONE
 from pad_jax.data.decoding import UnreadableImage, decode
 from pad_jax.data.preparation import FEATURES
+from pad_jax.data.reading import Withheld
 from pad_jax.data.source import DatasetSettings, Example
 from pad_jax.errors import InputError
 from pad_jax.settings import RESULTS, Settings, any_text, refuse, setting
@@ -45,7 +46,7 @@ class Pictures:
         path = self.path(i)
         try:
             return None if path is None else decode(path)
-        except UnreadableImage:
+        except (UnreadableImage, Withheld):
             return None
 
     def path(self, i: int) -> pathlib.Path | None:

@@ -102,8 +102,6 @@ class FolderSource:
             if names := sorted(beside - {folder.name}):
                 others.append(f"not in this split: {_some(names)}")
         _log.info("%s: %s", folder, "; ".join([classes.counted(self._labels), *others]))
-        for closed in self._tree.closed:
-            _log.warning("%s cannot be looked into.", printable(str(closed)))
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -137,12 +135,9 @@ class FolderSource:
 
 
 def _folders(parent: pathlib.Path) -> list[pathlib.Path]:
-    """The user's folders in a folder, by their names; none where it cannot be looked into."""
-    try:
-        with os.scandir(parent) as entries:  # which need not be looked at one by one
-            names = [e.name for e in entries if tree.is_users(e.name) and e.is_dir()]
-    except OSError:
-        return []
+    """The user's folders in a folder, by their names."""
+    entries = tree.entries(parent)  # which need not be looked at one by one
+    names = [e.name for e in entries if tree.is_users(e.name) and tree.is_folder(e)]
     return [parent / name for name in sorted(names)]
 
 
@@ -195,11 +190,15 @@ def _ask_if_unclear(
 
 def _has_images(folder: pathlib.Path) -> bool:
     kinds = image_kinds.readable()
-    return any(
-        os.path.splitext(name)[1].lower() in kinds
-        for _, _, names in os.walk(folder)
-        for name in names
-    )
+    for _, folders, names in os.walk(folder, onerror=_raise):
+        if any(os.path.splitext(name)[1].lower() in kinds for name in names):
+            return True
+        folders[:] = filter(tree.is_users, folders)
+    return False
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _has_images_itself(folder: pathlib.Path) -> bool:

@@ -17,6 +17,7 @@ from PIL import Image
 from pad_jax.data.decoding import UnreadableImage, from_pillow
 from pad_jax.data.folder import FolderSource
 from pad_jax.data.preparation import Pixels, as_pixels, refuse_one_image
+from pad_jax.data.reading import Withheld
 from pad_jax.errors import InputError
 
 _log = logging.getLogger(__name__)
@@ -154,16 +155,18 @@ def _read(item: Item, pixels: Pixels) -> np.ndarray | None:
     """The prepared image of a file; None where a folder's file cannot be decoded."""
     try:
         return pixels.read(item.image)
-    except UnreadableImage as error:
-        if item.of_folder:
-            _log.warning("Skipped, cannot be decoded: %s", error)
-            return None
+    except Withheld as error:
         if os.path.isdir(item.image):
             raise InputError(
                 f"{item.name} is a folder, {item.image}; give it by itself, not in a list"
             ) from None
-        if not os.path.exists(item.image):
+        if not os.path.lexists(item.image):
             raise InputError(f"{item.name}: there is no file {item.image}") from None
+        raise error
+    except UnreadableImage as error:
+        if item.of_folder:
+            _log.warning("Skipped, cannot be decoded: %s", error)
+            return None
         raise InputError(
             f"{item.name} cannot be decoded ({error}); mend it or leave it out"
         ) from None

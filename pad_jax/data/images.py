@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from pad_jax import progress
-from pad_jax.data import copies
+from pad_jax.data import copies, reading
 from pad_jax.data.decoding import DEFAULT, Decoding, UnreadableImage
 from pad_jax.data.preparation import Pixels, Preparation
 from pad_jax.data.source import Selection, Source
@@ -126,8 +126,24 @@ class StreamedImages(Images):
         return iter(wanted.to_iter_dataset(options).batch(rows.shape[1]))
 
     def picture(self, i: int) -> np.ndarray:
-        """The image of one row, uint8 [H, W, C]."""
-        return self.preparation.fit(self._source[self._rows[i]].image)
+        """The image of one row, uint8 [H, W, C].
+
+        Raises:
+          InputError: where it cannot be read any more.
+        """
+        row = self._rows[i]
+        try:
+            image = reading.patiently(
+                lambda: self._source[row].image,
+                self.names[i],
+                again_after=(UnreadableImage, reading.Withheld),
+            )
+        except UnreadableImage as error:
+            raise InputError(
+                f"{error}; it could be decoded when the command began. Put it back as it was, and "
+                "give the same command again"
+            ) from None
+        return self.preparation.fit(image)
 
     def path(self, i: int) -> pathlib.Path | None:
         return self._source.path(int(self._rows[i]))
@@ -170,10 +186,23 @@ def prepare(
 
     Raises:
       InputError: for an unreadable image with ``strict``, images of several shapes without
-        ``image_size``, and a source without a readable image.
+        ``image_size``, a source without a readable image, and a file that the system does not give.
     """
     if not isinstance(source, Selection):
         source = Selection([source])
+    with source.counting_withheld():
+        return _prepared(source, image_size, channels, strict, max_resident_bytes, resize, decoding)
+
+
+def _prepared(
+    source: Selection,
+    image_size: int | None,
+    channels: int | None,
+    strict: bool,
+    max_resident_bytes: float,
+    resize: str,
+    decoding: Decoding,
+) -> Images:
     shape = _common_shape(source, image_size, channels)
     preparation = Pixels(shape, resize, decoding)
     resident = len(source) * np.prod(shape) <= max_resident_bytes
@@ -202,11 +231,14 @@ def prepare(
             labels[i] = label
         return None
 
-    with concurrent.futures.ThreadPoolExecutor(_threads()) as pool:
+    pool = concurrent.futures.ThreadPoolExecutor(_threads())
+    try:
         blocks = range(0, len(source), 4096)  # so many tasks wait at a time, not millions
         done = (pool.map(read, range(i, min(i + 4096, len(source)))) for i in blocks)
         done = itertools.chain.from_iterable(done)
         failures = list(progress.bar(done, len(source), "reading images"))
+    finally:
+        pool.shutdown(cancel_futures=True)  # who stops does not wait for all that is planned
     rows = np.flatnonzero([failure is None for failure in failures])
     unreadable = [failure for failure in failures if failure is not None]
     for failure in unreadable:

@@ -21,7 +21,7 @@ def read(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray | None, list[str] |
     import pyarrow.parquet  # here, not at the top: most runs do without
 
     try:
-        file = pyarrow.parquet.ParquetFile(path, memory_map=True)
+        file = pyarrow.parquet.ParquetFile(path)
         features = _features(file)
         return features, _labels(file), _paths(file)
     except pyarrow.ArrowException as error:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pad_jax.data import classes
+from pad_jax.data import classes, reading, tree
 from pad_jax.data.decoding import Decoder, UnreadableImage
 from pad_jax.data.source import DatasetSettings, Example
 from pad_jax.errors import InputError, first_line
@@ -48,7 +48,9 @@ class ParquetSource:
             self._shards = [_Shard(path) for path in self.files]
             self._labels, self.class_names = _labels(self._shards)
             self._paths = [path for shard in self._shards for path in shard.paths()]
-        except pyarrow.ArrowException as error:
+        except (pyarrow.ArrowException, OSError) as error:
+            if reading.is_the_systems(error):
+                raise
             raise InputError(
                 f"dataset.root={dataset.root} cannot be read ({first_line(error)}); make it anew"
             ) from None
@@ -73,7 +75,7 @@ class ParquetSource:
     @staticmethod
     def is_in(folder: pathlib.Path) -> bool:
         """Whether there are Parquet files below a folder."""
-        return any(folder.rglob(f"*{SUFFIX}"))
+        return any(file.suffix.lower() == SUFFIX for file in tree.below(folder).files)
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -101,8 +103,13 @@ class ParquetSource:
 
     def _bytes(self, i: int) -> bytes:
         """The file that is in row i."""
+        import pyarrow
+
         group = int(np.searchsorted(self._first_rows, i, side="right")) - 1
-        data = self._group(group)[i - int(self._first_rows[group])].as_py()
+        try:
+            data = self._group(group)[i - int(self._first_rows[group])].as_py()
+        except (pyarrow.ArrowException, OSError) as error:  # of its bytes, not the system's
+            raise UnreadableImage(f"{self.name(i)}: {first_line(error)}") from error
         if not data:
             raise UnreadableImage(f"{self.name(i)}: the row has no image")
         return data
@@ -115,7 +122,7 @@ class ParquetSource:
                 if number in self._kept:
                     self._kept.move_to_end(number)
                     return self._kept[number]
-            data = shard.read(group)
+            data = reading.patiently(lambda: shard.read(group), str(shard.path))
             with self._lock:
                 self._kept[number] = data
                 # Threads that read rows in order are in two groups at once.
@@ -139,7 +146,8 @@ class _Shard:
         import pyarrow.parquet
         import pyarrow.types as kinds
 
-        self._file = pyarrow.parquet.ParquetFile(path, memory_map=True)
+        # Not mapped: a file cut short under its reader would end the process without a word.
+        self._file = reading.patiently(lambda: pyarrow.parquet.ParquetFile(path), str(path))
         self.path, self.schema = path, self._file.schema_arrow
         self.lock = threading.Lock()
 
@@ -226,7 +234,7 @@ def _class_names(shard: _Shard) -> tuple[str, ...] | None:
     try:
         described = json.loads(shard.schema.metadata[b"huggingface"])
         return tuple(map(str, described["info"]["features"][shard.label]["names"]))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, RecursionError, TypeError, ValueError):
         return None
 
 
@@ -242,7 +250,7 @@ def _files_of(root: str, split: str) -> list[pathlib.Path]:
             f"dataset.root={root} is one split, train; for {split!r} give the folder with the "
             f"files of all splits, {split}.parquet among them"
         )
-    files = sorted(file for file in path.rglob(f"*{SUFFIX}") if file.is_file())
+    files = [file for file in tree.below(path).files if file.suffix.lower() == SUFFIX]
     found = [file for file in files if _is_of(file.relative_to(path), split)]
     if found:
         return found

@@ -1,8 +1,9 @@
 """Where images come from: one protocol, what it yields, and the settings of a data set."""
 
+import contextlib
 import dataclasses
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import ImageColor
 from pad_jax.data.decoding import DEFAULT, LEAST_SIDE, Decoder, Decoding
 from pad_jax.data.decoding import UnreadableImage as UnreadableImage
 from pad_jax.data.preparation import PIXELS, RESIZINGS
+from pad_jax.data.reading import Withheld
 from pad_jax.settings import (
     NOTHING,
     RESULTS,
@@ -179,7 +181,12 @@ class Source(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, i: int) -> Example:
-        """Example i; raises UnreadableImage where its image cannot be decoded."""
+        """Example i.
+
+        Raises:
+          UnreadableImage: where its image cannot be decoded.
+          NotRead: where the system does not give it (``reading.patiently``).
+        """
         ...
 
     def name(self, i: int) -> str:
@@ -274,6 +281,14 @@ class Selection:
         """Those of the sources that decode files, each once."""
         found = [source.decoder for source in self.sources if hasattr(source, "decoder")]
         return list(dict.fromkeys(found))
+
+    @contextlib.contextmanager
+    def counting_withheld(self) -> Iterator[None]:
+        """Where a block ends at a file that is withheld, says for how many others it holds."""
+        try:
+            yield
+        except Withheld as error:
+            raise error.among(map(self.path, range(len(self)))) from None
 
     def take(self, rows: np.ndarray) -> np.ndarray:
         """The samples of some rows, of one shape: int [B] -> [B, ...]."""

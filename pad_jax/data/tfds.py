@@ -1,9 +1,12 @@
 """TensorFlow Datasets by random access, without TensorFlow: ``tfds.data_source``."""
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from pad_jax.data import reading
 from pad_jax.data.decoding import UnreadableImage
 from pad_jax.data.source import DatasetSettings, Example
 from pad_jax.errors import InputError, first_line
@@ -75,11 +78,16 @@ class TfdsSource:
             for b in other._files
         )
 
-    def __getitem__(self, i: int) -> Example:
+    def _example(self, i: int) -> Mapping[str, Any]:
         try:
-            example = self._examples[i]
+            return self._examples[i]
         except Exception as error:  # whatever the decoder raises
+            if reading.is_the_systems(error):
+                raise
             raise UnreadableImage(f"example {i} of {self._name}: {error!r}") from error
+
+    def __getitem__(self, i: int) -> Example:
+        example = reading.patiently(lambda: self._example(i), f"example {i} of {self._name}")
         label = np.asarray(example.get("label", -1))
         is_class = label.ndim == 0 and np.issubdtype(label.dtype, np.integer) and label >= 0
         return Example(example["image"], int(label) if is_class else None)

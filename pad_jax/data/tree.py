@@ -2,8 +2,11 @@
 
 import collections
 import dataclasses
+import errno
 import os
 import pathlib
+
+from pad_jax.data import reading
 
 # Folders that systems make for their own use, in lower case: thumbnails and versions that a NAS
 # keeps, what was thrown away, what macOS and Windows add.
@@ -22,13 +25,11 @@ class Tree:
       files: all but hidden ones, by their paths.
       left_out: files that lie in folders of the system's, by the name of those.
       links: links to folders whose files are there already.
-      closed: folders that cannot be looked into.
     """
 
     files: list[pathlib.Path] = dataclasses.field(default_factory=list)
     left_out: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     links: list[pathlib.Path] = dataclasses.field(default_factory=list)
-    closed: list[pathlib.Path] = dataclasses.field(default_factory=list)
 
 
 def is_users(name: str) -> bool:
@@ -42,6 +43,9 @@ def below(folder: pathlib.Path) -> Tree:
     A folder that can be reached in several ways, by links, is there once: where it lies, if that is
     below ``folder``; else by the first of its links, in the order of their paths. Links that lie in
     folders which are links come after all others.
+
+    Raises:
+      NotRead: for a folder that cannot be looked into: nobody knows how many images it has.
     """
     tree, seen = Tree(), set()
     ways = [folder]
@@ -54,6 +58,30 @@ def below(folder: pathlib.Path) -> Tree:
     tree.files.sort()
     tree.links.sort()
     return tree
+
+
+def entries(folder: str | os.PathLike) -> list[os.DirEntry]:
+    """What is in a folder; raises NotRead where it cannot be looked into."""
+
+    def listed() -> list[os.DirEntry]:
+        with os.scandir(folder) as found:
+            return list(found)
+
+    return reading.patiently(listed, os.fspath(folder))
+
+
+def is_folder(entry: os.DirEntry) -> bool:
+    """Whether it is a folder or a link to one; raises NotRead where a link's end is closed."""
+
+    def looked_at() -> bool:
+        try:
+            return entry.is_dir()
+        except OSError as error:
+            if error.errno == errno.ELOOP:  # a link to itself
+                return False
+            raise
+
+    return reading.patiently(looked_at, entry.path)
 
 
 def _walk(top: pathlib.Path, tree: Tree, seen: set[str], links: list[pathlib.Path]) -> bool:
@@ -74,16 +102,10 @@ def _walk(top: pathlib.Path, tree: Tree, seen: set[str], links: list[pathlib.Pat
         if real in seen:
             continue
         seen.add(real)
-        try:
-            with os.scandir(folder) as found:
-                entries = list(found)
-        except OSError:
-            tree.closed.append(pathlib.Path(folder))
-            continue
-        for entry in entries:
+        for entry in entries(folder):
             if entry.name.startswith("."):
                 continue
-            if not entry.is_dir():
+            if not is_folder(entry):
                 tree.files.append(pathlib.Path(entry.path))
             elif not is_users(entry.name):
                 tree.left_out[entry.name] += _count(entry.path)

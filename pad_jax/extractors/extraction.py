@@ -105,7 +105,7 @@ def extract(
     prepared = Pixels((size, size, 3), dataset.resize, decoding)
     decoded = _decoded(source, work.done, batch_size, prepared)
     left = len(source) - work.done
-    with work.working(), contextlib.closing(decoded):
+    with work.working(), source.counting_withheld(), contextlib.closing(decoded):
         for batch in progress.bar(decoded, left, "features", each=batch_size):
             readable, skipped = _sorted_out(batch, work.done, strict)
             labels = [-1 if label is None else label for _, label in readable]

@@ -39,6 +39,7 @@ def timm_model(model: str, spec: ExtractorSpec) -> "_TimmModel":
         raise InputError(f"--extractor=timm:{model} is no model that timm knows; {hint}")
     if spec.weights not in ("", _RANDOM) and not os.path.isfile(spec.weights):
         raise InputError(f"--weights={spec.weights} is no file; give one with weights of {model}")
+    _refuse_pickles()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # of untrained weights, which have to be the same when resumed
         network = _create(timm, model, spec)
@@ -101,6 +102,14 @@ def _create(timm: Any, model: str, spec: ExtractorSpec) -> Any:
             f"--extractor=timm:{model} cannot be used ({first_line(error)}); choose another model, "
             "or give a file with weights, --weights=FILE"
         ) from None
+
+
+def _refuse_pickles() -> None:
+    """Lets torch take numbers alone from a file, whatever timm asks it for.
+
+    A pickle may run any code. Who sets the variable to 0 has another will.
+    """
+    os.environ.setdefault("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "1")
 
 
 def _load(timm: Any, network: Any, model: str, file: str) -> None:

@@ -20,6 +20,7 @@ _log = logging.getLogger(__name__)
 _IMAGE, _LABEL, _ORDER = "image", "label", "order"
 LABELLED = (_IMAGE, _LABEL, "confidence")
 TO_NAME = (_ORDER, "group", _IMAGE)
+_LONGEST = 200  # bytes of a folder's name; systems take 255
 
 
 class Names(NamedTuple):
@@ -215,7 +216,10 @@ def folder_names(names: Sequence[str]) -> list[str]:
     result = []
     for name in names:
         folder = "".join("-" if c in '/\\:*?"<>|' or not c.isprintable() else c for c in name)
-        folder = folder.strip(". ") or "unnamed"
+        folder = folder.strip(". ")
+        if folder.startswith("-"):  # else commands would take it for a flag
+            folder = "_" + folder[1:]
+        folder = folder.encode()[:_LONGEST].decode(errors="ignore").rstrip(". ") or "unnamed"
         number, own = 1, folder
         while own.casefold() in taken:  # also where A and a are one
             number += 1

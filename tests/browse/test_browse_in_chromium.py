@@ -1,14 +1,20 @@
 """The site as people use it: in a real browser, opened from the disk."""
 
 import csv
+import json
 import pathlib
 import shutil
 import time
 
 import pytest
 
+from configs import digits
 from pad_jax import browse
+from pad_jax.data import Dataset
 from pad_jax.labelling import files
+from pad_jax.report import page as page_of_report
+from pad_jax.run import folder
+from tests.support import report_run
 from tests.support.piles import pile
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
@@ -208,7 +214,7 @@ def test_names_of_any_kind_come_back_as_they_are(page):
         "-rf.png",
     ]
     page = page(names, [0] * 8, [0] * 8)
-    label = '<b onclick=x>"é", 日本</b>'
+    label = '<img src=x onerror=window.hacked=1>"é", 日本</b>'
     page.press("x")
     page.run("document.activeElement.value = arguments[0]", label)
     page.press(Keys.ENTER)
@@ -228,6 +234,7 @@ def test_names_of_any_kind_come_back_as_they_are(page):
     page.wait(".card .badge-text")
     assert page.texts(".card .badge-text") == [label]
     assert page.saved() == lines
+    assert page.run("return window.hacked ?? null") is None
     # The files themselves are found, too, whatever their names.
     for place in range(8):
         page.run("Pad.look(arguments[0])", place)
@@ -284,3 +291,24 @@ def test_after_a_save_the_groups_that_add_most_are_offered(page):
     assert len(page.all(".pictures .picture")) == 2
     page.press("z", control=True)
     assert len(page.all(".pictures .picture")) == 3
+
+
+def test_nothing_in_a_report_runs(chromium, rng, tmp_path):
+    nasty = '"><img src=x onerror=window.hacked=1><script>window.hacked=1</script>'
+    snapshot = report_run.snapshot(rng)
+    labels = snapshot.images.labels
+    names = [f"{nasty}{i}" for i in range(len(labels))]
+    classes = tuple(f"{nasty}{i}" for i in range(labels.max() + 1))
+    images = report_run.make_images(labels, names=names)
+    images.class_names = classes
+    config = digits.get_config()
+    config.dataset.root = nasty
+    folder.write(tmp_path, config, Dataset(images, None))
+    rows = [row | {f"train/{nasty}": 1.0} for row in report_run.metric_rows(3)]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    written = tmp_path / "report.html"
+    written.write_text(page_of_report.render(tmp_path, snapshot._replace(images=images)))
+    chromium.get(written.as_uri())
+    assert chromium.execute_script("return document.querySelectorAll('img[title*=hacked]').length")
+    assert chromium.execute_script("return window.hacked ?? null") is None
+    assert not chromium.execute_script("return document.querySelectorAll('script').length")

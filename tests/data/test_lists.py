@@ -122,10 +122,10 @@ def test_labels_of_folders_of_a_file_or_none(pile):
         assert load(pile / "list.csv", labels=labels).train.labels.tolist() == expected, labels
 
 
-def test_files_that_are_missing_are_skipped_unless_all_are(pile, caplog):
-    (pile / "list.txt").write_text("cat/a.png\ncat/none.png\n")
-    assert len(load(pile / "list.txt").train) == 1
-    assert "Skipped 1 of 2" in caplog.text
+def test_files_that_are_missing_stop_with_their_number(pile):
+    (pile / "list.txt").write_text("cat/a.png\ncat/none.png\ncat/b.png\ndog/none.png\n")
+    with pytest.raises(InputError, match=r"cat/none.png cannot be.* nor can 1 more of 4 images"):
+        load(pile / "list.txt")
     (pile / "list.txt").write_text("none/a.png\nnone/b.png\n")
     with pytest.raises(InputError, match=f"'none/a.png' is not there.* begin in {pile}"):
         load(pile / "list.txt")

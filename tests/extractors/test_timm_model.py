@@ -121,3 +121,22 @@ def test_what_cannot_be_used(timm, trained, tmp_path, monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     refused(r"its weights cannot be downloaded \(.*--weights=FILE", ExtractorSpec(f"timm:{MODEL}"))
+
+
+class Evil:
+    """Makes a file where it is unpickled."""
+
+    def __init__(self, path):
+        self._path = path
+
+    def __reduce__(self):
+        return type(self._path).touch, (self._path,)
+
+
+def test_weights_that_are_code_are_refused_and_not_run(timm, trained, tmp_path):
+    import torch
+
+    state = dict(trained.state_dict()) | {"evil": Evil(tmp_path / "has_run")}
+    torch.save(state, tmp_path / "evil.pth")
+    refused("evil.pth cannot be loaded", ExtractorSpec(f"timm:{MODEL}", str(tmp_path / "evil.pth")))
+    assert not (tmp_path / "has_run").exists()

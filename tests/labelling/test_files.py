@@ -159,11 +159,13 @@ def test_labelled_and_to_name_read_back(collection, tmp_path):
 
 def test_folders_of_any_names():
     names = ["cat", "Cat", "a/b", "../up", "/etc", "..", "", "wei\0rd\n", "C:\\x", "cat-2", ".git"]
+    names += ["-rf", "--", "é" * 500, "é" * 501, "<b onclick=x>"]
     folders = files.folder_names(names)
     assert len({folder.casefold() for folder in folders}) == len(names)
     for folder in folders:
         assert folder == os.path.basename(folder)
         assert folder.strip(". ")
         assert "\0" not in folder
-        assert not folder.startswith(".")
+        assert not folder.startswith((".", "-"))
+        assert len(os.fsencode(folder)) < 255
     assert folders[0] == "cat"
