@@ -40,6 +40,9 @@ _MODE = flags.DEFINE_string(
 _DISTRIBUTED = flags.DEFINE_bool(
     "distributed", False, "One of several processes, as on a TPU pod or under Slurm."
 )
+_DETERMINISTIC = flags.DEFINE_bool(
+    "deterministic", False, "On GPUs: the same bits each time, more slowly. CPUs do so anyway."
+)
 _VALUES = {
     "int": "an integer",
     "float": "a number",
@@ -53,7 +56,7 @@ def main(argv: list[str]) -> None:
         raise InputError(f"{argv[1]!r} is no flag; flags are written --name=value")
     mode = _find_mode(_MODE.value)
     logger = _log_to_stderr()
-    runtime.configure()
+    runtime.configure(deterministic=_DETERMINISTIC.value)
     flag = flags.FLAGS["config"]
     call = Call(
         _CONFIG.value,
