@@ -47,6 +47,9 @@ _MODE = flags.DEFINE_string(
 _DISTRIBUTED = flags.DEFINE_bool(
     "distributed", False, "One of several processes, as on a TPU pod or under Slurm."
 )
+_DETERMINISTIC = flags.DEFINE_bool(
+    "deterministic", False, "On GPUs: the same bits each time, more slowly. CPUs do so anyway."
+)
 _NEEDS_LESS = (
     "lower batch_size, dataset.image_size or dataset.max_resident_gib (images then come from the "
     "disk), or take a smaller model.name"
@@ -64,7 +67,7 @@ def main(argv: list[str]) -> None:
         raise InputError(f"{argv[1]!r} is no flag; flags are written --name=value")
     mode = _find_mode(_MODE.value)
     logger = _log_to_stderr()
-    runtime.configure()
+    runtime.configure(deterministic=_DETERMINISTIC.value)
     flag = flags.FLAGS["config"]
     call = Call(
         _CONFIG.value,

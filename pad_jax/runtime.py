@@ -12,12 +12,16 @@ import sys
 
 import jax
 
+from pad_jax.errors import InputError
+
 _log = logging.getLogger(__name__)
 
 # XLA's library of fused CPU kernels: training the tiny encoder is 1.2 to 1.8 times faster with it.
-# An XLA flag that a jaxlib does not know aborts the process, so only versions tried are listed.
 _CPU_FLAGS = "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_REDUCE"
-_CPU_FLAGS_VERSIONS = ((0, 10, 2), (0, 12, 0))  # from, to
+# Of XLA for GPUs: no sums whose order is left to chance, no kernels chosen by a stopwatch.
+_DETERMINISTIC = "--xla_gpu_deterministic_ops"
+# An XLA flag that a jaxlib does not know aborts the process, so only versions tried are listed.
+_FLAGS_VERSIONS = ((0, 10, 2), (0, 12, 0))  # of jaxlib, from, to
 
 # glibc's mallopt, by the numbers of malloc.h: large blocks come from the heap (M_MMAP_MAX), which
 # all threads share (M_ARENA_MAX), grows 256 MiB at a time (M_TOP_PAD) and is given back to the
@@ -26,18 +30,30 @@ _MALLOC = {-4: 0, -8: 1, -2: 2**28, -1: 2**31 - 1}
 ACCELERATORS = ("jax_plugins", "libtpu")  # packages that JAX finds GPUs and TPUs by
 
 
-def configure() -> None:
-    """Sets XLA's CPU flags, a compilation cache and malloc; to be called before JAX runs anything.
+def configure(*, deterministic: bool = False) -> None:
+    """Sets XLA's flags, a compilation cache and malloc; to be called before JAX runs anything.
 
-    XLA_FLAGS is added to only if it says nothing of the CPU. The cache lies in
-    ``$XDG_CACHE_HOME/pad_jax`` (``~/.cache/pad_jax``) unless JAX_COMPILATION_CACHE_DIR names
-    another folder; set that to an empty string for none.
+    XLA_FLAGS is added to only where it says nothing of the same: of the CPU, of determinism. The
+    cache lies in ``$XDG_CACHE_HOME/pad_jax`` (``~/.cache/pad_jax``) unless
+    JAX_COMPILATION_CACHE_DIR names another folder; set that to an empty string for none.
+
+    Args:
+      deterministic: whether GPUs are to repeat themselves bit for bit. CPUs do so anyway.
+
+    Raises:
+      InputError: where it is not known whether this jaxlib has the flag for it.
     """
-    digits = re.findall(r"\d+", importlib.metadata.version("jaxlib"))[:3]
-    version = tuple(int(part) for part in digits)
-    flags = os.environ.get("XLA_FLAGS", "")
-    if _CPU_FLAGS_VERSIONS[0] <= version <= _CPU_FLAGS_VERSIONS[1] and "--xla_cpu" not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} {_CPU_FLAGS}".strip()
+    known = _FLAGS_VERSIONS[0] <= _jaxlib_version() <= _FLAGS_VERSIONS[1]
+    if known:
+        _add_xla_flag(_CPU_FLAGS, unless="--xla_cpu")
+    if deterministic:
+        if not known and _DETERMINISTIC not in os.environ.get("XLA_FLAGS", ""):
+            raise InputError(
+                "--deterministic has not been tried with jaxlib "
+                f"{importlib.metadata.version('jaxlib')}; leave it out, and set "
+                f"XLA_FLAGS={_DETERMINISTIC}=true yourself"
+            )
+        _add_xla_flag(f"{_DETERMINISTIC}=true", unless=_DETERMINISTIC)
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
         if _is_private(cache / "pad_jax"):
@@ -60,6 +76,17 @@ def _is_private(folder: pathlib.Path) -> bool:
     return not hasattr(os, "getuid") or (
         found.st_uid == os.getuid() and not found.st_mode & stat.S_IWOTH
     )
+
+
+def _jaxlib_version() -> tuple[int, ...]:
+    digits = re.findall(r"\d+", importlib.metadata.version("jaxlib"))[:3]
+    return tuple(int(part) for part in digits)
+
+
+def _add_xla_flag(flag: str, unless: str) -> None:
+    flags = os.environ.get("XLA_FLAGS", "")
+    if unless not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {flag}".strip()
 
 
 def keep_freed_memory() -> None:

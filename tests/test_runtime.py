@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from pad_jax import runtime
+from pad_jax.errors import InputError
 
 # Prints how many pages the system had to supply for twenty calls of a function with an
 # intermediate value of 64 MiB.
@@ -54,11 +55,6 @@ runtime.give_back_freed_memory()
 print(held())
 """
 
-pytestmark = pytest.mark.skipif(
-    platform.libc_ver()[0] != "glibc" or any(map(importlib.util.find_spec, runtime.ACCELERATORS)),
-    reason="sets glibc's malloc, and that only where JAX runs on the CPU",
-)
-
 
 def run(program, **variables):
     """The numbers that a program prints, in an environment that says nothing else of malloc."""
@@ -70,6 +66,13 @@ def run(program, **variables):
     return [int(number) for number in done.stdout.split()]
 
 
+needs_malloc = pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc" or any(map(importlib.util.find_spec, runtime.ACCELERATORS)),
+    reason="sets glibc's malloc, and that only where JAX runs on the CPU",
+)
+
+
+@needs_malloc
 @pytest.mark.parametrize("user_says", [{}, {"MALLOC_TOP_PAD_": "0"}])
 def test_a_step_uses_the_memory_of_the_last_one_again(user_says):
     (faults,) = run(_PROGRAM, **user_says)
@@ -77,6 +80,45 @@ def test_a_step_uses_the_memory_of_the_last_one_again(user_says):
     assert faults > all_pages / 2 if user_says else faults < all_pages / 2
 
 
+@needs_malloc
 def test_freed_memory_is_given_back_on_request():
     before, after = run(_PROGRAM_GIVING_BACK)
     assert before - after > 200
+
+
+@pytest.mark.parametrize(
+    ("before", "version", "after"),
+    [
+        ("", "0.10.2", [runtime._CPU_FLAGS, "--xla_gpu_deterministic_ops=true"]),
+        ("--xla_cpu_x", "0.12.0.1", ["--xla_cpu_x", "--xla_gpu_deterministic_ops=true"]),
+        (
+            "--xla_gpu_deterministic_ops=false --xla_cpu_x",
+            "0.10.2",
+            ["--xla_gpu_deterministic_ops=false", "--xla_cpu_x"],
+        ),
+        ("--xla_gpu_deterministic_ops=true", "0.99.0", ["--xla_gpu_deterministic_ops=true"]),
+    ],
+)
+def test_flags_that_are_added_to_the_users(monkeypatch, before, version, after):
+    monkeypatch.setenv("XLA_FLAGS", before)
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
+    monkeypatch.setattr(runtime.importlib.metadata, "version", lambda name: version)
+    monkeypatch.setattr(runtime, "keep_freed_memory", lambda: None)
+    runtime.configure(deterministic=True)
+    assert os.environ["XLA_FLAGS"].split() == after
+
+
+def test_a_jaxlib_that_may_not_know_the_flag_is_not_aborted(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "")
+    monkeypatch.setattr(runtime.importlib.metadata, "version", lambda name: "0.99.0")
+    with pytest.raises(InputError, match="not been tried with jaxlib 0.99.0; leave it out"):
+        runtime.configure(deterministic=True)
+    assert os.environ["XLA_FLAGS"] == ""
+
+
+def test_this_jaxlib_knows_the_flags():
+    program = (
+        "from pad_jax import runtime; runtime.configure(deterministic=True); "
+        "import os, jax; jax.devices(); print(os.environ['XLA_FLAGS'].count('deterministic_ops'))"
+    )
+    assert run(program, XLA_FLAGS="") == [1]

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax import lax
 
 from pad_jax import parallel
 from pad_jax.objectives.base import Panel
@@ -57,6 +58,7 @@ def cross_entropy(
       features: [B, num_features], of any float type.
       labels: int32 [B].
     """
-    logits = features.astype(jnp.float32) @ head["kernel"] + head["bias"]
+    features = features.astype(jnp.float32)
+    logits = jnp.matmul(features, head["kernel"], precision=lax.Precision.HIGHEST) + head["bias"]
     loss = jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels))
     return loss, jnp.mean(jnp.argmax(logits, axis=-1) == labels)

@@ -15,6 +15,9 @@ All rows are of length one, so no logit exceeds 1 / tau and none falls more than
 with tau >= 0.03 nothing over- or underflows in float32, and no maximum is needed. Where the memory
 is large the sums and their gradients are taken in one pass over it that holds the logits of one
 chunk of its rows at a time; devices that hold shards of the memory add up what they have.
+
+Products with the memory are in full float32: GPUs and TPUs would else round factors to 11 or 8
+bits, and a logit is divided by tau before it is an exponent.
 """
 
 import functools
@@ -105,13 +108,24 @@ def pad_loss(
     counts = parallel.local_part(rows.sample_group >= 0, axis_name)
     scs = jnp.mean(log_all - jnp.log(jnp.where(counts, sums.group, sums.all)))
     if hpe == "kl":
-        mean_shift = sums.shift * jnp.exp(-log_all)  # T / S; its gradient must not square S
-        hard = jnp.mean(jnp.log(sums.positive) - log_all - mean_shift)
+        hard = jnp.mean(jnp.log(sums.positive) - log_all - _quotient(sums.shift, sums.all))
     elif hpe == "cosine":
         hard = jnp.mean(1.0 - jnp.sum(embeddings * positive_embeddings, axis=-1))
     else:
         hard = jnp.zeros_like(scs)
     return scs + hpe_weight * hard, {"scs": scs, "hpe": hard}
+
+
+@jax.custom_jvp
+def _quotient(a: jax.Array, b: jax.Array) -> jax.Array:
+    """The quotient, with a derivative that does not square b, which would underflow."""
+    return a / b
+
+
+@_quotient.defjvp
+def _quotient_jvp(values, tangents):
+    (a, b), (of_a, of_b) = values, tangents
+    return a / b, of_a / b - (a / b) * (of_b / b)
 
 
 def _chunk_rows(batch_size, num_rows, platform):
@@ -236,7 +250,7 @@ def _scan_chunks(passing, body, init, rows):
 
 def _with_rows(terms, memory):
     """Each sample's sum of memory rows, weighted by its terms: [c, B], [c, D] -> [D, B]."""
-    return memory.T @ terms
+    return jnp.matmul(memory.T, terms, precision=lax.Precision.HIGHEST)
 
 
 def _chunk_terms(x, positive, rows, chunk):
@@ -247,7 +261,7 @@ def _chunk_terms(x, positive, rows, chunk):
     valid = (chunk.group_id >= 0)[:, None]
 
     def logits(v):
-        return chunk.memory @ v.T * rows.scale
+        return jnp.matmul(chunk.memory, v.T, precision=lax.Precision.HIGHEST) * rows.scale
 
     def exponentials(logits):
         return jnp.where(valid, jnp.exp(logits - rows.scale), 0)

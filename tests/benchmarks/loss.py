@@ -7,6 +7,7 @@ import numpy as np
 from pad_jax import runtime
 from pad_jax.objectives.losses import pad_loss
 from tests.benchmarks import measure
+from tests.support.loss_oracle import exact_loss
 
 DIM, TEMPERATURE, HPE_WEIGHT = 128, 0.1, 0.8
 
@@ -37,20 +38,13 @@ def inputs(n: int, batch: int):
 
 
 def exact_gradients(x, positive, memory, group_id, index):
-    """The oracle, NumPy float64; dF/dl of F = L_scs + lambda KL(p || p')."""
-    x, positive, memory = (v.astype(np.float64) for v in (x, positive, memory))
-
-    def softmax(logits):
-        e = np.exp(logits - logits.max(1, keepdims=True))
-        return e / e.sum(1, keepdims=True)
-
-    p, q = softmax(x @ memory.T / TEMPERATURE), softmax(positive @ memory.T / TEMPERATURE)
-    in_group = p * (group_id[index][:, None] == group_id)
-    ratio = np.log(p) - np.log(q)
-    kl = (p * ratio).sum(1, keepdims=True)
-    of_logits = p - in_group / in_group.sum(1, keepdims=True) + HPE_WEIGHT * p * (ratio - kl)
-    scale = memory / TEMPERATURE / len(x)
-    return of_logits @ scale, HPE_WEIGHT * (q - p) @ scale
+    """The oracle, NumPy float64."""
+    every = np.ones(len(memory), bool)
+    in_group = group_id[index][:, None] == group_id
+    counts = np.ones(len(x), bool)
+    return exact_loss(
+        x, positive, memory, in_group, every, counts, TEMPERATURE, HPE_WEIGHT, "kl"
+    ).gradients
 
 
 def temporary_mib(gradient, args) -> float:

@@ -12,7 +12,8 @@ def oracle(rows, threshold):
     """The sets of rows that pairs link, as sets, and the number of pairs."""
     similarity = rows.astype(np.float64) @ rows.astype(np.float64).T
     pairs = np.argwhere(np.triu(similarity >= threshold, 1))
-    graph = nx.Graph(pairs.tolist())
+    graph = nx.Graph()
+    graph.add_edges_from(pairs.tolist())
     return sorted(map(sorted, nx.connected_components(graph))), len(pairs)
 
 

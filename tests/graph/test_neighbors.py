@@ -7,13 +7,7 @@ import pytest
 from pad_jax.graph import neighbors
 from pad_jax.graph.neighbors import nearest_neighbors
 from pad_jax.groupings import GroupingSettings, build_graph
-
-
-def naive_neighbors(features, k):
-    similarity = features.astype(np.float64) @ features.T.astype(np.float64)
-    np.fill_diagonal(similarity, -np.inf)
-    indices = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
-    return indices, np.take_along_axis(similarity, indices, axis=1)
+from tests.support.neighbors_oracle import naive_neighbors
 
 
 @pytest.mark.parametrize(("n", "k"), [(2, 1), (6, 5), (500, 5), (1031, 1), (1031, 20), (70, 69)])

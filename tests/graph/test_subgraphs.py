@@ -10,39 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pad_jax.graph.subgraphs import strongest_edges, strongly_connected_subgraphs
-
-
-def naive_search(neighbors, max_size, cyclic, seed):
-    """The search as the design words it, on a networkx graph, slow and plain."""
-    n = len(neighbors)
-    limit = n if max_size is None else max_size
-    graph = nx.DiGraph((i, int(j)) for i in range(n) for j in neighbors[i])
-    graph.add_nodes_from(range(n))
-    group_id = np.arange(n, dtype=np.int32)
-    order = np.random.default_rng(seed).permutation(n)
-    found = True
-    while found:
-        found = False
-        for start in order:
-            if start not in graph:
-                continue
-            visited = []
-
-            def visit(v, visited=visited):
-                visited.append(v)
-                for w in neighbors[v]:
-                    if len(visited) < limit and w in graph and w not in visited:
-                        visit(w)
-
-            visit(int(start))
-            members = set(visited)
-            if cyclic:
-                members = nx.ancestors(graph.subgraph(visited), start) | {int(start)}
-            if len(members) > 1:
-                found = True
-                group_id[list(members)] = min(members)
-                graph.remove_nodes_from(members)
-    return group_id
+from tests.support.scs_oracle import KINDS, naive_search, random_neighbors
 
 
 @st.composite
@@ -51,15 +19,8 @@ def graphs(draw, max_vertices=40):
     n = draw(st.integers(1, max_vertices))
     k = draw(st.integers(1, 6))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    kind = draw(st.sampled_from(["random", "local", "blocks", "complete"]))
-    if kind == "local":  # neighbours close by: many short cycles
-        return (np.arange(n)[:, None] + rng.integers(-3, 4, (n, k))) % n
-    if kind == "blocks":  # disconnected parts
-        block = np.arange(n)[:, None] // 7 * 7
-        return np.minimum(block + rng.integers(0, 7, (n, k)), n - 1)
-    if kind == "complete":
-        return np.stack([rng.permutation(n) for _ in range(n)])
-    return rng.integers(0, n, (n, k))
+    kind = draw(st.sampled_from(KINDS))
+    return random_neighbors(rng, n, k, kind)
 
 
 # Without a database, which Hypothesis would keep in the working directory.

@@ -1,0 +1,89 @@
+"""Which products are in full float32 on every device: those of the losses, the graph and searches.
+
+GPUs and TPUs round the factors of a float32 product unless a program says otherwise, and a CPU does
+not: nothing that is computed here would tell. So the programs are read.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pad_jax.graph import search
+from pad_jax.graph.neighbors import pmap_search
+from pad_jax.objectives import heads
+from pad_jax.objectives.losses import pad_loss
+from pad_jax.objectives.memory import refresh
+
+N, B, D = 40, 4, 8
+_FULL = (jax.lax.Precision.HIGHEST,) * 2
+_PRODUCTS = ("dot_general", "conv_general_dilated", "ragged_dot_general")
+
+
+def products(program):
+    """The precision of each product in a program, and in those that it calls."""
+    jaxpr = getattr(program, "jaxpr", program)
+    for equation in jaxpr.eqns:
+        if equation.primitive.name in _PRODUCTS:
+            yield equation.params["precision"]
+        for value in jax.tree.leaves(equation.params, is_leaf=_is_program):
+            if _is_program(value):
+                yield from products(value)
+
+
+def _is_program(value):
+    return hasattr(getattr(value, "jaxpr", value), "eqns")
+
+
+def rows(n, dtype=np.float32):
+    return jax.ShapeDtypeStruct((n, D), dtype)
+
+
+def vector(n):
+    return jax.ShapeDtypeStruct((n,), np.int32)
+
+
+@pytest.mark.parametrize("hpe", ["kl", "cosine", "none"])
+@pytest.mark.parametrize("chunk_rows", [7, N])
+def test_losses_and_their_gradients(hpe, chunk_rows):
+    def loss(x, positive, memory, group_id, index):
+        return pad_loss(
+            x, positive, memory, group_id, index, temperature=0.1, hpe=hpe, chunk_rows=chunk_rows
+        )[0]
+
+    program = jax.make_jaxpr(jax.value_and_grad(loss, (0, 1)))(
+        rows(B), rows(B), rows(N), vector(N), vector(B)
+    )
+    found = list(products(program))
+    assert len(found) >= 2
+    assert set(found) == {_FULL}
+
+
+@pytest.mark.parametrize("platform", ["cpu", "gpu", "tpu"])
+def test_the_graph(platform):
+    found = list(products(jax.make_jaxpr(pmap_search(N, 3, platform))(vector(1), rows(N))))
+    assert len(found) == 2
+    assert set(found) == {_FULL}
+
+
+def test_searches():
+    def searched(queries, among, own):
+        return search._of_block(search._nearest, (3,), queries, among, own, ())
+
+    assert list(products(jax.make_jaxpr(searched)(rows(B), rows(N), vector(B)))) == [_FULL]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, jnp.bfloat16])
+def test_heads_of_the_baselines(dtype):
+    head = {"kernel": jnp.zeros((D, 3)), "bias": jnp.zeros(3)}
+    program = jax.make_jaxpr(jax.value_and_grad(lambda *v: heads.cross_entropy(*v)[0], (0, 1)))(
+        head, rows(B, dtype), vector(B)
+    )
+    found = list(products(program))
+    assert len(found) == 3  # the logits, and a gradient for each of the factors
+    assert set(found) == {_FULL}
+
+
+def test_the_memory_is_refreshed_without_products():
+    program = jax.make_jaxpr(lambda *v: refresh(*v, 0.5))(rows(N), vector(B), rows(B))
+    assert not list(products(program))
