@@ -18,7 +18,7 @@ from ml_collections import config_flags
 from tqdm import tqdm
 
 from pad_jax import config as configs
-from pad_jax import registry, runtime, sizing, usage
+from pad_jax import registry, runtime, sizing, storage, usage
 from pad_jax.errors import InputError, first_line
 from pad_jax.modes import MODES
 from pad_jax.modes import flags as shared
@@ -77,7 +77,8 @@ def main(argv: list[str]) -> None:
             jax.distributed.initialize()
         is_first = jax.process_index() == 0
     logger.setLevel(logging.INFO if is_first else logging.WARNING)
-    said = mode.run(call)
+    with storage.errors(call.run_folder):
+        said = mode.run(call)
     if is_first:
         print(said)
 
@@ -258,7 +259,7 @@ def run() -> None:
         sys.exit(1)
     except InputError as error:
         print(f"pad_jax: {error}", file=sys.stderr)
-        sys.exit(2)
+        storage.leave(2)
     except KeyboardInterrupt:
         print("pad_jax: stopped; the same command goes on from what was saved", file=sys.stderr)
         sys.exit(130)

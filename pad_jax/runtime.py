@@ -1,5 +1,6 @@
 """What the program sets of JAX and the C library for its user, where the user has set nothing."""
 
+import contextlib
 import ctypes
 import importlib.metadata
 import importlib.util
@@ -9,6 +10,11 @@ import re
 import sys
 
 import jax
+
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
 
 # XLA's library of fused CPU kernels: training the tiny encoder is 1.2 to 1.8 times faster with it.
 # An XLA flag that a jaxlib does not know aborts the process, so only versions tried are listed.
@@ -38,6 +44,16 @@ def configure() -> None:
         cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
         jax.config.update("jax_compilation_cache_dir", str(cache / "pad_jax"))
     keep_freed_memory()
+    allow_open_files()
+
+
+def allow_open_files() -> None:
+    """Raises the limit of open files as far as this process may: Orbax writes many at once."""
+    if resource is None:
+        return
+    with contextlib.suppress(OSError, ValueError):  # as where "no limit" is more than the system's
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def keep_freed_memory() -> None:

@@ -27,6 +27,7 @@ from pad_jax import (
     report,
     sizing,
     state,
+    storage,
 )
 from pad_jax.data import augmentation
 from pad_jax.data.augmentation import AugmentationSettings
@@ -81,7 +82,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike) -> metric
     folder.check_workdir(workdir, config)
     if folder.is_finished(workdir, run_settings.num_epochs):
         _log.info("This run is finished.")
-        return metrics.last_row(workdir)
+        return metrics.last_row(workdir, run_settings.num_epochs)
     dataset = data.load(settings)
     parts = step_parts(settings, encoder, objective, len(dataset.train))
     check_images(settings, parts, dataset.train)
@@ -91,6 +92,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike) -> metric
     folder.make_workdir(workdir)
     # Closing waits for the checkpoint that is being written, also where a run is interrupted.
     with (
+        storage.errors(workdir),
         folder.locked(workdir),
         contextlib.closing(Checkpoints(workdir, settings[CheckpointSettings].keep)) as checkpoints,
     ):
@@ -130,6 +132,7 @@ def train_epochs(
         host_state = first_state(settings, parts, images, embed, before)
     train_state = state.to_devices(host_state)
     writer = metrics.MetricWriter(workdir, first_epoch, int(host_state.step))
+    storage.check_space(workdir, storage.size(host_state), checkpoint_settings.keep)
     watch = doubts.Watch()
     del host_state  # as large as what is on the devices
 
@@ -169,6 +172,7 @@ def train_epochs(
             report.write(workdir, dataset, objective, found, features, embed_now)
         # After the report: a run cut off before comes by here again.
         if last or done % checkpoint_settings.every_epochs == 0:
+            storage.check_there(workdir)
             checkpoints.save(done, state.to_host(train_state, len(images)))
     writer.close()
 

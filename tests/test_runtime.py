@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import platform
+import resource
 import subprocess
 import sys
 
@@ -80,3 +81,13 @@ def test_a_step_uses_the_memory_of_the_last_one_again(user_says):
 def test_freed_memory_is_given_back_on_request():
     before, after = run(_PROGRAM_GIVING_BACK)
     assert before - after > 200
+
+
+def test_as_many_files_may_be_open_as_the_system_allows():
+    before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, most))
+    try:
+        runtime.allow_open_files()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (most, most)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before, most))

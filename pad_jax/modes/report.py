@@ -12,7 +12,7 @@ from pad_jax import config as configs
 from pad_jax import data, models, objectives, report, state, train
 from pad_jax.errors import InputError
 from pad_jax.modes.base import Call, Mode
-from pad_jax.run import folder, kinds
+from pad_jax.run import folder, kinds, metrics
 from pad_jax.run.checkpoints import Checkpoints, newest_epoch
 from pad_jax.settings import TRAINING, RunSettings
 
@@ -31,12 +31,13 @@ def write_report(config: ConfigDict, workdir: str | os.PathLike) -> pathlib.Path
         raise InputError(
             f"the run in {workdir} was trained with another config ({changed}); undo the change"
         )
+    epoch = newest_epoch(workdir)
+    metrics.check_complete(workdir, epoch)
     dataset = data.load(settings)
     folder.check_images(workdir, dataset)
     images, objective = dataset.train, objectives.create(settings)
     parts = train.step_parts(settings, models.create(settings), objective, len(images))
     blank = train.init_state(settings[RunSettings], parts, images)
-    epoch = newest_epoch(workdir)
     with contextlib.closing(Checkpoints(workdir)) as checkpoints:
         train_state = state.to_devices(checkpoints.restore(epoch, blank))
     embed = train.feature_embedder(settings, parts)
