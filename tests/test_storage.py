@@ -84,6 +84,12 @@ def assert_whole(workdir):
     )
 
 
+@pytest.fixture(autouse=True)
+def _no_log_of_errors(caplog):
+    yield
+    assert not [record for record in caplog.get_records("call") if record.exc_info]
+
+
 def said_nothing(capfd):
     out, err = capfd.readouterr()
     assert "Traceback" not in out + err

@@ -252,8 +252,8 @@ def read_groups(workdir: pathlib.Path) -> tuple[list[str], np.ndarray]:
             f"{workdir} has no groups.csv, which is written after the last epoch (of groups that "
             "are no partition, never); train the run to its end"
         )
+    text = files.read_text(path, errors="surrogateescape")
     try:
-        text = files.read_text(path, errors="surrogateescape")
         rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
         names = [row["image"] for row in rows]
         group, size = (np.array([int(row[c]) for row in rows], np.int64) for c in _COLUMNS)
