@@ -1,8 +1,11 @@
 """TensorBoard's events, written at once: an error is raised to who writes, not in a thread."""
 
+import contextlib
 import pathlib
 import time
+import weakref
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +33,8 @@ class Writer:
         self._event = Event
         folder.mkdir(parents=True, exist_ok=True)
         self._file = EventsWriter(str(folder / "events"))
+        # A run that ends by an error closes nothing.
+        weakref.finalize(self, _give_up, self._file)
         start = SessionLog(status=SessionLog.START)
         self._file.write_event(Event(wall_time=time.time(), step=step + 1, session_log=start))
 
@@ -48,3 +53,8 @@ class Writer:
     def close(self) -> None:
         """Ends the file."""
         self._file.close()
+
+
+def _give_up(file: Any) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        file.close()
