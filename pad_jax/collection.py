@@ -216,11 +216,14 @@ def _of_run(call: Call) -> Collection:
 
 
 def _groups_of_run(workdir: pathlib.Path, names: list[str]) -> np.ndarray | None:
-    """The groups of groups.csv, where it has these images; None elsewhere."""
-    try:
-        grouped, groups = folder.read_groups(workdir)
-    except InputError:  # of a run that has not ended, or whose groups overlap
+    """The groups of groups.csv, where it has these images; None elsewhere.
+
+    Raises:
+      InputError: where the file is damaged: groups found anew would be others.
+    """
+    if not folder.has_groups(workdir):  # of a run that has not ended, or whose groups overlap
         return None
+    grouped, groups = folder.read_groups(workdir)
     if grouped != names:
         return None
     return by_falling_size(from_labels(groups))  # runs of old number otherwise

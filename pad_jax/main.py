@@ -25,7 +25,7 @@ from ml_collections import config_flags
 from tqdm import tqdm
 
 from pad_jax import config as configs
-from pad_jax import processes, registry, runtime, sizing, usage
+from pad_jax import processes, registry, runtime, sizing, storage, usage
 from pad_jax.errors import InputError, first_line
 from pad_jax.modes import MODES
 from pad_jax.modes import flags as shared
@@ -92,7 +92,8 @@ def main(argv: list[str]) -> None:
             signals.install()  # in place of JAX's own, which nobody asks
         is_first = jax.process_index() == 0
     logger.setLevel(logging.INFO if is_first else logging.WARNING)
-    said = mode.run(call)
+    with storage.errors(call.run_folder):
+        said = mode.run(call)
     if is_first:
         print(said)
 
@@ -293,7 +294,7 @@ def _refuse(said: object) -> NoReturn:
     print(f"pad_jax: {said}", file=sys.stderr, flush=True)
     if jax.distributed.is_initialized():
         os._exit(2)  # else JAX waits for the others, who may wait for this one
-    sys.exit(2)
+    storage.leave(2)
 
 
 if __name__ == "__main__":

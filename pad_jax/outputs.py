@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from pad_jax import storage
 from pad_jax.errors import InputError
 
 
@@ -35,9 +36,7 @@ def whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
         yield part
         os.replace(part, path)
     except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({error.strerror or error}); choose another place"
-        ) from None
+        raise InputError(storage.unwritten(path, error)) from None
     finally:
         with contextlib.suppress(OSError):
             part.unlink()

@@ -1,5 +1,6 @@
 """What the program sets of JAX and the C library for its user, where the user has set nothing."""
 
+import contextlib
 import ctypes
 import importlib.metadata
 import importlib.util
@@ -13,6 +14,11 @@ import sys
 import jax
 
 from pad_jax.errors import InputError
+
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +71,16 @@ def configure(*, deterministic: bool = False) -> None:
                 cache / "pad_jax",
             )
     keep_freed_memory()
+    allow_open_files()
+
+
+def allow_open_files() -> None:
+    """Raises the limit of open files as far as this process may: Orbax writes many at once."""
+    if resource is None:
+        return
+    with contextlib.suppress(OSError, ValueError):  # as where "no limit" is more than the system's
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _is_private(folder: pathlib.Path) -> bool:

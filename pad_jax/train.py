@@ -28,6 +28,7 @@ from pad_jax import (
     signals,
     sizing,
     state,
+    storage,
 )
 from pad_jax.data import augmentation
 from pad_jax.data.augmentation import AugmentationSettings
@@ -84,7 +85,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike) -> metric
     folder.check_workdir(workdir, config)
     if folder.is_finished(workdir, run_settings.num_epochs):
         _log.info("This run is finished.")
-        return metrics.last_row(workdir)
+        return metrics.last_row(workdir, run_settings.num_epochs)
     dataset = data.load(settings)
     parts = step_parts(settings, encoder, objective, len(dataset.train))
     check_images(settings, parts, dataset.train)
@@ -92,7 +93,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike) -> metric
     if before is not None:
         before.check(settings, encoder, dataset.train)
     folder.make_workdir(workdir)
-    with folder.locked(workdir):
+    with storage.errors(workdir), folder.locked(workdir):
         folder.write(workdir, config, dataset)
         _log.info(
             "Training on %d x %s: %d images of %s.",
@@ -133,6 +134,7 @@ def train_epochs(
         _log.info("Going on after epoch %d.", first_epoch)
     train_state = state.to_devices(host_state)
     writer = metrics.MetricWriter(workdir, first_epoch, int(host_state.step))
+    storage.check_space(workdir, storage.size(host_state), checkpoint_settings.keep)
     watch, breaks = doubts.Watch(), Breaks(checkpoint_settings.every_minutes)
     looked_at = likeness.few(images)
     del host_state, saved, blank  # as large as what is on the devices

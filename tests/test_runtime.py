@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import platform
+import resource
 import subprocess
 import sys
 
@@ -122,3 +123,13 @@ def test_this_jaxlib_knows_the_flags():
         "import os, jax; jax.devices(); print(os.environ['XLA_FLAGS'].count('deterministic_ops'))"
     )
     assert run(program, XLA_FLAGS="") == [1]
+
+
+def test_as_many_files_may_be_open_as_the_system_allows():
+    before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, most))
+    try:
+        runtime.allow_open_files()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (most, most)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before, most))

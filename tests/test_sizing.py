@@ -14,6 +14,7 @@ from pad_jax.errors import InputError
 from pad_jax.run import folder
 from pad_jax.train import train_and_evaluate
 from tests.support.image_files import save
+from tests.support.small_runs import make_checkpoint
 
 
 def photos(root, **overrides):
@@ -112,8 +113,7 @@ def test_a_run_keeps_what_it_chose(pile, tmp_path, monkeypatch):
     # As if it had gone on to its end.
     row = {"epoch": 1, "train/loss": 3.0}
     (tmp_path / "run/metrics.jsonl").write_text(json.dumps(row) + "\n")
-    (tmp_path / "run/checkpoints/1/default").mkdir(parents=True)
-    (tmp_path / "run/checkpoints/1/_CHECKPOINT_METADATA").touch()
+    make_checkpoint(tmp_path / "run", 1)
     monkeypatch.setattr(sizing, "batch_size", None)
     monkeypatch.setattr(data, "training_samples", None)
     assert train_and_evaluate(config, tmp_path / "run") == row

@@ -11,7 +11,7 @@ from pad_jax import config as configs
 from pad_jax import data, models, objectives, report, state, train
 from pad_jax.errors import InputError
 from pad_jax.modes.base import Call, Mode
-from pad_jax.run import checkpoints, folder, kinds
+from pad_jax.run import checkpoints, folder, kinds, metrics
 from pad_jax.settings import TRAINING, RunSettings
 
 _log = logging.getLogger(__name__)
@@ -29,12 +29,13 @@ def write_report(config: ConfigDict, workdir: str | os.PathLike) -> pathlib.Path
         raise InputError(
             f"the run in {workdir} was trained with another config ({changed}); undo the change"
         )
+    epoch = checkpoints.newest_epoch(workdir)
+    metrics.check_complete(workdir, epoch)
     dataset = data.load(settings)
     folder.check_images(workdir, dataset)
     images, objective = dataset.train, objectives.create(settings)
     parts = train.step_parts(settings, models.create(settings), objective, len(images))
     blank = train.init_state(settings[RunSettings], parts, images)
-    epoch = checkpoints.newest_epoch(workdir)
     train_state = state.to_devices(checkpoints.read(workdir, epoch, blank))
     embed = train.feature_embedder(settings, parts)
     found, features, _ = train.discover(objective, train_state, images, embed, epoch)

@@ -18,7 +18,7 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from pad_jax import config as configs
-from pad_jax import objectives, signals, tables
+from pad_jax import objectives, outputs, signals, tables
 from pad_jax.errors import InputError
 from pad_jax.modes.base import Call, Mode
 from pad_jax.run import folder, metrics
@@ -91,7 +91,7 @@ def run_table(
         if not _is_finished(run):
             missing.setdefault(run.workdir, run)
             continue
-        last_row = metrics.last_row(run.workdir)
+        last_row = _last_row(run)
         absent = [metric for metric in table.columns.values() if metric not in last_row]
         _log.info("%s: finished%s", _title(run), f", without {' '.join(absent)}" if absent else "")
     text = _write(table, name, config, overrides, runs, workdir)
@@ -130,6 +130,10 @@ def _describe(
 
 def _is_finished(run: _Run) -> bool:
     return folder.is_finished(run.workdir, run.config.num_epochs)
+
+
+def _last_row(run: _Run) -> metrics.Row:
+    return metrics.last_row(run.workdir, run.config.num_epochs)
 
 
 def _title(run: _Run) -> str:
@@ -212,8 +216,11 @@ def _write(
     if overrides:
         head += f" With {' '.join(_flags(overrides))}"
     text = f"{head}\n\n{_markdown(lines)}"
-    (workdir / f"{name}.md").write_text(text, encoding="utf-8")
-    with (workdir / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+    metrics.write_text(workdir / f"{name}.md", text)
+    with (
+        outputs.whole(workdir / f"{name}.csv") as part,
+        part.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.DictWriter(file, lines[0])
         writer.writeheader()
         writer.writerows(lines)
@@ -223,7 +230,7 @@ def _write(
 def _line(table: Table, row: Row, runs: list[_Run]) -> dict[str, str]:
     """What the table says of a row, by heading."""
     finished = [run for run in runs if _is_finished(run)]
-    last_rows = [metrics.last_row(run.workdir) for run in finished]
+    last_rows = [_last_row(run) for run in finished]
     line = {"": row.name}
     for heading, metric in table.columns.items():
         figures = [100 * r[metric] for r in last_rows if metric in r]

@@ -5,10 +5,12 @@
 """
 
 import dataclasses
+import errno
 import functools
 import itertools
 import json
 import logging
+import os
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
@@ -17,7 +19,7 @@ from typing import Any, ClassVar
 import jax
 import numpy as np
 
-from pad_jax import parallel
+from pad_jax import parallel, storage
 from pad_jax.errors import InputError, first_line
 from pad_jax.run.begun import Begun
 from pad_jax.run.hashes import differing, hashes
@@ -27,7 +29,13 @@ from pad_jax.state import TrainState
 _log = logging.getLogger(__name__)
 _WHOLE, _WITHIN = "checkpoints", "within_epoch"  # folders
 _ITEM = "default"  # what Orbax calls the one thing that a checkpoint holds
+# What the system says of files that are gone or others. All else it says is not of the checkpoint.
+_OF_DAMAGE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 _METADATA = "_CHECKPOINT_METADATA"  # its file of what is known of it
+
+
+class Damaged(InputError):
+    """A checkpoint is not as it was saved, or not of this run."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,11 +160,11 @@ class Checkpoints:
             found, error = None, None
             try:
                 found = _read_either(path, like)
-            except InputError as raised:
+            except Damaged as raised:
                 error = raised
             if not parallel.largest(error is not None):
                 break
-            damaged.append((path, error or InputError(f"{path} is damaged")))
+            damaged.append((path, error or Damaged(f"{path} is damaged")))
         else:
             if damaged:
                 raise damaged[0][1]
@@ -164,7 +172,7 @@ class Checkpoints:
         for path in paths[len(damaged) + 1 :]:  # not wanted, but Orbax looks at them
             try:
                 _recorded(path)
-            except InputError as error:
+            except Damaged as error:
                 damaged.append((path, error))
         for path, error in damaged:
             _set_aside(path, error)
@@ -201,6 +209,7 @@ class Checkpoints:
     def _save(self, manager: Any, number: int, tree: Any, recorded: dict) -> None:
         import orbax.checkpoint as ocp
 
+        storage.check_there(self._workdir)
         args, recorded = ocp.args.StandardSave(tree), recorded | {"sha256": hashes(tree)}
         manager.save(number, args=args, custom_metadata=recorded)
 
@@ -230,7 +239,7 @@ def _newest_first(workdir: pathlib.Path) -> list[pathlib.Path]:
         path = _path(workdir, _WITHIN, step)
         try:
             order[path] = (_recorded(path)["epoch"], step)
-        except (InputError, KeyError):  # it is found to be damaged when it is read
+        except (Damaged, KeyError):  # it is found to be damaged when it is read
             order[path] = (np.inf, step)
     return sorted(order, key=order.__getitem__, reverse=True)
 
@@ -318,8 +327,13 @@ def _set_aside(path: pathlib.Path, error: InputError) -> None:
 
 
 def _unreadable(path: pathlib.Path, error: Exception) -> InputError:
+    """What to raise where a checkpoint cannot be read, for whatever reason."""
+    fault = storage.fault(error)
+    if fault is not None and fault.number not in _OF_DAMAGE:
+        reason = OSError(fault.number, os.strerror(fault.number))
+        return InputError(storage.unread(pathlib.Path(fault.path or path), reason))
     reason = first_line(error) or "no reason given"
-    return InputError(
+    return Damaged(
         f"{path} cannot be restored ({type(error).__name__}: {reason[:200]}); if a run is saving "
         "there just now try again; if it is damaged move it away to go on from the one before"
     )

@@ -4,11 +4,13 @@ import contextlib
 import csv
 import hashlib
 import importlib.metadata
+import io
 import json
+import logging
 import os
 import pathlib
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import jax
 import numpy as np
@@ -20,7 +22,7 @@ from pad_jax.data import Dataset
 from pad_jax.data.preparation import Preparation, recorded
 from pad_jax.errors import InputError
 from pad_jax.graph.groups import Groups, by_falling_size
-from pad_jax.run import checkpoints, metrics
+from pad_jax.run import checkpoints, fields, files, metrics
 from pad_jax.settings import RESULTS, TRAINING
 
 try:
@@ -28,8 +30,11 @@ try:
 except ImportError:  # not on Windows
     fcntl = None
 
+_log = logging.getLogger(__name__)
+
 _PATHS = ("root", "labels", "paths")  # of a data set
 _STATISTICS = "statistics.json"  # of features
+_COLUMNS = ("group", "size")  # of groups.csv, numbers
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "numba", "scikit-learn")
 
 
@@ -43,9 +48,11 @@ def check_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
       InputError: if it is neither, or cannot.
     """
     check_writable(f"--workdir={workdir}", workdir, "choose another folder")
+    files.check_kinds(workdir)
+    begun = has_begun(workdir)
     if (workdir / "config.json").exists():
         changed = changes(workdir, config, affecting=(TRAINING,))
-        if changed and has_begun(workdir):
+        if changed and begun:
             raise InputError(
                 f"{workdir} holds a run with another config ({changed}); "
                 "choose another --workdir, or undo the change"
@@ -56,8 +63,34 @@ def check_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
                 f"{workdir} holds a finished run, with other results ({other_results}); evaluate "
                 "it anew with --mode=evaluate, or choose another --workdir"
             )
-    elif (workdir / "metrics.jsonl").exists():
-        raise InputError(f"{workdir} is in use (but has no config.json); choose another --workdir")
+        if begun:
+            _check_begun(workdir)
+    elif begun or (workdir / "metrics.jsonl").exists():
+        raise InputError(
+            f"{workdir} is in use (but has no config.json); put that back, or choose another "
+            "--workdir"
+        )
+
+
+def _check_begun(workdir: pathlib.Path) -> None:
+    """Raises InputError where a run has begun, and its checkpoints are gone, or run.json damaged.
+
+    One that was stopped before its first checkpoint has rows and no checkpoint, too: then its
+    epochs are done again, and that is said.
+    """
+    if os.path.lexists(workdir / "run.json"):
+        read_run(workdir)
+    rows = metrics.read(workdir)
+    if not rows or checkpoints.has_any(workdir):
+        return
+    # A checkpoint is written while the epochs up to the next one are trained.
+    if rows[-1]["epoch"] <= 2 * _config(workdir)["checkpoint"]["every_epochs"]:
+        _log.warning("Nothing was saved yet: the %d epochs done are done again.", len(rows))
+        return
+    raise InputError(
+        f"{workdir} has {len(rows)} rows of metrics.jsonl, and no checkpoint any more; put "
+        "checkpoints/ back, or choose another --workdir (to begin anew here remove metrics.jsonl)"
+    )
 
 
 def check_writable(flag: str, folder: pathlib.Path, hint: str) -> None:
@@ -154,7 +187,7 @@ def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
         "device_count": jax.device_count(),
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
     }
-    if (workdir / "run.json").exists() and has_begun(workdir):
+    if has_begun(workdir):
         check_images(workdir, dataset)
     try:
         if statistics := dataset.train.preparation.statistics():
@@ -176,7 +209,7 @@ def check_images(workdir: pathlib.Path, dataset: Dataset) -> None:
         same = before["fingerprint"] == dataset.train.fingerprint
     else:  # a run of before 0.1.0, which knew images by their names
         names = "\n".join(dataset.train.names).encode(errors="surrogateescape")
-        same = before["images_sha256"] == hashlib.sha256(names).hexdigest()
+        same = before.get("images_sha256") == hashlib.sha256(names).hexdigest()
     if not same:
         raise InputError(
             f"the data set had {before['num_images']} images when {workdir} was begun and has now "
@@ -222,18 +255,35 @@ def read_groups(workdir: pathlib.Path) -> tuple[list[str], np.ndarray]:
       InputError: if there are none, or the file is damaged.
     """
     path = workdir / "groups.csv"
-    try:
-        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            rows = list(csv.DictReader(file))
-        groups = [int(row["group"]) if int(row["size"]) > 1 else -1 for row in rows]
-        return [row["image"] for row in rows], np.array(groups, np.int64)
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         raise InputError(
             f"{workdir} has no groups.csv, which is written after the last epoch (of groups that "
             "are no partition, never); train the run to its end"
-        ) from None
-    except (OSError, KeyError, TypeError, ValueError):
-        raise InputError(_is_damaged(path)) from None
+        )
+    text = files.read_text(path, errors="surrogateescape")
+    try:
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+        names = [row["image"] for row in rows]
+        group, size = (np.array([int(row[c]) for row in rows], np.int64) for c in _COLUMNS)
+    except (csv.Error, KeyError, OverflowError, TypeError, ValueError):
+        raise files.damaged(path, "it is no table of images and groups") from None
+    _check_groups(workdir, names, group, size)
+    return names, np.where(size > 1, group, -1)
+
+
+def _check_groups(workdir: pathlib.Path, names: list, group: np.ndarray, size: np.ndarray) -> None:
+    """Raises InputError where rows are missing: sizes tell, and the number of images."""
+    path, in_group = workdir / "groups.csv", size > 1
+    _, index, count = np.unique(group[in_group], return_inverse=True, return_counts=True)
+    if (size < 1).any() or (count[index] != size[in_group]).any():
+        raise files.damaged(path, "its groups have other sizes than it says")
+    if (workdir / "run.json").exists() and len(names) != read_run(workdir)["num_images"]:
+        raise files.damaged(path, f"it has {len(names)} images, and run.json has others")
+
+
+def has_groups(workdir: pathlib.Path) -> bool:
+    """Whether there is a groups.csv, be it damaged."""
+    return os.path.lexists(workdir / "groups.csv")
 
 
 def read_config(workdir: pathlib.Path) -> dict:
@@ -243,14 +293,14 @@ def read_config(workdir: pathlib.Path) -> dict:
     run was started in.
 
     Raises:
-      InputError: if there is none.
+      InputError: if there is none, or it is damaged.
     """
-    config = _read(workdir, "config.json")
-    dataset = config.get("dataset", {})
+    config = _config(workdir)
+    dataset = config["dataset"]
     for name in _PATHS:
         path = os.path.expanduser(dataset.get(name) or "")
         if path and not os.path.exists(path) and (workdir / "run.json").exists():
-            elsewhere = os.path.join(_read(workdir, "run.json").get("folder", ""), path)
+            elsewhere = os.path.join(read_run(workdir).get("folder", ""), path)
             if os.path.exists(elsewhere):
                 dataset[name] = elsewhere
     return config
@@ -260,9 +310,9 @@ def read_run(workdir: pathlib.Path) -> dict:
     """What run.json says of a run: versions, devices, number and shape of the images.
 
     Raises:
-      InputError: if there is none.
+      InputError: if there is none, or it is damaged.
     """
-    return _read(workdir, "run.json")
+    return _read(workdir, "run.json", fields.RUN)
 
 
 def read_preparation(workdir: pathlib.Path) -> Preparation:
@@ -271,31 +321,39 @@ def read_preparation(workdir: pathlib.Path) -> Preparation:
     Raises:
       InputError: if there is no run.
     """
-    run = read_run(workdir)
-    statistics = {} if "image_shape" in run else _read(workdir, _STATISTICS)
-    try:
-        return recorded(run, statistics)
-    except (KeyError, TypeError):
-        raise InputError(_is_damaged(workdir / _STATISTICS)) from None
-
-
-def _is_damaged(file: pathlib.Path) -> str:
-    return f"{file} is damaged; mend it, or give another folder"
+    run, statistics = read_run(workdir), {}
+    if "image_shape" not in run:
+        statistics = _read(workdir, _STATISTICS, fields.STATISTICS)
+        widths = {run.get("num_features"), *(len(v) for v in statistics.values())}
+        if len(widths) > 1:
+            raise files.damaged(workdir / _STATISTICS, "it is of other features than run.json")
+    return recorded(run, statistics)
 
 
 def _no_writing(workdir: pathlib.Path, error: OSError) -> str:
     return f"cannot write to --workdir={workdir} ({error.strerror}); choose another folder"
 
 
-def _read(workdir: pathlib.Path, name: str) -> dict:
+def _config(workdir: pathlib.Path) -> dict:
+    """The config of a run, as it was written."""
+    config = _read(workdir, "config.json", fields.CONFIG)
+    fields.check_config(workdir / "config.json", config)
+    return config
+
+
+def _read(workdir: pathlib.Path, name: str, kinds: Mapping[str, files.Kind]) -> dict:
     try:
-        return json.loads((workdir / name).read_text())
-    except OSError:
+        return files.read_object(workdir / name, kinds)
+    except (FileNotFoundError, NotADirectoryError):
         if workdir.is_file():
             raise InputError(f"{workdir} is a file; give the folder of a run") from None
+        left = [other for other in files.FILES if (workdir / other).exists()]
+        if left:
+            raise InputError(
+                f"{workdir} has no {name} any more, but {left[0]}; put it back, or give another "
+                "folder"
+            ) from None
         raise InputError(f"{workdir} holds no run (no {name}); give the folder of one") from None
-    except ValueError:
-        raise InputError(_is_damaged(workdir / name)) from None
 
 
 def _to_dict(config: ConfigDict) -> dict:
@@ -310,7 +368,7 @@ def changes(workdir: pathlib.Path, config: ConfigDict, affecting: tuple[str, ...
       config: of the run that is to be started.
       affecting: only settings count that affect one of these.
     """
-    before, now = _read(workdir, "config.json"), _to_dict(config)
+    before, now = _config(workdir), _to_dict(config)
     return "; ".join(
         f"{name} was {old!r} and is now {new!r}"
         for name, old, new, affects in configs.differences(before, now)

@@ -1,16 +1,20 @@
-"""What a run writes: metrics.jsonl, TensorBoard events, a progress bar."""
+"""What a run writes of each epoch: a row of metrics.jsonl, TensorBoard events, a line of log."""
 
 import fnmatch
 import json
 import logging
+import os
 import pathlib
 import re
+from typing import Any
 
 import jax
 import numpy as np
 
+from pad_jax import outputs
 from pad_jax.errors import InputError
 from pad_jax.graph.clusters import APART
+from pad_jax.run import events, files
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +38,9 @@ _LOGGED_AS = {"count": "groups", "components": "kinds"}
 _AT = re.compile(r"(?P<head>.*)_at_(?P<k>\d+)(?P<tail>.*)")
 _COUNTS = ("/count", "/max_size", "/components", "/clusters")  # metrics that are whole numbers
 _HISTOGRAM = "_histogram"  # at the end of the name of one
+_CURVE = "graph/modularity"
+_FILE = "metrics.jsonl"
+_KINDS = {False: "number", True: "list of pairs"}
 
 # Numbers by name; a list holds a histogram as pairs of [value, count], or a curve as pairs [x, y].
 Row = dict[str, float | list]
@@ -51,17 +58,19 @@ class MetricWriter:
       epoch: how many epochs are done; rows of later ones, left by a run that was cut off before
         its checkpoint, are removed.
       step: how many steps are done.
+
+    Raises:
+      InputError: where the file is damaged, or rows of the epochs done are gone.
     """
 
     def __init__(self, workdir: pathlib.Path, epoch: int, step: int):
-        self._path, self._events = workdir / "metrics.jsonl", None
+        self._path, self._events = workdir / _FILE, None
+        rows = [row for row in read(workdir) if row["epoch"] <= epoch]
+        _check_complete(workdir, rows, epoch)
         if jax.process_index() != 0:
             return
-        rows = [row for row in read(workdir) if row["epoch"] <= epoch]
         write_text(self._path, "".join(json.dumps(row) + "\n" for row in rows))
-        import tensorboardX  # not at the top: it loads PyTorch where there is one
-
-        self._events = tensorboardX.SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1)
+        self._events = events.Writer(workdir / "tensorboard", step)
 
     def write(self, step: int, epoch: int, values: Row) -> None:
         """Writes one row: the values after ``epoch`` epochs and ``step`` steps."""
@@ -69,13 +78,16 @@ class MetricWriter:
             return
         with self._path.open("a") as file:
             file.write(json.dumps({"step": step, "epoch": epoch} | values) + "\n")
-        for name, value in values.items():
-            if isinstance(value, list):
-                if value and name.endswith(_HISTOGRAM):
-                    self._events.add_histogram(name, np.repeat(*np.transpose(value)), step)
-            else:
-                self._events.add_scalar(name, value, step)
-        self._events.flush()
+        histograms = {k: v for k, v in values.items() if isinstance(v, list) and v}
+        self._events.write(
+            step,
+            {k: v for k, v in values.items() if not isinstance(v, list)},
+            {
+                name: np.repeat(*np.transpose(pairs))
+                for name, pairs in histograms.items()
+                if name.endswith(_HISTOGRAM)
+            },
+        )
 
     def close(self) -> None:
         """Ends the events' file."""
@@ -84,21 +96,55 @@ class MetricWriter:
 
 
 def read(workdir: pathlib.Path) -> list[Row]:
-    """The rows written so far; a last line that was cut off is left out."""
-    path = workdir / "metrics.jsonl"
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    """The rows written so far, in order; a last line that was cut off is left out.
+
+    Raises:
+      InputError: where the file is damaged: another line is no row, or epochs do not rise.
+    """
+    path = workdir / _FILE
     try:
-        return [json.loads(line) for line in lines if line.endswith("\n")]
-    except ValueError:
-        raise InputError(f"{path} is damaged; mend it, or choose another --workdir") from None
+        *lines, _ = files.read_text(path).split("\n")
+    except FileNotFoundError:
+        return []
+    rows: list[Row] = []
+    for number, line in enumerate(lines, start=1):
+        row = files.parse(line)
+        if not isinstance(row, dict):
+            raise files.damaged(path, f"line {number} is no JSON object")
+        _check_row(path, number, row)
+        if rows and row["epoch"] <= rows[-1]["epoch"]:
+            raise files.damaged(path, f"line {number} has epoch {row['epoch']} again")
+        rows.append(row)
+    return rows
 
 
-def last_row(workdir: pathlib.Path) -> Row:
-    """The newest row; raises InputError where there is none."""
+def last_row(workdir: pathlib.Path, epoch: int | None = None) -> Row:
+    """The newest row.
+
+    Args:
+      workdir: the run's folder.
+      epoch: that it has to be of, as of a finished run; any without it.
+
+    Raises:
+      InputError: where there is none, or it is of another epoch.
+    """
     rows = read(workdir)
-    if not rows:
-        raise InputError(f"{workdir} has no metrics.jsonl any more; choose another --workdir")
+    if not rows or epoch not in (None, rows[-1]["epoch"]):
+        what = f"row of epoch {epoch}" if rows else _FILE
+        raise InputError(
+            f"{workdir} has no {what} any more; put the whole {_FILE} back, or choose "
+            "another --workdir"
+        )
     return rows[-1]
+
+
+def check_complete(workdir: pathlib.Path, epoch: int) -> None:
+    """Sees to it that there is a row of each of the first ``epoch`` epochs.
+
+    Raises:
+      InputError: where one is missing, or the file is damaged.
+    """
+    _check_complete(workdir, [row for row in read(workdir) if row["epoch"] <= epoch], epoch)
 
 
 def write_json(path: pathlib.Path, value: dict) -> None:
@@ -107,11 +153,43 @@ def write_json(path: pathlib.Path, value: dict) -> None:
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
-    """Writes a text file as a whole or not at all."""
+    """Writes a text file as a whole or not at all.
+
+    Raises:
+      InputError: where it cannot be written.
+    """
     if jax.process_index() == 0:
-        part = path.with_name(path.name + ".part")
-        part.write_text(text, encoding="utf-8", errors="backslashreplace")
-        part.replace(path)
+        with outputs.whole(path) as part:
+            part.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def _check_row(path: pathlib.Path, number: int, row: dict[str, Any]) -> None:
+    """Raises InputError for a row that has no epoch, or a value of another kind."""
+    if not files.is_whole(row.get("epoch"), least=1):
+        raise files.damaged(path, f"line {number} has no epoch")
+    for name, value in row.items():
+        is_list = name.endswith(_HISTOGRAM) or name == _CURVE
+        if not (_are_pairs(value) if is_list else files.is_number(value)):
+            raise files.damaged(path, f"{name} in line {number} is no {_KINDS[is_list]}")
+
+
+def _are_pairs(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(pair, list) and len(pair) == 2 and files.are_numbers(pair) for pair in value
+    )
+
+
+def _check_complete(workdir: pathlib.Path, rows: list[Row], epoch: int) -> None:
+    """Raises InputError where the rows, of epochs up to ``epoch``, are not one of each."""
+    if len(rows) == epoch:
+        return
+    there = {row["epoch"] for row in rows}
+    first = next(number for number in range(1, epoch + 1) if number not in there)
+    what = "is gone" if not os.path.lexists(workdir / _FILE) else f"has no row of epoch {first}"
+    raise InputError(
+        f"{workdir / _FILE} {what}, and the run has done {epoch}; put the whole file back, or "
+        f"begin in another --workdir (with --config.init_from={workdir} from this encoder)"
+    )
 
 
 def log(title: str, row: Row) -> None:

@@ -13,6 +13,7 @@ from pad_jax import objectives, tables
 from pad_jax.errors import InputError
 from pad_jax.modes import sweep
 from pad_jax.tables import Row, Table
+from tests.support.small_runs import make_checkpoint
 
 DATASETS = ("cifar10", "cifar100", "svhn", "mnist", "stl10", "imagenet", "digits")
 
@@ -120,7 +121,7 @@ def test_mean_spread_and_difference_over_the_seeds(tmp_path):
         described = {"num_images": 1256, "device_count": 8, "device_kind": "TPU v4"}
         (workdir / "run.json").write_text(json.dumps(described))
         effective = json.loads(config.to_json_best_effort()) | {"seed": seed}
-        (workdir / "checkpoints" / "1").mkdir(parents=True)
+        make_checkpoint(workdir, 1)
         (workdir / "config.json").write_text(json.dumps(effective))
     table = Table(
         "T", {"kNN": "eval/knn_accuracy", "ACC": "none"}, [Row("ours", {}, {"kNN": 54.0})]

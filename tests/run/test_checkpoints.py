@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import resource
 import shutil
 
 import jax
@@ -34,6 +35,12 @@ def state(step, width=8):
     )
 
 
+def new_run(workdir):
+    workdir.mkdir(exist_ok=True)
+    (workdir / "config.json").touch()
+    return workdir
+
+
 def begun(epoch):
     return Begun(Discovery(epoch, singletons(N)), {}, Trained(2, {"loss": np.float32(1)}, 0.5))
 
@@ -41,7 +48,7 @@ def begun(epoch):
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     """A run of four steps an epoch: after two epochs, after three, and in the fourth."""
-    workdir = tmp_path_factory.mktemp("run")
+    workdir = new_run(tmp_path_factory.mktemp("run"))
     with contextlib.closing(Checkpoints(workdir, 2)) as manager:
         manager.save(2, state(8))
         manager.save(3, state(12))
@@ -97,14 +104,14 @@ def replace(path, other, **changes):
 
 
 def of_another_encoder(path):
-    other = path.parents[1].with_name("other")
+    other = new_run(path.parents[1].with_name("other"))
     with contextlib.closing(Checkpoints(other, 2)) as manager:
         manager.save(3, state(12, width=9))
     replace(path, other / "checkpoints" / "3")
 
 
 def of_fewer_arrays(path):
-    other = path.parents[1].with_name("fewer")
+    other = new_run(path.parents[1].with_name("fewer"))
     with contextlib.closing(Checkpoints(other, 2)) as manager:
         manager.save(3, state(12).replace(params={"fc": {}}))
     replace(path, other / "checkpoints" / "3")
@@ -212,3 +219,14 @@ def test_an_empty_folder_is_no_checkpoint_of_a_finished_run(workdir):
     assert checkpoints.is_saved(workdir, 3)
     (workdir / "checkpoints" / "9").mkdir()
     assert not checkpoints.is_saved(workdir, 9)
+
+
+def test_what_the_system_does_not_give_is_no_damage(workdir):
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        with pytest.raises(InputError, match="cannot read .*Too many open files") as refused:
+            checkpoints.read(workdir, 3, state(0))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert not isinstance(refused.value, checkpoints.Damaged)

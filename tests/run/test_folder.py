@@ -19,7 +19,7 @@ from pad_jax.graph.groups import Groups, singletons
 from pad_jax.run import folder, metrics
 from pad_jax.settings import RESULTS, TRAINING
 from pad_jax.train import train_and_evaluate
-from tests.support.small_runs import small_config
+from tests.support.small_runs import make_checkpoint, small_config
 
 
 def test_a_file_name_may_be_any_bytes(tmp_path):
@@ -97,7 +97,7 @@ def test_processes_with_different_images_are_refused(tmp_path, monkeypatch):
     ],
 )
 def test_results_of_a_finished_run_are_those_asked_for(tmp_path, overrides, message):
-    folder.make_workdir(tmp_path / "checkpoints/2")
+    make_checkpoint(tmp_path, 2)
     metrics.write_json(tmp_path / "config.json", json.loads(small_config().to_json()))
     (tmp_path / "metrics.jsonl").write_text('{"epoch": 2}\n')
     if message is None:
@@ -108,7 +108,7 @@ def test_results_of_a_finished_run_are_those_asked_for(tmp_path, overrides, mess
 
 
 def test_a_run_of_before_a_field_was_added_goes_on(tmp_path):
-    folder.make_workdir(tmp_path / "checkpoints/2")
+    make_checkpoint(tmp_path, 2)
     before = json.loads(small_config().to_json())
     del before["grouping"]["singletons_until"], before["loss"]["final_temperature"]
     metrics.write_json(tmp_path / "config.json", before)
