@@ -24,7 +24,7 @@ from pad_jax.models import ENCODERS, ModelSettings
 from pad_jax.objectives import OBJECTIVES, ObjectiveSettings
 from pad_jax.optimizer import OptimizerSettings
 from pad_jax.run.checkpoints import CheckpointSettings
-from pad_jax.settings import NOTHING, RESULTS, TRAINING, Part, RunSettings, Settings
+from pad_jax.settings import AUTO, NOTHING, RESULTS, TRAINING, Part, RunSettings, Settings
 
 # Parts of which there is one; those of which a config names some declare their settings themselves.
 _PARTS = (
@@ -67,6 +67,27 @@ def default(**names: Any) -> ConfigDict:
     config = settings.compose(parts(chosen))
     config.update_from_flattened_dict(chosen)
     return config.lock()  # a misspelt field is an error
+
+
+def auto(**names: Any) -> ConfigDict:
+    """``default``, but with groups whose graph says, epoch by epoch, what the settings are.
+
+    The same for all images (docs/studies/rule.md): which edges are trusted, how large groups may
+    be, whether single images are classes, and the temperature; ten neighbours, by the encoder as it
+    is; and crops that leave half of an image or more.
+
+    Args:
+      **names: as ``default`` takes them.
+    """
+    config = default(**names)
+    config.augmentation.crop_scale = (0.5, 1.0)
+    config.grouping.features = "embed"
+    config.grouping.num_neighbors = 10
+    config.grouping.edge_share = AUTO
+    config.grouping.max_size = AUTO
+    config.grouping.singletons_until = AUTO
+    config.loss.temperature = AUTO
+    return config
 
 
 def filled(recorded: Mapping[str, Any]) -> ConfigDict:

@@ -178,7 +178,7 @@ def _with_config_file(argv: list[str], mode: Mode) -> list[str]:
     if "features" in mode.takes and _given(argv, "features"):
         if _given(argv, "workdir") is not None:
             raise InputError("--features stands in place of a run; leave --workdir out")
-        default = "folder"  # nothing is trained: its settings of groups count, the paper's
+        default = "cifar10"  # nothing is trained: its settings of groups count, the paper's
     config = default if given is None else given
     if config is not None:
         if config.startswith("~"):
