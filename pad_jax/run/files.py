@@ -20,7 +20,7 @@ FILES = (
     "report.html",
     "evaluation.json",
 )
-FOLDERS = ("checkpoints", "tensorboard", "cache")
+FOLDERS = ("checkpoints", "within_epoch", "tensorboard", "cache")
 
 
 class Kind(NamedTuple):

@@ -3,7 +3,10 @@
 import csv
 import importlib
 import json
+import signal
+import subprocess
 import threading
+import time
 
 import pytest
 
@@ -13,6 +16,7 @@ from pad_jax import objectives, tables
 from pad_jax.errors import InputError
 from pad_jax.modes import sweep
 from pad_jax.tables import Row, Table
+from tests.studies.kills import PYTHON
 from tests.support.small_runs import make_checkpoint
 
 DATASETS = ("cifar10", "cifar100", "svhn", "mnist", "stl10", "imagenet", "digits")
@@ -79,6 +83,31 @@ def test_runs_what_is_missing_and_passes_over_what_fails(tmp_path, monkeypatch):
     other.batch_size = 64
     with pytest.raises(InputError, match="another config.*batch_size"):
         sweep.run_table(**arguments, config=other)
+
+
+def test_a_signal_is_passed_on_to_the_runs(tmp_path):
+    fields = [f"--config.{name}={value}" for name, value in (SMALL | {"num_epochs": 500}).items()]
+    sweeping = subprocess.Popen(
+        [
+            *(*PYTHON, "-m", "pad_jax", "--mode=sweep", "--config=digits", "--table=table3"),
+            *(*fields, f"--workdir={tmp_path / 'tables'}"),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (logs := [p for p in tmp_path.rglob("log.txt") if "epoch 1/" in p.read_text()]):
+        assert sweeping.poll() is None, sweeping.stderr.read()
+        time.sleep(0.1)
+    sweeping.send_signal(signal.SIGTERM)
+    _, said = sweeping.communicate(timeout=60)
+    assert sweeping.returncode == 128 + signal.SIGTERM
+    assert said.splitlines()[-1].startswith("pad_jax: stopped")
+    deadline = time.monotonic() + 60
+    while "pad_jax: stopped" not in logs[0].read_text():
+        assert time.monotonic() < deadline, logs[0].read_text()
+        time.sleep(0.1)
+    assert len(list(tmp_path.rglob("log.txt"))) == 1  # no other one is begun
 
 
 def test_a_rows_tuple_takes_the_place_of_the_command_lines(tmp_path):
