@@ -35,7 +35,20 @@ _METADATA = "_CHECKPOINT_METADATA"  # its file of what is known of it
 
 
 class Damaged(InputError):
-    """A checkpoint is not as it was saved, or not of this run."""
+    """A checkpoint is not as it was saved, or not of this run.
+
+    Args:
+      path: of the checkpoint.
+      error: what is wrong with it.
+    """
+
+    def __init__(self, path: pathlib.Path, error: Exception):
+        reason = first_line(error) or "no reason given"
+        self.said = f"{path} cannot be restored ({type(error).__name__}: {reason[:200]})"
+        super().__init__(
+            f"{self.said}; if a run is saving there just now try again; if it is damaged move it "
+            "away to go on from the one before"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,7 +177,7 @@ class Checkpoints:
                 error = raised
             if not parallel.largest(error is not None):
                 break
-            damaged.append((path, error or Damaged(f"{path} is damaged")))
+            damaged.append((path, error or Damaged(path, ValueError("to another process"))))
         else:
             if damaged:
                 raise damaged[0][1]
@@ -250,7 +263,10 @@ def _read_either(path: pathlib.Path, like: TrainState) -> tuple[TrainState, Begu
         return _read(path, like), None, int(path.name)
     size = _recorded(path).get("begun_bytes", 0)
     tree = _read(path, {"state": like, "begun": np.zeros(size, np.uint8)})
-    begun = Begun.from_bytes(tree["begun"])
+    try:
+        begun = Begun.from_bytes(tree["begun"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise Damaged(path, error) from error
     return tree["state"], begun, begun.epoch
 
 
@@ -299,8 +315,8 @@ def _recorded(path: pathlib.Path) -> dict:
       InputError: where that is damaged.
     """
     try:
-        return dict(json.loads((path / _METADATA).read_text())["custom_metadata"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return json.loads((path / _METADATA).read_text()).get("custom_metadata") or {}
+    except (OSError, ValueError, AttributeError) as error:
         raise _unreadable(path, error) from error
 
 
@@ -316,13 +332,13 @@ def _check_shapes(tree: Any, like: Any) -> None:
             )
 
 
-def _set_aside(path: pathlib.Path, error: InputError) -> None:
+def _set_aside(path: pathlib.Path, error: Damaged) -> None:
     """Gives what is damaged a name that is no number, so that the run can save anew there."""
     if jax.process_index() == 0:
         names = (path.with_name(f"{path.name}.damaged{n or ''}") for n in itertools.count())
         aside = next(name for name in names if not name.exists())
         path.rename(aside)
-        _log.warning("%s It is now %s; the one before is used.", error, aside.name)
+        _log.warning("%s; it is now called %s.", error.said, aside.name)
     parallel.largest(0)  # the others wait
 
 
@@ -332,8 +348,4 @@ def _unreadable(path: pathlib.Path, error: Exception) -> InputError:
     if fault is not None and fault.number not in _OF_DAMAGE:
         reason = OSError(fault.number, os.strerror(fault.number))
         return InputError(storage.unread(pathlib.Path(fault.path or path), reason))
-    reason = first_line(error) or "no reason given"
-    return Damaged(
-        f"{path} cannot be restored ({type(error).__name__}: {reason[:200]}); if a run is saving "
-        "there just now try again; if it is damaged move it away to go on from the one before"
-    )
+    return Damaged(path, error)

@@ -207,10 +207,11 @@ def test_the_run_saves_anew_where_something_was_set_aside(workdir):
     assert_equal(checkpoints.read(workdir, 3, state(0)), state(12))
 
 
-def test_those_without_hashes_are_read(workdir):
+@pytest.mark.parametrize("change", [lambda c: c.pop, lambda c: lambda k: c.update({k: None})])
+def test_those_without_hashes_are_read(workdir, change):
     file = workdir / "checkpoints" / "3" / "_CHECKPOINT_METADATA"
     content = json.loads(file.read_text())
-    content["custom_metadata"] = {}
+    change(content)("custom_metadata")
     file.write_text(json.dumps(content))
     assert_equal(checkpoints.read(workdir, 3, state(0)), state(12))
 
