@@ -98,8 +98,8 @@ def _fetch(features: Any, count: int) -> Features:
     for name, x in fetched.items():
         if not np.isfinite(x).all():
             raise InputError(
-                f"the encoder's {name} is not finite, so its training has gone bad: lower "
-                "optimizer.learning_rate and choose another --workdir"
+                f"the encoder's {name} is not finite: its samples are not (leave those out), or "
+                "its training has gone bad (lower optimizer.learning_rate in another --workdir)"
             )
     return fetched
 

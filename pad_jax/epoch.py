@@ -86,6 +86,8 @@ class EpochRunner:
         Raises:
           InputError: for a step that is not finite, some dispatches after it.
         """
+        if trained.steps == self.steps_per_epoch:
+            return state, trained
         plan = self._objective.plan(groups, epoch)
         first, sums = trained.steps, parallel.replicate(trained.sums)
         start, done = time.perf_counter(), first
@@ -100,11 +102,11 @@ class EpochRunner:
             state, sums = self._step(state, sums, *args)
             done = min(first + i * self._steps_per_dispatch, self.steps_per_epoch)
             if i % _SYNC_DISPATCHES == 0:
-                self._check(state, parallel.fetch(sums), plan, groups)
+                self._check(state, parallel.fetch(sums), plan, groups, done)
             if done < self.steps_per_epoch and pause():
                 break
         totals = parallel.fetch(sums)
-        self._check(state, totals, plan, groups)
+        self._check(state, totals, plan, groups, done)
         return state, Trained(done, totals, trained.seconds + time.perf_counter() - start)
 
     def means(self, trained: Trained) -> dict[str, float]:
@@ -117,13 +119,19 @@ class EpochRunner:
         }
 
     def _check(
-        self, state: TrainState, sums: dict[str, np.ndarray], plan: np.ndarray, groups: Groups
+        self,
+        state: TrainState,
+        sums: dict[str, np.ndarray],
+        plan: np.ndarray,
+        groups: Groups,
+        done: int,
     ) -> None:
         """Raises InputError where a step was not finite; the state is the one before it."""
-        if health.is_finite(sums):
+        taken = int(parallel.fetch(state.step)) % self.steps_per_epoch
+        # The step's number as well: there may be no metric that tells.
+        if health.is_finite(sums) and taken == done % self.steps_per_epoch:
             return
-        done = int(parallel.fetch(state.step)) % self.steps_per_epoch
-        [batch] = self._batches(plan[done : done + 1], groups)
+        [batch] = self._batches(plan[taken : taken + 1], groups)
         raise InputError(health.reason(self._settings, self._parts, state, batch))
 
     def _dispatches(self, plan: np.ndarray, groups: Groups, first: int) -> Iterator[tuple]:

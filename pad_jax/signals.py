@@ -11,8 +11,10 @@ import time
 from collections.abc import Iterator
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_SAID = "stopped; the same command goes on from what was saved"
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # the last where there are terminals
+SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
+_TOGETHER = 1.0  # seconds in which signals are one: some send it to a process and to its group
+_SAID = "stopped; a run goes on from what was saved when its command is given again"
 _GRACE = 10.0  # seconds that what is under way has to clean up, or to be heard of at all
 
 
@@ -36,6 +38,7 @@ class _Program:
     ready = False  # what takes its time is loaded, so that a signal may be raised
     held = 0  # blocks that hold signals back
     asked: int | None = None  # the first signal that came
+    since = 0.0  # and when
 
 
 def install() -> None:
@@ -52,6 +55,8 @@ def install() -> None:
     if _Program.installed or not heard:
         return
     _Program.installed = True
+    if os.name != "posix":  # there signals only come where Python runs
+        return
     read, write = os.pipe()
     os.set_blocking(write, False)
     # Written to by the C library's handler, also while the main thread is busy in C.
@@ -67,16 +72,23 @@ def ready() -> None:
 
 
 @contextlib.contextmanager
-def held() -> Iterator[None]:
-    """Holds the first signal back while the block runs, which looks at ``asked`` now and then.
-
-    Where the block has not raised ``Stopped`` itself, that is done at its end.
-    """
+def patient() -> Iterator[None]:
+    """Lets the block end, after a signal as well: something is being saved."""
     _Program.held += 1
     try:
         yield
     finally:
         _Program.held -= 1
+
+
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """Holds the first signal back while the block runs, which looks at ``asked`` now and then.
+
+    Where the block has not raised ``Stopped`` itself, that is done at its end.
+    """
+    with patient():
+        yield
     if _Program.asked and not _Program.held:
         raise Stopped(_Program.asked)
 
@@ -94,8 +106,14 @@ def leave(signum: int, said: str = _SAID) -> None:
 
 
 def _handle(signum: int, frame: FrameType | None) -> None:
-    is_first, _Program.asked = _Program.asked is None, _Program.asked or signum
-    if not is_first or not _Program.ready:
+    now = time.monotonic()
+    if _Program.asked is None:
+        _Program.asked, _Program.since = signum, now
+    elif now < _Program.since + _TOGETHER:
+        return
+    else:
+        leave(signum)
+    if not _Program.ready:
         leave(signum)
     if not _Program.held:
         raise Stopped(signum)
@@ -103,14 +121,16 @@ def _handle(signum: int, frame: FrameType | None) -> None:
 
 def _watch(read: int) -> None:
     """Ends the process where the main thread does not come to do so."""
-    arrived = 0
+    since = None
     while True:
         for signum in os.read(read, 64):
             if signum not in SIGNALS:
                 continue
-            arrived += 1
-            if arrived > 1:
+            if since is not None and time.monotonic() < since + _TOGETHER:
+                continue
+            if since is not None:
                 leave(signum)
+            since = time.monotonic()
             threading.Thread(target=_insist, args=(signum,), daemon=True).start()
 
 

@@ -106,7 +106,7 @@ def errors(folder: str | os.PathLike) -> Iterator[None]:
     """
     folder = pathlib.Path(folder)
     there = folder.is_dir()
-    with _quiet(folder):
+    with _quiet(folder, there):
         try:
             yield
         except InputError:
@@ -135,8 +135,8 @@ def check_there(folder: pathlib.Path) -> None:
 def check_space(folder: pathlib.Path, state_bytes: int, keep: int) -> None:
     """Sees to it that what a run keeps finds room on its disk.
 
-    That is one checkpoint more than it keeps, since the oldest goes after the newest has come, and
-    what else it writes. Checkpoints that are there already have theirs.
+    That is two checkpoints more than it keeps: one within an epoch, and one since the oldest goes
+    after the newest has come; and what else it writes. Those that are there already have theirs.
 
     Args:
       folder: the run's, which is there.
@@ -146,13 +146,15 @@ def check_space(folder: pathlib.Path, state_bytes: int, keep: int) -> None:
     Raises:
       InputError: where there is less room, naming the fields.
     """
-    held = sum(p.stat().st_size for p in (folder / "checkpoints").rglob("*") if p.is_file())
-    needed = max(state_bytes, (keep + 1) * state_bytes - held) + _REST
+    saved = (p for name in ("checkpoints", "within_epoch") for p in (folder / name).glob("*"))
+    files = (p for path in saved if path.name.isdecimal() for p in path.rglob("*") if p.is_file())
+    held = sum(file.stat().st_size for file in files)
+    needed = max(state_bytes, (keep + 2) * state_bytes - held) + _REST
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise InputError(
             f"the disk of --workdir={folder} has {free / _GIB:.3g} GiB left and this run needs "
-            f"{needed / _GIB:.3g} ({keep + 1} checkpoints of {state_bytes / _GIB:.3g} GiB, and its "
+            f"{needed / _GIB:.3g} ({keep + 2} checkpoints of {state_bytes / _GIB:.3g} GiB, and its "
             f"report); make room, lower checkpoint.keep={keep}, or choose another --workdir"
         )
 
@@ -218,14 +220,15 @@ def _last_path(text: str) -> str:
 
 
 @contextlib.contextmanager
-def _quiet(folder: pathlib.Path) -> Iterator[None]:
+def _quiet(folder: pathlib.Path, there: bool) -> Iterator[None]:
     """Keeps threads and loggers from printing tracebacks of what is raised in one line."""
 
     def is_told(error: BaseException | None) -> bool:
         if error is None:
             return False
         found = fault(error)
-        return (found is not None and _hint(found, folder) is not None) or not folder.is_dir()
+        is_gone = there and not folder.is_dir()
+        return is_gone or (found is not None and _hint(found, folder) is not None)
 
     def passes(record: logging.LogRecord) -> bool:
         info = record.exc_info

@@ -6,7 +6,7 @@ import logging
 import os
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import flax.linen as nn
@@ -149,33 +149,33 @@ def train_epochs(
             begun = Begun(found, row | late, run_epoch.start())
         train_state, begun = train_epoch(run_epoch, train_state, begun, breaks, checkpoints)
         found, row = begun.found, {**begun.row, **run_epoch.means(begun.trained)}
-        begun, late = None, {}
-        seen = embed(train_state.variables, looked_at)
-        row["features/similarity"] = diagnostics.mean_similarity(seen)
-
-        done = epoch + 1
+        done, late = epoch + 1, {}
         last = done == run_settings.num_epochs
-        step = done * parts.steps_per_epoch
-        row["train/learning_rate"] = float(schedule(step - 1))
-        row |= evaluate(train_state.variables, done, final=last)
-        if last:
-            found, features, final = discover(objective, train_state, images, embed, done)
-            with progress.clock("kinds of images"):
-                cluster = partition(found, features)
-            folder.write_groups(workdir, images.names, found.groups, cluster)
-            row |= kinds.figures(found.clusters) | kinds.agreement(cluster, images.labels)
-            if "graph/support" in final:
-                row["eval/support"] = final["graph/support"]
-        writer.write(step, done, row)
-        watch.look({"epoch": done} | row)
-        metrics.log(f"epoch {done}/{run_settings.num_epochs}", row)
-        start = time.perf_counter()
-        if last or eval_settings.report_is_due(done):
-            embed_now = functools.partial(embed, train_state.variables)
-            if not last:
-                features = objective.current_features(train_state, images, embed_now)
-            report.write(workdir, dataset, objective, found, features, embed_now)
-            late["time/report"] = time.perf_counter() - start
+        with saved_if_stopped(checkpoints, train_state, begun):
+            seen = embed(train_state.variables, looked_at)
+            row["features/similarity"] = diagnostics.mean_similarity(seen)
+            step = done * parts.steps_per_epoch
+            row["train/learning_rate"] = float(schedule(step - 1))
+            row |= evaluate(train_state.variables, done, final=last)
+            if last:
+                found, features, final = discover(objective, train_state, images, embed, done)
+                with progress.clock("kinds of images"):
+                    cluster = partition(found, features)
+                folder.write_groups(workdir, images.names, found.groups, cluster)
+                row |= kinds.figures(found.clusters) | kinds.agreement(cluster, images.labels)
+                if "graph/support" in final:
+                    row["eval/support"] = final["graph/support"]
+            writer.write(step, done, row)
+            watch.look({"epoch": done} | row)
+            metrics.log(f"epoch {done}/{run_settings.num_epochs}", row)
+            start = time.perf_counter()
+            if last or eval_settings.report_is_due(done):
+                embed_now = functools.partial(embed, train_state.variables)
+                if not last:
+                    features = objective.current_features(train_state, images, embed_now)
+                report.write(workdir, dataset, objective, found, features, embed_now)
+                late["time/report"] = time.perf_counter() - start
+        begun = None
         # After the report: a run cut off before comes by here again.
         start = time.perf_counter()
         if last or done % checkpoint_settings.every_epochs == 0 or breaks.is_due():
@@ -183,6 +183,26 @@ def train_epochs(
             breaks.saved()
             late["time/checkpoint"] = time.perf_counter() - start
     writer.close()
+    checkpoints.finish()
+
+
+@contextlib.contextmanager
+def saved_if_stopped(
+    checkpoints: Checkpoints, train_state: TrainState, begun: Begun
+) -> Iterator[None]:
+    """What comes between an epoch's training and its checkpoint: a signal there saves the former.
+
+    Of several processes each gets its signal elsewhere, and they could not save together.
+    """
+    try:
+        yield
+    except Stopped:
+        if jax.process_count() == 1:
+            host_state = state.to_host(train_state, len(begun.found.groups.group_id))
+            with signals.patient():
+                checkpoints.save_within(host_state, begun)
+                checkpoints.wait()
+        raise
 
 
 def train_epoch(

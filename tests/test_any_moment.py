@@ -7,7 +7,7 @@ import signal
 import numpy as np
 import pytest
 
-from pad_jax import signals
+from pad_jax import signals, train
 from pad_jax.epoch import _STEPS_PER_DISPATCH, Trained
 from pad_jax.graph.clusters import Clusters, Levels
 from pad_jax.graph.discovery import Discovery
@@ -56,9 +56,9 @@ def assert_same_run(workdir, reference):
     [
         (6, {}, "in epoch 2, after 2 of 4 steps"),
         (1, {"dataset.max_resident_gib": 0.0}, "in epoch 1, after 1 of 4 steps"),
-        (12, {}, "in epoch 3, after 4 of 4 steps"),
+        (12, {"dataset.max_resident_gib": 0.0}, "in epoch 3, after 4 of 4 steps"),
     ],
-    ids=["resident", "streamed, first epoch", "after the last step"],
+    ids=["resident", "streamed, first epoch", "streamed, after the last step"],
 )
 def test_a_signal_saves_the_step_and_the_run_goes_on_from_there(
     finished, tmp_path, monkeypatch, caplog, dispatch, overrides, moment
@@ -91,6 +91,24 @@ def test_so_does_every_kind_of_run(tmp_path, monkeypatch, overrides, per_dispatc
     train_until(6 if per_dispatch == 1 else 3, config, tmp_path / "parts", monkeypatch)
     train_and_evaluate(config, tmp_path / "parts")
     assert_same_run(tmp_path / "parts", tmp_path / "whole")
+
+
+def test_a_signal_in_the_evaluation_does_not_lose_the_epoch(
+    finished, tmp_path, monkeypatch, caplog
+):
+    config = small_config(num_epochs=3)
+
+    def stopped(*_, **__):
+        raise Stopped(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train.report, "write", stopped)  # the last thing before it is saved
+        with pytest.raises(Stopped):
+            train_and_evaluate(config, tmp_path)
+    with caplog.at_level(logging.INFO, "pad_jax"):
+        train_and_evaluate(config, tmp_path)
+    assert "Going on in epoch 3, after 4 of 4 steps." in caplog.messages
+    assert_same_run(tmp_path, finished)
 
 
 def test_an_epoch_is_saved_every_so_many_minutes_and_a_crash_goes_back_there(

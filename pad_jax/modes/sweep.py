@@ -163,7 +163,8 @@ def _train_all(runs: Sequence[_Run], config_file: str, jobs: int) -> Iterator[tu
         if signum := signals.asked():  # they save where they are
             for process in tuple(running):
                 process.send_signal(signum)
-        pool.shutdown()
+        with signals.patient():
+            pool.shutdown()
 
 
 def _cores() -> Sequence[int]:
@@ -185,6 +186,8 @@ def _train(
             start_new_session=True,  # a terminal's signals come by this process, once
         )
         running.add(process)
+        if signum := signals.asked():  # it came while this one began
+            process.send_signal(signum)
         if cores:  # before it starts threads of its own, which would keep all of them
             os.sched_setaffinity(process.pid, cores)
         try:

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import jax
 import numpy as np
 
-from pad_jax import parallel, storage
+from pad_jax import parallel, signals, storage
 from pad_jax.errors import InputError, first_line
 from pad_jax.run.begun import Begun
 from pad_jax.run.hashes import differing, hashes
@@ -138,6 +138,7 @@ class Checkpoints:
 
     def __init__(self, workdir: pathlib.Path, keep: int = 1):
         self._workdir, self._keep = workdir, keep
+        self._within: dict[int, int] = {}  # steps done: the epoch in whose midst that is
 
     @functools.cached_property
     def _managers(self) -> tuple[Any, Any]:
@@ -189,6 +190,8 @@ class Checkpoints:
                 damaged.append((path, error))
         for path, error in damaged:
             _set_aside(path, error)
+        for step in _numbers(self._workdir / _WITHIN):
+            self._within[step] = _recorded(_path(self._workdir, _WITHIN, step))["epoch"]
         return found
 
     def save(self, epoch: int, state: TrainState) -> None:
@@ -197,6 +200,11 @@ class Checkpoints:
         self._save(whole, epoch, state, {"epoch": epoch})  # which waits for the one before
         self._forget_within(whole.all_steps()[:-1])
 
+    def finish(self) -> None:
+        """Waits until everything is written, and keeps nothing in the midst of epochs."""
+        self.wait()
+        self._forget_within(self._managers[0].all_steps())
+
     def save_within(self, state: TrainState, begun: Begun) -> None:
         """Saves a state and the epoch in whose midst it is; returns before it is written."""
         _, within = self._managers
@@ -204,20 +212,21 @@ class Checkpoints:
         tree = {"state": state, "begun": stored}
         recorded = {"epoch": begun.epoch, "begun_bytes": len(stored)}
         self._save(within, int(state.step), tree, recorded)
+        self._within[int(state.step)] = begun.epoch
 
     def wait(self) -> None:
         """Waits until what has been saved is written."""
-        for manager in self._managers:
-            manager.wait_until_finished()
+        with signals.patient():
+            for manager in self._managers:
+                manager.wait_until_finished()
 
     def close(self) -> None:
         """Waits until everything is written."""
         if "_managers" not in self.__dict__:
             return
-        self.wait()
-        self._forget_within(self._managers[0].all_steps())
-        for manager in self._managers:
-            manager.close()
+        with signals.patient():
+            for manager in self._managers:
+                manager.close()
 
     def _save(self, manager: Any, number: int, tree: Any, recorded: dict) -> None:
         import orbax.checkpoint as ocp
@@ -231,8 +240,7 @@ class Checkpoints:
         _, within = self._managers
         within.wait_until_finished()
         for step in within.all_steps():
-            epoch = _recorded(_path(self._workdir, _WITHIN, step))["epoch"]
-            if epoch < max(written, default=0):
+            if self._within.get(step, 0) < max(written, default=0):
                 within.delete(step)
 
 

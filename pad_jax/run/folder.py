@@ -41,8 +41,8 @@ _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "num
 def check_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
     """Sees to it that the folder is new, or that of a run with this config, and can be written to.
 
-    A run stopped in its first epoch has nothing to lose: its folder counts as new. The results of a
-    finished run have to be those that the config asks for.
+    A run that was stopped before anything was saved has nothing to lose: its folder counts as new.
+    The results of a finished run have to be those that the config asks for.
 
     Raises:
       InputError: if it is neither, or cannot.
@@ -83,8 +83,9 @@ def _check_begun(workdir: pathlib.Path) -> None:
     rows = metrics.read(workdir)
     if not rows or checkpoints.has_any(workdir):
         return
-    # A checkpoint is written while the epochs up to the next one are trained.
-    if rows[-1]["epoch"] <= 2 * _config(workdir)["checkpoint"]["every_epochs"]:
+    every = configs.filled(_config(workdir)).checkpoint.every_epochs
+    # A checkpoint is written while the epochs up to the next one are trained; its folder is there.
+    if (workdir / "checkpoints").is_dir() and rows[-1]["epoch"] <= 2 * every:
         _log.warning("Nothing was saved yet: the %d epochs done are done again.", len(rows))
         return
     raise InputError(
@@ -189,13 +190,11 @@ def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
     }
     if has_begun(workdir):
         check_images(workdir, dataset)
-    try:
-        if statistics := dataset.train.preparation.statistics():
-            metrics.write_json(workdir / _STATISTICS, statistics)
-        metrics.write_json(workdir / "run.json", run)
-        metrics.write_json(workdir / "config.json", _to_dict(configs.filled(_to_dict(config))))
-    except OSError as error:
-        raise InputError(_no_writing(workdir, error)) from None
+    if statistics := dataset.train.preparation.statistics():
+        metrics.write_json(workdir / _STATISTICS, statistics)
+    metrics.write_json(workdir / "run.json", run)
+    metrics.write_json(workdir / "config.json", _to_dict(configs.filled(_to_dict(config))))
+    make_workdir(workdir / "checkpoints")  # where it is gone later, there were some
 
 
 def check_images(workdir: pathlib.Path, dataset: Dataset) -> None:
