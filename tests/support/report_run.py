@@ -94,7 +94,8 @@ def metric_rows(num_epochs, labelled=True, prefix="scs"):
         row = {"step": 4 * epoch, "epoch": epoch, "train/loss": 5.0 / epoch, "train/loss_scs": 4.0,
                "train/loss_hpe": 0.0, "train/learning_rate": 0.03, "time/train": 1.0,
                "time/graph": 0.1, "time/search": 0.0}  # fmt: skip
-        groups = {"count": 3.0, "mean_size": 4.0, "coverage": 0.5, "size_histogram": [[2, 3]]}
+        groups = {"count": 3.0, "mean_size": 4.0, "max_size": 4.0, "coverage": 0.5,
+                  "size_histogram": [[2, 3]]}  # fmt: skip
         if labelled:
             groups |= {"purity": 0.9, "pair_precision": 0.8}
             row |= {"eval/knn_accuracy": 0.7, "eval/knn_accuracy_at_1": 0.65}
