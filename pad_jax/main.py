@@ -13,6 +13,7 @@ import logging
 import os
 import pathlib
 import re
+import signal
 import sys
 import traceback
 import warnings
@@ -288,6 +289,8 @@ def run() -> None:
         _refuse(f"the memory does not suffice ({first_line(error)}); {_NEEDS_LESS}")
     except signals.Stopped as stopped:
         signals.leave(stopped.signum, stopped.said)
+    except KeyboardInterrupt:  # by code of the user's
+        signals.leave(signal.SIGINT)
 
 
 def _refuse(said: object) -> NoReturn:

@@ -45,7 +45,7 @@ def test_a_file_is_written_and_an_interruption_gone_on_from(run, tmp_path):
     arguments = [*WHOLE, "--image_size=8", "--views=1", "--config.augmentation.flip=False"]
     stopped = run(*arguments, STOP="1")
     assert (stopped.returncode, stopped.stdout) == (130, "")
-    assert stopped.stderr.splitlines()[-1].startswith("pad_jax: stopped; the same command goes on")
+    assert stopped.stderr.splitlines()[-1].startswith("pad_jax: stopped; a run goes on")
     progress = json.loads((tmp_path / "out.npz.partial/progress.json").read_text())
     assert progress["command"]["--config.augmentation"]["flip"] is False
     done = run(*arguments)

@@ -33,6 +33,7 @@ def record(out: pathlib.Path, wanted: tuple[int, ...]) -> None:
     from pad_jax import data, models, objectives, parallel, state, steps, train
     from pad_jax.data.batches import split_over_devices
     from pad_jax.graph.neighbors import nearest_neighbors
+    from pad_jax.settings import RunSettings
     from tests.support.small_runs import small_config
 
     steps_per_epoch = 301 // 64
@@ -42,7 +43,8 @@ def record(out: pathlib.Path, wanted: tuple[int, ...]) -> None:
     encoder, objective = models.create(settings), objectives.create(settings)
     parts = train.step_parts(settings, encoder, objective, len(images))
     embed = train.feature_embedder(settings, parts)
-    train_state = state.to_devices(train.first_state(settings, parts, images, embed, None))
+    blank = train.init_state(settings[RunSettings], parts, images)
+    train_state = state.to_devices(train.first_state(settings, blank, parts, images, embed, None))
     step, resident = steps.pmap_resident_train_steps(parts), parallel.replicate(images.array)
     results, done = {}, 0
     for epoch in range(num_epochs):
