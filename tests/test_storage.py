@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import gc
 import os
 import resource
 import shutil
@@ -85,9 +86,14 @@ def assert_whole(workdir):
     )
 
 
+# Where a save fails Orbax leaves its event loop open, of which Python warns when it is collected.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
 @pytest.fixture(autouse=True)
 def _no_log_of_errors(caplog):
     yield
+    gc.collect()
     assert not [record for record in caplog.get_records("call") if record.exc_info]
 
 
