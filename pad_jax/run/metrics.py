@@ -169,8 +169,14 @@ def _check_row(path: pathlib.Path, number: int, row: dict[str, Any]) -> None:
         raise files.damaged(path, f"line {number} has no epoch")
     for name, value in row.items():
         is_list = name.endswith(_HISTOGRAM) or name == _CURVE
-        if not (_are_pairs(value) if is_list else files.is_number(value)):
+        # Parts of a user's own may give other lists, which nobody here reads.
+        is_whole = _are_pairs(value) if is_list else files.is_number(value) or _is_a_users(value)
+        if not is_whole:
             raise files.damaged(path, f"{name} in line {number} is no {_KINDS[is_list]}")
+
+
+def _is_a_users(value: Any) -> bool:
+    return isinstance(value, (bool, list))
 
 
 def _are_pairs(value: Any) -> bool:

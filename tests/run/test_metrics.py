@@ -19,6 +19,7 @@ def test_rows_of_epochs_without_a_checkpoint_are_replaced(tmp_path):
     writer = MetricWriter(tmp_path, epoch=2, step=20)
     assert [row["epoch"] for row in metrics.read(tmp_path)] == [1, 2]
     lists = {"scs/size_histogram": [[2, 3], [10, 1]], "graph/modularity": [[0.5, 0.7], [1, 0.6]]}
+    lists |= {"eval/of_a_users_own": [1, [2, 3]], "eval/is_so": True}
     writer.write(30, 3, {"train/loss": 1.0} | lists)
     writer.close()
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
@@ -26,6 +27,7 @@ def test_rows_of_epochs_without_a_checkpoint_are_replaced(tmp_path):
         {"step": 20, "epoch": 2, "train/loss": 3.0},
         {"step": 30, "epoch": 3, "train/loss": 1.0} | lists,
     ]
+    assert metrics.read(tmp_path) == rows
     events = b"".join(path.read_bytes() for path in (tmp_path / "tensorboard").iterdir())
     assert b"train/loss" in events
     assert b"scs/size_histogram" in events
