@@ -150,6 +150,7 @@ def test_what_a_config_lacks_differs_from_its_default_alone():
 
 
 def test_a_run_may_be_resumed_with_another_value_of_what_affects_nothing(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
     metrics.write_json(tmp_path / "config.json", as_json(small_config()))
     (tmp_path / "metrics.jsonl").write_text('{"epoch": 1}\n')
     for overrides in ({"dataset.max_resident_gib": 0.0}, {"eval.features": ("fc",)}):
