@@ -34,6 +34,13 @@ def _surroundings(tmp_path_factory):
         yield
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _programs_go_with_their_tests():
+    """Compiled programs take memory maps, of which a process may have 65,530; XLA then crashes."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)

@@ -128,7 +128,8 @@ def kill_until_done(
         log = _log(workdir, 0).read_text()
         # Before Python has begun a signal has the system's meaning, and at the end it is late.
         assert set(status) <= {-kill.signum, 128 + kill.signum, 0}, (status, log)
-        assert "Traceback" not in log, log
+        if set(status) != {-kill.signum}:
+            assert "Traceback" not in log, log
         *_, last = ["", *(line for line in log.splitlines() if "pad_jax: " not in line)]
         at.append(next((name for name, line in _PHASES if re.search(line, last)), "start-up"))
         said.append(log.splitlines()[-1] if log.strip() else "")
