@@ -6,10 +6,12 @@ Light to load, so that it can be installed before anything that takes its time i
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import Any
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # the last where there are terminals
 SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
@@ -55,6 +57,8 @@ def install() -> None:
     if _Program.installed or not heard:
         return
     _Program.installed = True
+    show = sys.unraisablehook
+    sys.unraisablehook = lambda found: _leave_where_swallowed(found, show)
     if os.name != "posix":  # there signals only come where Python runs
         return
     read, write = os.pipe()
@@ -117,6 +121,13 @@ def _handle(signum: int, frame: FrameType | None) -> None:
         leave(signum)
     if not _Program.held:
         raise Stopped(signum)
+
+
+def _leave_where_swallowed(found: Any, show: Callable[[Any], Any]) -> None:
+    """Ends the process where ``Stopped`` met a callback, out of which nothing can be raised."""
+    if isinstance(found.exc_value, Stopped):
+        leave(found.exc_value.signum)
+    show(found)
 
 
 def _watch(read: int) -> None:

@@ -249,6 +249,22 @@ def test_interrupted_while_it_is_loaded(tmp_path, module, signum):
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_signal_that_a_callback_swallows_ends_the_program_all_the_same(tmp_path):
+    program = (
+        "import os, signal, weakref\n"
+        "from pad_jax import signals\n"
+        "signals.install(); signals.ready()\n"
+        "class Thing: pass\n"
+        "thing = Thing()\n"
+        "seen = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.SIGTERM))\n"
+        "del thing\n"
+        "print('went on')"
+    )
+    done = subprocess.run([*PYTHON, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (128 + signal.SIGTERM, "")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_features_stand_in_place_of_a_run(tmp_path, run):
     np.save(tmp_path / "mine.npy", np.eye(4, dtype=np.float32) + 0.1)
     for arguments in (["--features=mine.npy"], ["--features", "~/mine.npy"]):
