@@ -18,7 +18,6 @@ from tests.support import report_run
 from tests.support.piles import pile
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
 from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
@@ -82,15 +81,17 @@ class Page:
 
     def named(self, count: int):
         """Waits until so many images have a name: the page redraws when the browser has time."""
-        # An element may be replaced between being found and being read.
-        waiting = WebDriverWait(self.chromium, 10, 0.02, [StaleElementReferenceException])
+        waiting = WebDriverWait(self.chromium, 10, 0.02)
         waiting.until(lambda _: self.texts("#progress-text b") == [str(count)])
 
     def all(self, css: str):
         return self.chromium.find_elements(By.CSS_SELECTOR, css)
 
     def texts(self, css: str) -> list[str]:
-        return [element.text for element in self.all(css)]
+        # In one script: between two calls the page may put another element in one's place.
+        return self.run(
+            "return [...document.querySelectorAll(arguments[0])].map(e => e.innerText.trim())", css
+        )
 
     def press(self, *keys: str, control: bool = False):
         actions = ActionChains(self.chromium, duration=0)
@@ -282,6 +283,7 @@ def test_after_a_save_the_groups_that_add_most_are_offered(page):
     page = page(k=1)
     page.open("groups")
     _group_of(page, 4).send_keys("cat", Keys.ENTER)
+    page.named(4)
     assert page.texts("#progress-text .near")[0].startswith("31 %")  # 4 of 13 images
     page.open("name")
     page.labels()
