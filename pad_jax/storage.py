@@ -45,7 +45,7 @@ _IN_FOLDER = {
 # How libraries write an error of the system into their text: TensorStore, and Python itself.
 _NUMBER = re.compile(r"os_error_code='(\d+)'|\[Errno (\d+)\]")
 _QUIET = ("absl", "asyncio")  # loggers: Orbax tells of a failed save by the first
-_CLOSED = "Event loop is closed"  # what TensorStore's threads meet where Orbax gave a save up
+_CLOSED = "Event loop is closed"
 _PATIENCE = 2.0  # s, for threads that may still end by themselves
 _REST = 2**24  # bytes: report, metrics, events and groups of a run of usual size
 _GIB = 2**30
@@ -177,6 +177,11 @@ def unwritten(path: pathlib.Path, error: OSError) -> str:
     return f"{path} cannot be written ({error.strerror or error}); {hint}"
 
 
+def is_late(error: BaseException | None) -> bool:
+    """Whether it is what a thread of TensorStore meets after Orbax has left its event loop."""
+    return isinstance(error, RuntimeError) and _CLOSED in str(error)
+
+
 def leave(status: int) -> None:
     """Ends the process, also where threads of a library wait for what will never come.
 
@@ -242,7 +247,7 @@ def _quiet(folder: pathlib.Path, there: bool) -> Iterator[None]:
 
     def in_callback(arguments: Any) -> None:
         error = arguments.exc_value
-        if not (is_told(error) or (isinstance(error, RuntimeError) and _CLOSED in str(error))):
+        if not (is_told(error) or is_late(error)):
             unraisable(arguments)
 
     loggers = [logging.getLogger(name) for name in _QUIET]

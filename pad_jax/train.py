@@ -198,11 +198,16 @@ def saved_if_stopped(
         yield
     except Stopped:
         if jax.process_count() == 1:
-            host_state = state.to_host(train_state, len(begun.found.groups.group_id))
             with signals.patient():
-                checkpoints.save_within(host_state, begun)
+                save_within(checkpoints, train_state, begun)
                 checkpoints.wait()
         raise
+
+
+def save_within(checkpoints: Checkpoints, train_state: TrainState, begun: Begun) -> None:
+    """Saves a state on the devices, and the epoch in whose midst it is."""
+    num_samples = len(begun.found.groups.group_id)
+    checkpoints.save_within(state.to_host(train_state, num_samples), begun)
 
 
 def train_epoch(
@@ -226,7 +231,7 @@ def train_epoch(
             begun = begun._replace(trained=trained)
             if not breaks.stops() and trained.steps == num_steps:
                 return train_state, begun
-            checkpoints.save_within(state.to_host(train_state, len(groups.group_id)), begun)
+            save_within(checkpoints, train_state, begun)
             breaks.saved()
             if breaks.stop_by:
                 checkpoints.wait()

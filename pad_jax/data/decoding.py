@@ -16,8 +16,7 @@ from PIL import ExifTags, Image, ImageColor
 
 from pad_jax.data import reading
 from pad_jax.data.eight_bits import has_16_bits, in_8_bits, swap_bytes
-from pad_jax.data.reading import Opened, OutOfMemory, patiently
-from pad_jax.data.reading import printable as printable
+from pad_jax.data.reading import Opened, OutOfMemory, patiently, printable
 from pad_jax.errors import InputError
 
 _log = logging.getLogger(__name__)

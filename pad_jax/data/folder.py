@@ -7,9 +7,10 @@ import pathlib
 from collections.abc import Collection
 
 from pad_jax.data import classes, image_kinds, tree
-from pad_jax.data.decoding import Decoder, printable
+from pad_jax.data.decoding import Decoder
 from pad_jax.data.lists import SUFFIXES, ListSource
 from pad_jax.data.parquet_images import SUFFIX, ParquetSource
+from pad_jax.data.reading import printable
 from pad_jax.data.source import DatasetSettings, Example, Source
 from pad_jax.data.tree import Tree
 from pad_jax.errors import InputError

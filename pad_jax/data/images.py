@@ -99,6 +99,18 @@ class ResidentImages(Images):
         return self._path(i)
 
 
+def held(images: Images, rows: np.ndarray) -> ResidentImages:
+    """Some of the images, int [M], as one array."""
+    [array] = images.batches(rows[None])
+    return ResidentImages(
+        array,
+        images.labels[rows],
+        [images.names[i] for i in rows.tolist()],
+        preparation=images.preparation,
+        picture=lambda i: images.picture(rows[i]),
+    )
+
+
 class StreamedImages(Images):
     """Images decoded when they are needed, by threads that read ahead."""
 

@@ -119,14 +119,10 @@ def patiently(
         except again_after:
             if pause is None:
                 raise
-        except OSError as error:
-            if error.errno in _FINAL:
-                raise Withheld(name, error) from error
-            if pause is None:
-                raise NotRead(name, error) from error
-        except MemoryError as error:
-            if pause is None:
-                raise OutOfMemory(name, error) from error
+        except (OSError, MemoryError) as error:
+            refused = _refused(name, error)
+            if pause is None or isinstance(refused, Withheld):
+                raise refused from error
         time.sleep(pause)
     raise AssertionError("not reached")
 
@@ -136,11 +132,14 @@ def in_one_line(name: str) -> Iterator[None]:
     """What the system says of files while a block runs is raised as ``NotRead``."""
     try:
         yield
-    except OSError as error:
-        refuse = Withheld if error.errno in _FINAL else NotRead
-        raise refuse(os.fsdecode(error.filename or name), error) from error
-    except MemoryError as error:
-        raise OutOfMemory(name, error) from error
+    except (OSError, MemoryError) as error:
+        raise _refused(os.fsdecode(getattr(error, "filename", None) or name), error) from error
+
+
+def _refused(name: str, error: OSError | MemoryError) -> NotRead:
+    if isinstance(error, MemoryError):
+        return OutOfMemory(name, error)
+    return (Withheld if error.errno in _FINAL else NotRead)(name, error)
 
 
 def is_the_systems(error: BaseException) -> bool:

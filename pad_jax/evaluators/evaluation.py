@@ -104,10 +104,10 @@ class Evaluation:
                     figures |= {f"eval/{key}": value for key, value in evaluator.run(features)}
                 del features
             runtime.give_back_freed_memory()
-        needs_labels = any(e.needs_labels for own in wanted.values() for e in own)
-        said = caveats.sentence(train.labels, test.labels if test is not None else None)
-        if final and needs_labels and said:
-            _log.warning("%s", said)
+        if final and any(e.needs_labels for own in wanted.values() for e in own):
+            said = caveats.sentence(train.labels, test.labels if test is not None else None)
+            if said:
+                _log.warning("%s", said)
         return figures | {"time/evaluation": time.perf_counter() - start}
 
     def _occasion(self, epoch: int, final: bool) -> Occasion:

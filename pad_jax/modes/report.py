@@ -30,7 +30,7 @@ def write_report(config: ConfigDict, workdir: str | os.PathLike) -> pathlib.Path
             f"the run in {workdir} was trained with another config ({changed}); undo the change"
         )
     epoch = checkpoints.newest_epoch(workdir)
-    metrics.check_complete(workdir, epoch)
+    metrics.of_epochs(workdir, epoch)  # which the report draws
     dataset = data.load(settings)
     folder.check_images(workdir, dataset)
     images, objective = dataset.train, objectives.create(settings)

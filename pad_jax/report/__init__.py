@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from pad_jax.data import Dataset
-from pad_jax.data.images import Images, ResidentImages
+from pad_jax.data.images import Images, ResidentImages, held
 from pad_jax.graph.discovery import Discovery
 from pad_jax.graph.rows import divided_by_length
 from pad_jax.objectives.base import Embed, Objective
@@ -66,12 +66,4 @@ def write(
 
 def _some(images: Images) -> ResidentImages:
     """A few random images, the same ones every time."""
-    chosen = np.random.default_rng(0).permutation(len(images))[:_QUERIES]
-    names = [images.names[i] for i in chosen]
-    return ResidentImages(
-        next(images.batches(chosen[None])),
-        images.labels[chosen],
-        names,
-        preparation=images.preparation,
-        picture=lambda i: images.picture(chosen[i]),
-    )
+    return held(images, np.random.default_rng(0).permutation(len(images))[:_QUERIES])

@@ -22,16 +22,16 @@ import numpy as np
 from pad_jax import parallel, signals, storage
 from pad_jax.errors import InputError, first_line
 from pad_jax.run.begun import Begun
-from pad_jax.run.hashes import differing, hashes
+from pad_jax.run.hashes import by_place, differing, hashes
 from pad_jax.settings import NOTHING, at_least, more_than, setting
 from pad_jax.state import TrainState
 
 _log = logging.getLogger(__name__)
 _WHOLE, _WITHIN = "checkpoints", "within_epoch"  # folders
 _ITEM = "default"  # what Orbax calls the one thing that a checkpoint holds
+_METADATA = "_CHECKPOINT_METADATA"  # its file of what is known of it
 # What the system says of files that are gone or others. All else it says is not of the checkpoint.
 _OF_DAMAGE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
-_METADATA = "_CHECKPOINT_METADATA"  # its file of what is known of it
 
 
 class Damaged(InputError):
@@ -83,7 +83,7 @@ def epochs(workdir: pathlib.Path) -> list[int]:
 
 def is_saved(workdir: pathlib.Path, epoch: int) -> bool:
     """Whether there is a checkpoint after an epoch, with all its parts; they are not read."""
-    path = workdir / _WHOLE / str(epoch)
+    path = _path(workdir, _WHOLE, epoch)
     return (path / _METADATA).is_file() and (path / _ITEM).is_dir()
 
 
@@ -308,11 +308,8 @@ def _read(path: pathlib.Path, like: Any, handler: Any = None, args: Any = None) 
 
 
 def _without_late_reads(show: Callable[[Any], None], unraisable: Any) -> None:
-    """Shows what cannot be raised, but not that of reads that end after one has failed.
-
-    Orbax has left its event loop by then.
-    """
-    if str(unraisable.exc_value) != "Event loop is closed":
+    """Shows what cannot be raised, but not that of reads that end after one has failed."""
+    if not storage.is_late(unraisable.exc_value):
         show(unraisable)
 
 
@@ -330,10 +327,9 @@ def _recorded(path: pathlib.Path) -> dict:
 
 def _check_shapes(tree: Any, like: Any) -> None:
     """Raises ValueError where arrays are not as wanted; Orbax passes over other shapes."""
-    pairs = zip(jax.tree_util.tree_leaves_with_path(like), jax.tree.leaves(tree), strict=True)
-    for (path, wanted), found in pairs:
+    pairs = zip(by_place(like).items(), jax.tree.leaves(tree), strict=True)
+    for (name, wanted), found in pairs:
         if (wanted.shape, wanted.dtype) != (found.shape, found.dtype):
-            name = jax.tree_util.keystr(path, simple=True, separator="/")
             raise ValueError(
                 f"{name} is {found.dtype}{list(found.shape)}, and "
                 f"{wanted.dtype}{list(wanted.shape)} in this run"

@@ -11,15 +11,15 @@ from pad_jax import storage
 from pad_jax.errors import InputError
 
 # What a run writes into its folder, and what kind of thing each is.
-FILES = (
+OF_TRAINING = (
     "config.json",
     "run.json",
     "statistics.json",
     "metrics.jsonl",
     "groups.csv",
     "report.html",
-    "evaluation.json",
 )
+FILES = (*OF_TRAINING, "evaluation.json")
 FOLDERS = ("checkpoints", "within_epoch", "tensorboard", "cache")
 
 

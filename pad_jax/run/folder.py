@@ -140,8 +140,9 @@ def locked(workdir: pathlib.Path) -> Iterator[None]:
         error = _lock(workdir, stack) if jax.process_index() == 0 else None
         if parallel.largest(error is not None):  # all end together
             raise error or InputError(f"{workdir} cannot be used; the first process says why")
-        for left in workdir.glob("groups.csv.*.part"):  # by a process that was killed
-            left.unlink(missing_ok=True)
+        for name in files.OF_TRAINING:
+            for left in workdir.glob(f"{name}.*.part"):  # by a process that was killed
+                left.unlink(missing_ok=True)
         yield
 
 

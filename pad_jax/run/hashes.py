@@ -8,13 +8,18 @@ import jax
 import numpy as np
 
 
-def hashes(tree: Any) -> dict[str, str]:
-    """SHA-256 of each array on the host, of its type, shape and bytes, by its place in the tree.
+def by_place(tree: Any) -> dict[str, Any]:
+    """The arrays of a tree by their places in it, such as "params/conv1/kernel".
 
-    A place has the same name in a tree of dataclasses as in one of dicts: "params/conv1/kernel".
+    A place has the same name in a tree of dataclasses as in one of dicts.
     """
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): _hash(x) for path, x in leaves}
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): x for path, x in leaves}
+
+
+def hashes(tree: Any) -> dict[str, str]:
+    """SHA-256 of each array on the host, of its type, shape and bytes, by its place in the tree."""
+    return {place: _hash(x) for place, x in by_place(tree).items()}
 
 
 def differing(tree: Any, recorded: Mapping[str, str]) -> str:

@@ -2,14 +2,11 @@
 
 import numpy as np
 
-from pad_jax.data.images import Images, ResidentImages
+from pad_jax.data.images import Images, ResidentImages, held
 
 _COUNT = 256  # one batch of embedding, by default
 
 
 def few(images: Images) -> ResidentImages:
     """Up to 256 of the images, held; which ones depends on nothing but their number."""
-    rows = np.sort(np.random.default_rng(0).permutation(len(images))[:_COUNT])
-    [array] = images.batches(rows[None])
-    names = [images.names[i] for i in rows.tolist()]
-    return ResidentImages(array, np.full(len(rows), -1), names, preparation=images.preparation)
+    return held(images, np.sort(np.random.default_rng(0).permutation(len(images))[:_COUNT]))

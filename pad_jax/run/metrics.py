@@ -65,8 +65,7 @@ class MetricWriter:
 
     def __init__(self, workdir: pathlib.Path, epoch: int, step: int):
         self._path, self._events = workdir / _FILE, None
-        rows = [row for row in read(workdir) if row["epoch"] <= epoch]
-        _check_complete(workdir, rows, epoch)
+        rows = of_epochs(workdir, epoch)
         if jax.process_index() != 0:
             return
         write_text(self._path, "".join(json.dumps(row) + "\n" for row in rows))
@@ -138,13 +137,22 @@ def last_row(workdir: pathlib.Path, epoch: int | None = None) -> Row:
     return rows[-1]
 
 
-def check_complete(workdir: pathlib.Path, epoch: int) -> None:
-    """Sees to it that there is a row of each of the first ``epoch`` epochs.
+def of_epochs(workdir: pathlib.Path, epoch: int) -> list[Row]:
+    """The rows of the first ``epoch`` epochs, one of each.
 
     Raises:
       InputError: where one is missing, or the file is damaged.
     """
-    _check_complete(workdir, [row for row in read(workdir) if row["epoch"] <= epoch], epoch)
+    rows = [row for row in read(workdir) if row["epoch"] <= epoch]
+    if len(rows) == epoch:
+        return rows
+    there = {row["epoch"] for row in rows}
+    first = next(number for number in range(1, epoch + 1) if number not in there)
+    what = "is gone" if not os.path.lexists(workdir / _FILE) else f"has no row of epoch {first}"
+    raise InputError(
+        f"{workdir / _FILE} {what}, and the run has done {epoch}; put the whole file back, or "
+        f"begin in another --workdir (with --config.init_from={workdir} from this encoder)"
+    )
 
 
 def write_json(path: pathlib.Path, value: dict) -> None:
@@ -182,19 +190,6 @@ def _is_a_users(value: Any) -> bool:
 def _are_pairs(value: Any) -> bool:
     return isinstance(value, list) and all(
         isinstance(pair, list) and len(pair) == 2 and files.are_numbers(pair) for pair in value
-    )
-
-
-def _check_complete(workdir: pathlib.Path, rows: list[Row], epoch: int) -> None:
-    """Raises InputError where the rows, of epochs up to ``epoch``, are not one of each."""
-    if len(rows) == epoch:
-        return
-    there = {row["epoch"] for row in rows}
-    first = next(number for number in range(1, epoch + 1) if number not in there)
-    what = "is gone" if not os.path.lexists(workdir / _FILE) else f"has no row of epoch {first}"
-    raise InputError(
-        f"{workdir / _FILE} {what}, and the run has done {epoch}; put the whole file back, or "
-        f"begin in another --workdir (with --config.init_from={workdir} from this encoder)"
     )
 
 
