@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from pad_jax import health, parallel, progress, steps
@@ -18,6 +19,7 @@ from pad_jax.steps import StepParts
 _SYNC_DISPATCHES = 10  # how many may be under way before the host waits for them
 # XLA's CPU convolutions are many times slower inside of a loop.
 _STEPS_PER_DISPATCH = {"cpu": 1, "gpu": 32, "tpu": 32}
+_all_finite = jax.jit(steps.all_finite)
 
 
 class Trained(NamedTuple):
@@ -126,10 +128,11 @@ class EpochRunner:
         groups: Groups,
         done: int,
     ) -> None:
-        """Raises InputError where a step was not finite; the state is the one before it."""
+        """Raises InputError where a step was not finite, or left parameters that are not."""
         taken = int(parallel.fetch(state.step)) % self.steps_per_epoch
         # The step's number as well: there may be no metric that tells.
-        if health.is_finite(sums) and taken == done % self.steps_per_epoch:
+        all_taken = health.is_finite(sums) and taken == done % self.steps_per_epoch
+        if all_taken and parallel.fetch(_all_finite(state.params)):
             return
         [batch] = self._batches(plan[taken : taken + 1], groups)
         raise InputError(health.reason(self._settings, self._parts, state, batch))

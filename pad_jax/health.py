@@ -24,7 +24,6 @@ _WORDS = {
     "features": "the encoder's features",
     "metrics": "the loss",
     "gradients": "the gradients",
-    "after": "the parameters after it",
     "batch_stats": "the batch statistics",
 }
 
@@ -75,7 +74,7 @@ def advice(settings: Settings, objective: Objective, bad: str) -> str:
     sections = {
         "views": {_AUGMENTATION},
         "metrics": of_loss,
-        "after": {OptimizerSettings.SECTION},
+        "before": {OptimizerSettings.SECTION},
     }.get(bad, {OptimizerSettings.SECTION, _AUGMENTATION} | of_loss)
     name, value, default, times = _farthest(settings, sections)
     if times >= _FAR:

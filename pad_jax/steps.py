@@ -99,9 +99,11 @@ def train_step(
 ) -> tuple[TrainState, dict[str, jax.Array]]:
     """One step of Algorithm 1 on one device, or none.
 
-    A step that is not finite, in a metric, a parameter or a batch statistic, is no step: the state
+    A step that is not finite, in a metric, a gradient or a batch statistic, is no step: the state
     stays as it was, bit for bit, and so do all steps after it on these sums, which are nan from
     there on. That costs no waiting; ``state.step`` tells the host later how far training came.
+    Parameters that finite gradients take beyond float32 are for the host to find: to look at the
+    new ones before the old ones are gone would take memory for both.
 
     Args:
       parts: see ``StepParts``.
@@ -123,8 +125,8 @@ def train_step(
         opt_state=opt_state,
     )
     sums = jax.tree.map(jnp.add, sums, taken.metrics)
-    # All of it is the same on all devices, so that they decide alike. Parameters tell of gradients.
-    counts = all_finite((sums, new_state.params, new_state.batch_stats))
+    # All of it is the same on all devices, so that they decide alike.
+    counts = all_finite((sums, taken.gradients, taken.batch_stats))
     new_state = parts.objective.refresh(new_state, jnp.where(counts, index, -1), taken.features)
 
     def chosen(new, old):
@@ -215,12 +217,11 @@ def pmap_examine_step(parts: StepParts) -> Callable:
     Returns:
       f(state, index, *images), as ``pmap_train_step`` takes them -> bool [devices]: whether all
       numbers are finite of "samples", the state's parameters "before", "views", "features", each of
-      "metrics", "gradients", the parameters "after" and "batch_stats".
+      "metrics", "gradients" and "batch_stats".
     """
 
     def examine(state, index, *images):
         taken = forward_and_backward(parts, state, index, *images)
-        updates, _ = parts.optimizer.update(taken.gradients, state.opt_state, state.params)
         return {
             "samples": all_finite(images),
             "before": all_finite(state.params),
@@ -228,7 +229,6 @@ def pmap_examine_step(parts: StepParts) -> Callable:
             "features": all_finite(taken.features),
             "metrics": {name: all_finite(x) for name, x in taken.metrics.items()},
             "gradients": all_finite(taken.gradients),
-            "after": all_finite(optax.apply_updates(state.params, updates)),
             "batch_stats": all_finite(taken.batch_stats),
         }
 

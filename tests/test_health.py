@@ -2,6 +2,7 @@
 
 import re
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -9,6 +10,7 @@ from configs import features as features_config
 from pad_jax import config as configs
 from pad_jax import health, objectives
 from pad_jax.errors import InputError
+from pad_jax.run import checkpoints
 from pad_jax.train import train_and_evaluate
 from tests.support.small_runs import small_config
 from tests.support.steps_gone_bad import BAD, assert_same, prepared, trained
@@ -25,6 +27,25 @@ def test_a_step_that_is_not_finite_is_none_and_so_are_those_after_it(objective, 
     assert found.step == BAD
     assert_same(found, sound)
     assert all(np.isnan(x) for x in sums.values())
+
+
+def test_gradients_that_are_not_finite_make_it_none_though_the_loss_is_finite(monkeypatch):
+    setup = prepared("pad")
+    np.nan_to_num(setup.images.array, copy=False, posinf=0.0)
+    kind = type(setup.parts.objective)
+    loss = kind.loss
+
+    def rooted(self, params, features, state, index, epoch):
+        value, metrics = loss(self, params, features, state, index, epoch)
+        # Zero times the root of zero, whose slope is infinite.
+        squares = jnp.where(state.step == BAD, 0.0, 1.0) * jnp.square(features).sum()
+        return value + 0.0 * jnp.sqrt(squares), metrics
+
+    monkeypatch.setattr(kind, "loss", rooted)
+    sound, _ = trained(setup, setup.plan[:BAD])
+    found, _ = trained(setup, setup.plan)
+    assert found.step == BAD
+    assert_same(found, sound)
 
 
 def test_all_devices_decide_alike(tmp_path):
@@ -50,7 +71,13 @@ def test_all_devices_decide_alike(tmp_path):
         ),
         (
             {"optimizer.learning_rate": 3e38},
-            "step 2 of epoch 1 is not finite, first in the parameters after it; nothing of it was "
+            "step 3 of epoch 1 is not finite, first in the parameters before it; nothing of it was "
+            "kept; the likely cause is optimizer.learning_rate=3e+38, by default 0.03: lower it, "
+            "and choose another --workdir",
+        ),
+        (  # after an epoch's last step
+            {"optimizer.learning_rate": 3e38, "batch_size": 100},
+            "step 1 of epoch 2 is not finite, first in the parameters before it; nothing of it was "
             "kept; the likely cause is optimizer.learning_rate=3e+38, by default 0.03: lower it, "
             "and choose another --workdir",
         ),
@@ -66,6 +93,7 @@ def test_the_first_that_is_not_finite_and_the_setting_far_from_its_default_are_n
     config.update_from_flattened_dict(overrides)
     with pytest.raises(InputError, match=re.escape(said)):
         train_and_evaluate(config, tmp_path / "run")
+    assert not checkpoints.has_any(tmp_path / "run")
 
 
 @pytest.mark.parametrize(
