@@ -18,7 +18,7 @@ from pad_jax.steps import StepParts
 
 _SYNC_DISPATCHES = 10  # how many may be under way before the host waits for them
 # XLA's CPU convolutions are many times slower inside of a loop.
-_STEPS_PER_DISPATCH = {"cpu": 1, "gpu": 32, "tpu": 32}
+STEPS_PER_DISPATCH = {"cpu": 1, "gpu": 32, "tpu": 32}
 _all_finite = jax.jit(steps.all_finite)
 
 
@@ -55,7 +55,7 @@ class EpochRunner:
         self._objective, self.steps_per_epoch = parts.objective, parts.steps_per_epoch
         self._steps_per_dispatch = 1
         if isinstance(images, ResidentImages):
-            self._steps_per_dispatch = _STEPS_PER_DISPATCH[platform]
+            self._steps_per_dispatch = STEPS_PER_DISPATCH[platform]
             self._step = steps.pmap_resident_train_steps(parts, self._steps_per_dispatch)
             self._resident = parallel.replicate(images.array)
         else:

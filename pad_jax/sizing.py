@@ -46,7 +46,7 @@ def resolved(config: ConfigDict, workdir: pathlib.Path) -> ConfigDict:
       InputError: where the data set cannot be opened as described.
     """
     config = as_recorded(config, workdir)
-    left = _left(config)
+    left = left_to_choose(config)
     if not left:
         return config
     chosen = config.copy_and_resolve_references()
@@ -88,7 +88,7 @@ def as_recorded(config: ConfigDict, workdir: pathlib.Path) -> ConfigDict:
       config: of the run.
       workdir: its folder.
     """
-    left = _left(config)
+    left = left_to_choose(config)
     if not left or not folder.has_begun(workdir):
         return config
     run = dict(flatten(configs.filled(folder.read_config(workdir))))
@@ -131,7 +131,7 @@ def _side(images: Selection) -> int | None:
     return int(np.median(sides)) if sides else None
 
 
-def _left(config: ConfigDict) -> list[str]:
+def left_to_choose(config: ConfigDict) -> list[str]:
     """The fields that are left to choose."""
     values = dict(flatten(config))
     left = [name for name in _FIELDS if values.get(name, "") is None]

@@ -304,19 +304,27 @@ def step_parts(
 
 def init_state(run_settings: RunSettings, parts: StepParts, images: Images) -> TrainState:
     """The state before training, on the host: a random encoder, and blank rows of each sample."""
-    encoder, objective = parts.encoder, parts.objective
     shape = augmentation.input_shape(parts.augmentation, images.preparation)
-    example = np.zeros((1, *shape), np.float32)
-    variables = parallel.fetch(jax.jit(encoder.init)(jax.random.key(run_settings.seed), example))
+    example, key = np.zeros((1, *shape), np.float32), jax.random.key(run_settings.seed)
+    variables = parallel.fetch(jax.jit(parts.encoder.init)(key, example))
+    blank = blank_state(parts, variables, example, len(images))
+    return blank.replace(opt_state=parallel.fetch(blank.opt_state))
+
+
+def blank_state(
+    parts: StepParts, variables: dict[str, Any], example: Any, num_samples: int
+) -> TrainState:
+    """The state of an encoder's variables before training; ``example`` is a batch that it takes."""
+    encoder, objective = parts.encoder, parts.objective
     features = jax.eval_shape(encoder.apply, variables, example)[objective.feature]
     params = variables["params"] | objective.init_head(features.shape[-1])
     return TrainState(
         step=np.zeros((), np.int32),
         params=params,
         batch_stats=variables.get("batch_stats", {}),
-        opt_state=parallel.fetch(parts.optimizer.init(params)),
-        memory=objective.blank_memory(len(images)),
-        groups=objective.blank_groups(len(images)),
+        opt_state=parts.optimizer.init(params),
+        memory=objective.blank_memory(num_samples),
+        groups=objective.blank_groups(num_samples),
     )
 
 

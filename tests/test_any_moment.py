@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pad_jax import signals, train
-from pad_jax.epoch import _STEPS_PER_DISPATCH, Trained
+from pad_jax.epoch import STEPS_PER_DISPATCH, Trained
 from pad_jax.graph.clusters import Clusters, Levels
 from pad_jax.graph.discovery import Discovery
 from pad_jax.graph.groups import Groups
@@ -85,7 +85,7 @@ def test_a_signal_saves_the_step_and_the_run_goes_on_from_there(
     ids=["auto", "clusters", "anchor neighbors", "several steps a dispatch"],
 )
 def test_so_does_every_kind_of_run(tmp_path, monkeypatch, overrides, per_dispatch):
-    monkeypatch.setitem(_STEPS_PER_DISPATCH, "cpu", per_dispatch)
+    monkeypatch.setitem(STEPS_PER_DISPATCH, "cpu", per_dispatch)
     config = small_config(**(QUICK | overrides))
     train_and_evaluate(config, tmp_path / "whole")
     train_until(6 if per_dispatch == 1 else 3, config, tmp_path / "parts", monkeypatch)

@@ -14,7 +14,7 @@ from pad_jax import config as configs
 from pad_jax import data, models, steps, train
 from pad_jax import state as state_module
 from pad_jax.data.augmentation import Crops
-from pad_jax.epoch import _STEPS_PER_DISPATCH, EpochRunner
+from pad_jax.epoch import STEPS_PER_DISPATCH, EpochRunner
 from pad_jax.errors import InputError
 from pad_jax.graph.groups import Groups
 from pad_jax.graph.probability import entropy_temperature
@@ -197,7 +197,7 @@ def test_several_steps_per_dispatch_train_the_same(tmp_path, monkeypatch):
     # A learning rate that does not magnify rounding.
     config = small_config(num_epochs=1, **{"optimizer.learning_rate": 1e-4})
     train_and_evaluate(config, tmp_path / "single")
-    monkeypatch.setitem(_STEPS_PER_DISPATCH, "cpu", 3)  # of the epoch's four
+    monkeypatch.setitem(STEPS_PER_DISPATCH, "cpu", 3)  # of the epoch's four
     train_and_evaluate(config, tmp_path / "looped")
     looped, single = restored(tmp_path / "looped"), restored(tmp_path / "single")
     assert looped.keys() == single.keys()

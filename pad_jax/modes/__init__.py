@@ -14,4 +14,5 @@ MODES = {
     "export": "pad_jax.modes.export:MODE",
     "browse": "pad_jax.modes.browse:MODE",
     "label": "pad_jax.modes.label:MODE",
+    "plan": "pad_jax.modes.plan:MODE",
 }

@@ -78,7 +78,9 @@ def main() -> int:
         folder = (given.folder or pathlib.Path(temporary)).absolute()
         python = install(folder, given.python, _RESOLUTIONS[given.which])
         print(versions(python), flush=True)
-        return subprocess.run([python, "-m", "pytest", "-q", *given.tests], cwd=_ROOT).returncode
+        return subprocess.run(
+            [python, "-m", "pytest", "-q", "-n", "auto", *given.tests], cwd=_ROOT
+        ).returncode
 
 
 if __name__ == "__main__":

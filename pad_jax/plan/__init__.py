@@ -1,0 +1,1 @@
+"""What a run needs of devices, from its compiled programs, whether devices are at hand or not."""
