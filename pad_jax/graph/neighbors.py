@@ -27,16 +27,22 @@ class _Tiles(NamedTuple):
       rows, columns: of a tile of similarities; a multiple of each other and of ``run``.
       gathered: floats gathered at a time when runs are looked through.
       run: rows of which only the largest similarity is compared at first.
+      merged: blocks of rows whose maxima are merged at a time.
+      in_passes: whether the k largest are found by passes over all, the largest that is left in
+        each. That suits a device whose ``top_k`` sorts; a CPU's keeps k of them in one pass.
     """
 
     rows: int
     columns: int
     gathered: int
     run: int = 32
+    merged: int = 1
+    in_passes: bool = False
 
 
 _CPU = _Tiles(1024, 512, 2**20)  # 2 MB of similarities, which stay in the caches
-_ACCELERATOR = _Tiles(4096, 4096, 2**26)
+# A merge is a few kernels however small it is, so many blocks share one.
+_ACCELERATOR = _Tiles(4096, 4096, 2**26, merged=16, in_passes=True)
 # With many neighbours of few rows looking through runs costs more than comparing their maxima.
 _SHORT_RUN, _ROWS_PER_NEIGHBOR = 16, 2000
 
@@ -142,17 +148,18 @@ def _nearest_runs(device, features, k, tiles):
     Returns:
       (maxima float32 [N, k], runs int32 [N, k]): largest first; -inf where there are fewer.
     """
-    rows, columns, _, run = tiles
+    rows, columns, run = tiles.rows, tiles.columns, tiles.run
     n = len(features)
     blocks = -(-n // rows)
-    strips = blocks * rows // columns
     strips_per_block = rows // columns
+    strips = blocks * strips_per_block
     runs_per_block, runs_per_strip = rows // run, columns // run
     # The rows of a strip are laid out so that maxima over runs are taken elementwise over vectors.
     order = np.arange(columns).reshape(runs_per_strip, run).T.reshape(-1)
     row_order = (np.arange(0, rows, columns)[:, None] + order).reshape(-1)
-    index = np.arange(0, blocks * rows, columns)[:, None] + order
-    features = features.at[index].get(mode="fill", fill_value=0)
+    index = np.arange(0, strips * columns, columns)[:, None] + order
+    # Padding repeats the last row: the maximum of its run stays what it is, without a mask.
+    features = features.at[index].get(mode="clip")
 
     def compare_block(i, nearest):
         """Compares block i with itself and the blocks after it."""
@@ -161,50 +168,57 @@ def _nearest_runs(device, features, k, tiles):
         block = lax.dynamic_slice_in_dim(features, first_strip, strips_per_block)
         block = block.reshape(rows, -1)
 
-        def compare_strip(j, maxima):
-            of_rows, of_columns = maxima
-            similarity = lax.dot_general(
+        def compare(j):
+            return lax.dot_general(
                 block, features[j], (((1,), (1,)), ((), ())), precision=lax.Precision.HIGHEST
             )
-            similarity = lax.cond(
-                (j < first_strip + strips_per_block) | ((j + 1) * columns > n),
-                lambda x: _mask(x, i * rows + row_order, j * columns + order, n),
-                lambda x: x,
-                similarity,
-            )
-            tile = similarity.reshape(rows, run, runs_per_strip).max(1)
-            of_rows = lax.dynamic_update_slice_in_dim(of_rows, tile, j * runs_per_strip, 1)
-            tile = similarity.reshape(strips_per_block, run, runs_per_strip, columns).max(1)
-            return of_rows, of_columns.at[j].set(tile.reshape(runs_per_block, columns))
 
-        of_rows, of_columns = lax.fori_loop(
-            first_strip,
-            strips,
-            compare_strip,
-            (
-                jnp.full((rows, strips * runs_per_strip), -jnp.inf),
-                jnp.zeros((strips, runs_per_block, columns)),
-            ),
-        )
+        def enter_rows(j, similarity, of_rows):
+            tile = similarity.reshape(rows, run, runs_per_strip).max(1)
+            return lax.dynamic_update_slice_in_dim(of_rows, tile, j * runs_per_strip, 1)
+
+        def compare_own_strip(j, of_rows):
+            similarity = _mask(compare(j), i * rows + row_order, j * columns + order, n)
+            return enter_rows(j, similarity, of_rows)
+
+        def compare_strip(j, maxima):
+            of_rows, of_columns = maxima
+            similarity = compare(j)
+            tile = similarity.reshape(strips_per_block, run, runs_per_strip, columns).max(1)
+            of_columns = of_columns.at[j].set(tile.reshape(runs_per_block, columns))
+            return enter_rows(j, similarity, of_rows), of_columns
+
+        others = first_strip + strips_per_block
+        of_rows = jnp.full((rows, strips * runs_per_strip), -jnp.inf)
+        of_rows = lax.fori_loop(first_strip, others, compare_own_strip, of_rows)
+        of_columns = jnp.full((merges * merged, runs_per_block, columns), -jnp.inf)
+        of_rows, of_columns = lax.fori_loop(others, strips, compare_strip, (of_rows, of_columns))
 
         def merge_columns(b, nearest):
-            x = lax.dynamic_slice_in_dim(of_columns, b * strips_per_block, strips_per_block)
-            x = x.reshape(strips_per_block, runs_per_block, run, runs_per_strip)
-            x = x.transpose(0, 3, 2, 1).reshape(rows, runs_per_block)
-            return _merge(nearest, b, x, i * runs_per_block)
+            maxima = lax.dynamic_slice_in_dim(of_columns, b * merged, merged)
+            return merge(nearest, b * merged, maxima, 1, i * runs_per_block)
 
-        of_rows = of_rows.reshape(strips_per_block, run, runs_per_strip, -1).swapaxes(1, 2)
-        nearest = _merge(nearest, i, of_rows.reshape(rows, -1), 0)
-        return lax.fori_loop(i + 1, blocks, merge_columns, nearest)
+        of_rows = of_rows.at[:, -(-n // run) :].set(-jnp.inf)  # runs of nothing but padding
+        of_rows = of_rows.reshape(strips_per_block, columns, -1)
+        nearest = merge(nearest, first_strip, of_rows, 2, 0)
+        return lax.fori_loop(others // merged, merges, merge_columns, nearest)
 
+    merge = functools.partial(_merge, in_passes=tiles.in_passes)
+    merged = min(tiles.merged, blocks) * strips_per_block
+    merges = -(-strips // merged)
     nearest = (
-        jnp.full((blocks, rows, k), -jnp.inf),
-        jnp.zeros((blocks, rows, k), jnp.int32),
+        jnp.full((merges * merged, columns, k), -jnp.inf),
+        jnp.zeros((merges * merged, columns, k), jnp.int32),
     )
     devices = lax.axis_size(parallel.AXIS)
     mine = (blocks - device + devices - 1) // devices
     nearest = lax.fori_loop(0, mine, compare_block, nearest)
-    return jax.tree.map(lambda x: x.reshape(-1, k)[:n], nearest)
+
+    def in_order(x):
+        x = x.reshape(-1, run, runs_per_strip, k).swapaxes(1, 2)
+        return x.reshape(-1, k)[:n]
+
+    return jax.tree.map(in_order, nearest)
 
 
 def _mask(similarity, rows, columns, n):
@@ -213,14 +227,68 @@ def _mask(similarity, rows, columns, n):
     return jnp.where(own | (columns >= n), -jnp.inf, similarity)
 
 
-def _merge(nearest, block, maxima, first_run):
-    """Enters maxima [rows, runs] of consecutive runs; those of earlier runs stay first in ties."""
-    values, runs = (x[block] for x in nearest)
-    k = values.shape[1]
+def _merge(nearest, first_strip, maxima, axis, first_run, *, in_passes):
+    """Enters maxima of consecutive runs; those of earlier runs stay first in ties.
+
+    Args:
+      nearest: (values, runs), [strips, columns, k] each, of all rows.
+      first_strip: the first whose rows are entered into.
+      maxima: [some strips, columns, runs], or [some strips, runs, columns].
+      axis: that of the runs.
+      first_run: the first of these; no earlier merge had a later one.
+      in_passes: as in ``_Tiles``.
+    """
+    values, runs = (lax.dynamic_slice_in_dim(x, first_strip, len(maxima)) for x in nearest)
+    find = _largest_in_passes if in_passes else _largest_by_top_k
+    found = find(values, runs, maxima, axis, first_run)
+    return tuple(
+        lax.dynamic_update_slice_in_dim(x, new, first_strip, 0)
+        for x, new in zip(nearest, found, strict=True)
+    )
+
+
+def _largest_by_top_k(values, runs, maxima, axis, first_run):
+    """The k largest of k known values [..., k] and of maxima, with their runs: [..., k] each."""
+    shape = values.shape
+    maxima = jnp.moveaxis(maxima, axis, -1)
+    values, runs, maxima = (x.reshape(-1, x.shape[-1]) for x in (values, runs, maxima))
+    k = shape[-1]
     best, place = lax.top_k(jnp.concatenate([values, maxima], axis=1), k)
     known = jnp.take_along_axis(runs, jnp.minimum(place, k - 1), axis=1)
     runs = jnp.where(place < k, known, first_run + place - k)
-    return nearest[0].at[block].set(best), nearest[1].at[block].set(runs)
+    return best.reshape(shape), runs.reshape(shape)
+
+
+def _largest_in_passes(values, runs, maxima, axis, first_run):
+    """As ``_largest_by_top_k``: each pass finds the largest after the last, in order of runs.
+
+    No pass writes more than one value and one run for each row, and nothing is moved or sorted.
+    """
+    k = values.shape[-1]
+    known = [jnp.moveaxis(x, -1, 0) for x in (values, runs)]
+
+    def next_largest(last, _):
+        new_runs = first_run + lax.broadcasted_iota(jnp.int32, maxima.shape, axis)
+        best = _before(_first_after(last, *known, 0), _first_after(last, maxima, new_runs, axis))
+        return best, best
+
+    start = (jnp.full(values.shape[:-1], jnp.inf), jnp.full(values.shape[:-1], -1, jnp.int32))
+    _, found = lax.scan(next_largest, start, length=k)
+    return tuple(jnp.moveaxis(x, 0, -1) for x in found)
+
+
+def _first_after(last, values, runs, axis):
+    """The largest value, and of equal ones the lowest run, that comes after the last one found."""
+    value, run = (jnp.expand_dims(x, axis) for x in last)
+    left = (values < value) | ((values == value) & (runs > run))
+    none = (np.float32(-np.inf), np.iinfo(np.int32).max)
+    return lax.reduce((jnp.where(left, values, -jnp.inf), runs), none, _before, (axis,))
+
+
+def _before(a, b):
+    """Which of two pairs (value, run) comes first: the larger value, or the lower run."""
+    first = (a[0] > b[0]) | ((a[0] == b[0]) & (a[1] < b[1]))
+    return tuple(jnp.where(first, x, y) for x, y in zip(a, b, strict=True))
 
 
 def _exchange(x):

@@ -76,8 +76,8 @@ def pad_loss(
       members: int32 [N, m] or None. Where groups are no partition, the rows of C(i) for each row i,
         filled up with -1; ``group_id`` then only marks the padding.
       axis_name: the pmapped axis over which batch and memory are divided; None on a single device.
-      chunk_rows: number of memory rows whose logits are held at a time, N or more for all of them;
-        None chooses it.
+      chunk_rows: the most memory rows whose logits are held at a time, N or more for all of them;
+        None chooses it. Chunks are of equal size, so they may be smaller.
       platform: "cpu", "gpu" or "tpu", which it is chosen for; None: the devices at hand.
 
     Returns:
@@ -102,7 +102,7 @@ def pad_loss(
         sample_members=None if members is None else parallel.lookup(members, index, axis_name),
         scale=1 / temperature,
     )
-    passing = _Passing(axis_name, min(chunk_rows, memory.shape[0]))
+    passing = _Passing(axis_name, _equal_chunks(memory.shape[0], chunk_rows))
     sums = _memory_sums(passing, embeddings, positive_embeddings if hpe == "kl" else None, rows)
     log_all = jnp.log(sums.all)
     counts = parallel.local_part(rows.sample_group >= 0, axis_name)
@@ -132,6 +132,15 @@ def _chunk_rows(batch_size, num_rows, platform):
     if batch_size * num_rows <= _HELD_LOGITS[platform]:
         return num_rows
     return max(1, _CHUNK_LOGITS[platform] // batch_size)
+
+
+def _equal_chunks(num_rows, most):
+    """Rows of a chunk: as few chunks as ``most`` rows allow, which overlap by less than a row each.
+
+    Chunks of ``most`` rows could pass over nearly all rows twice: 32,768 are two chunks of 50,000.
+    """
+    chunks = -(-num_rows // most)
+    return -(-num_rows // chunks)
 
 
 class _Rows(NamedTuple):

@@ -1,5 +1,6 @@
 """The affinity graph against a float64 oracle."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from pad_jax.graph import neighbors
 from pad_jax.graph.neighbors import nearest_neighbors
 from pad_jax.groupings import GroupingSettings, build_graph
 from tests.support.neighbors_oracle import naive_neighbors
+from tests.support.programs import equations
 
 
 @pytest.mark.parametrize(("n", "k"), [(2, 1), (6, 5), (500, 5), (1031, 1), (1031, 20), (70, 69)])
@@ -20,11 +22,21 @@ def test_equals_the_oracle(unit_rows, n, k):
     np.testing.assert_array_equal(indices, expected)
 
 
-@pytest.fixture(params=[(32, 32), (128, 32), (192, 64)], ids=str)
+@pytest.fixture(
+    params=[
+        {"rows": 32, "columns": 32},
+        {"rows": 128, "columns": 32},
+        {"rows": 192, "columns": 64},
+        {"rows": 32, "columns": 32, "merged": 4, "in_passes": True},
+        {"rows": 128, "columns": 64, "merged": 3, "in_passes": True},
+        {"rows": 64, "columns": 64, "merged": 2, "in_passes": False},
+    ],
+    ids=str,
+)
 def small_tiles(request, monkeypatch):
     """Tiles so small that a few hundred rows take several blocks of several strips."""
     for name in ("_CPU", "_ACCELERATOR"):
-        monkeypatch.setattr(neighbors, name, neighbors._Tiles(*request.param, gathered=2**12))
+        monkeypatch.setattr(neighbors, name, neighbors._Tiles(**request.param, gathered=2**12))
 
 
 @pytest.mark.parametrize("n", [192, 193, 500, 777])
@@ -71,6 +83,28 @@ def test_runs_of_both_lengths(small_tiles, unit_rows, monkeypatch, rows_per_neig
     found = nearest_neighbors(features, 7, platform="cpu")
     np.testing.assert_array_equal(found[0], naive_neighbors(features, 7)[0])
     assert used == [run]
+
+
+@pytest.mark.parametrize(("platform", "n"), [("gpu", 5000), ("tpu", 500)])
+def test_accelerators_find_the_same(unit_rows, rng, platform, n):
+    features = unit_rows(200, 8)[rng.integers(0, 200, n)]
+    found = nearest_neighbors(features, 6, platform=platform)
+    np.testing.assert_array_equal(found.indices, naive_neighbors(features, 6)[0])
+
+
+@pytest.mark.parametrize("platform", ["gpu", "tpu"])
+def test_accelerators_sort_nothing_but_the_runs_looked_through(platform):
+    # There XLA makes a top_k a sort of all that it is given; of the maxima there are N / 32 a row.
+    n, k = 100_000, 5
+    program = jax.make_jaxpr(neighbors.pmap_search(n, k, platform, tuple(jax.devices()[:1])))(
+        jax.ShapeDtypeStruct((1,), np.int32), jax.ShapeDtypeStruct((n, 8), np.float32)
+    )
+    widths = [
+        equation.invars[0].aval.shape[-1]
+        for equation in equations(program)
+        if equation.primitive.name in ("sort", "top_k")
+    ]
+    assert sorted(widths) == [k, k, 32 * k]
 
 
 @pytest.mark.parametrize("k", [0, 10, 11])

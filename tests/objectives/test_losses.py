@@ -7,6 +7,7 @@ import pytest
 
 from pad_jax.graph.probability import MIN_TEMPERATURE
 from pad_jax.objectives.losses import pad_loss
+from tests.support.programs import equations
 
 B, N, D = 12, 61, 16
 DESIGNS = ("kl", "cosine", "none")
@@ -63,7 +64,7 @@ def as_float64(*arrays):
 
 
 @pytest.mark.parametrize("hpe", DESIGNS)
-@pytest.mark.parametrize("chunk_rows", [7, 61, 100])
+@pytest.mark.parametrize("chunk_rows", [7, 60, 61, 100])
 @pytest.mark.parametrize("as_members", [False, True])
 def test_equals_the_naive_formula(case, hpe, chunk_rows, as_members):
     x, positive, memory, group_id, index = case
@@ -140,6 +141,32 @@ def test_gradients_equal_autodiff_of_the_naive_formula(case, temperature, hpe, c
         jax.grad(ours, (0, 1))(x, positive), jax.grad(naive, (0, 1))(x, positive), strict=True
     ):
         np.testing.assert_allclose(mine, theirs, atol=1e-5 * float(1e-2 + np.abs(theirs).max()))
+
+
+@pytest.mark.parametrize(
+    ("n", "batch", "platform", "most"),
+    [
+        (50_000, 128, "tpu", 2**15),
+        (50_000, 512, "gpu", 2**13),
+        (1_281_167, 256, "gpu", 2**14),
+        (200_001, 128, "cpu", 2**11),
+    ],
+)
+def test_chunks_overlap_by_less_than_a_row_each(n, batch, platform, most):
+    """The one that is chosen, that number given, and one row less than all."""
+    x, memory = (jax.ShapeDtypeStruct((rows, D), np.float32) for rows in (batch, n))
+    group_id, index = (jax.ShapeDtypeStruct((rows,), np.int32) for rows in (n, batch))
+    for given, bound in ((None, most), (most, most), (n - 1, n - 1)):
+        program = jax.make_jaxpr(
+            lambda *v, given=given: pad_loss(*v, chunk_rows=given, platform=platform)[0]
+        )(x, x, memory, group_id, index)
+        (scan,) = (e for e in equations(program) if e.primitive.name == "scan")
+        slices = (e for e in equations(scan.params["jaxpr"]) if e.primitive.name == "dynamic_slice")
+        (rows,) = {e.outvars[0].aval.shape[0] for e in slices}
+        chunks = scan.params["length"]
+        assert rows <= bound
+        assert chunks == -(-n // bound)
+        assert n <= chunks * rows < n + chunks
 
 
 def test_singletons_give_the_instance_loss(case):
