@@ -14,6 +14,7 @@ SHAPES = (
     (193, 8, 7), (301, 24, 5), (500, 32, 1), (777, 8, 12), (1031, 16, 20),
 )  # fmt: skip
 _SMALL_TILES = neighbors._Tiles(rows=64, columns=32, gathered=2**12)
+_IN_PASSES = _SMALL_TILES._replace(merged=2, in_passes=True)  # an accelerator's way
 _ROUNDING = 1e-6  # of a cosine in float32
 
 
@@ -100,11 +101,11 @@ def not_first_of_equals(rows: np.ndarray, found: np.ndarray) -> np.ndarray:
 def cases(seed: int, count: int, shapes=SHAPES) -> Iterator[Case]:
     """``count`` graphs of each kind and shape, twice: of rows that round, and of such that do not.
 
-    Every other shape is cut into small tiles.
+    Every other shape is cut into small tiles, half of these merged as on an accelerator.
     """
     tiles = neighbors._CPU
     for which, (n, d, k) in enumerate(shapes):
-        neighbors._CPU = _SMALL_TILES if which % 2 else tiles
+        neighbors._CPU = (tiles, _SMALL_TILES, tiles, _IN_PASSES)[which % 4]
         try:
             for number in range(count * len(KINDS)):
                 kind = list(KINDS)[number % len(KINDS)]
