@@ -20,12 +20,12 @@ from jax.extend import core
 _INLINED = {"jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr"}
 _INLINED |= {"custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr"}
 _INLINED |= {"remat": "jaxpr", "checkpoint": "jaxpr", "core_call": "call_jaxpr"}
-_REDUCTIONS = ("reduce_", "arg", "cum")
+_REDUCTIONS = ("reduce", "arg", "cum")
 _SLICES = ("gather", "dynamic_slice")  # of which the result is what is read
 _UPDATES = {"dynamic_update_slice": 1, "scatter": 2, "scatter-add": 2, "scatter_add": 2}
 _APART = (  # besides these: nothing of theirs is fused
     *("dot_general", "conv_general_dilated", "sort", "top_k", "select_and_scatter_add"),
-    *("reduce_window", "reduce_window_max", "reduce_window_sum", "select_and_gather_add"),
+    *("reduce_window", "reduce_window_max", "reduce_window_sum", "reduce_scatter"),
 )
 _WITH_BODIES = ("while", "scan", "cond", "shard_map")
 
@@ -100,6 +100,9 @@ def _flattened(jaxpr: Any, names: dict[Any, Any]) -> Iterator[_Equation]:
     for equation in jaxpr.eqns:
         name = equation.primitive.name
         ins = [outer(v) for v in equation.invars]
+        if name == "convert_element_type" and _is_same(ins[0], equation.outvars[0]):
+            names[equation.outvars[0]] = ins[0]  # of a type that was weak
+            continue
         if name not in _INLINED:
             yield _Equation(name, equation.params, ins, equation.outvars, equation.primitive)
             continue
@@ -250,6 +253,10 @@ def _bytes(variable: Any) -> float:
 def _is_number(variable: Any) -> bool:
     aval = variable.aval
     return aval.size == 1 and not jax.dtypes.issubdtype(aval.dtype, jax.dtypes.extended)
+
+
+def _is_same(given: Any, taken: Any) -> bool:
+    return not _is_literal(given) and given.aval.dtype == taken.aval.dtype
 
 
 def _is_literal(variable: Any) -> bool:

@@ -93,7 +93,8 @@ def at_hand() -> Topology:
 def find(name: str) -> Topology:
     """The devices of a name such as ``v5e:2x4`` or ``h100:8``; none of them is started.
 
-    JAX runs on the CPU in this process from here on.
+    JAX runs on the CPU in this process from here on, and keeps no compiled programs: without the
+    devices it could not read them again.
 
     Raises:
       InputError: for another name, or where what compiles for them is not installed.
@@ -113,6 +114,7 @@ def find(name: str) -> Topology:
             f"(in a clone pip install '.[{extra}]')"
         )
     jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_enable_compilation_cache", False)
     try:
         if platform == "gpu":
             described = _gpus(kind, math.prod(map(int, sizes)))

@@ -81,6 +81,17 @@ def test_loops_times_their_trips(bounds):
     assert _total(cost) == 7 * 2 * 8**3
 
 
+def test_an_array_that_a_loop_updates_in_place_does_not_pass_whole():
+    """Also where its type was weak, and JAX writes a conversion into the loop."""
+
+    def fill(n):
+        start = jnp.full((1_000, 1_000), 0.0)
+        return lax.fori_loop(0, n, lambda i, x: x.at[i].set(jnp.float32(i)), start)
+
+    cost = count(fill, 10, known={0: np.int32(10)})
+    assert cost.moved < 2.1 * 4e6  # it is made once, and given once
+
+
 def test_a_loop_within_a_loop_by_its_counter():
     def inner(i, x):
         return lax.fori_loop(i, 4, lambda j, x: x @ x, x)
