@@ -56,8 +56,15 @@ class Cost(NamedTuple):
 _NOTHING = Cost({}, 0.0, 0.0)
 
 
+class _Value:
+    """What an equation gives. Calls of one function share their jaxpr, but not their values."""
+
+    def __init__(self, aval: Any):
+        self.aval = aval
+
+
 class _Equation(NamedTuple):
-    """One of a flattened jaxpr: its variables are the outermost names of their values."""
+    """One of a flattened jaxpr: of values, and of its arguments and literals."""
 
     name: str
     params: Mapping[str, Any]
@@ -92,25 +99,26 @@ def _count(jaxpr: Any, known: dict[Any, Any], devices: int) -> Cost:
 
 
 def _flattened(jaxpr: Any, names: dict[Any, Any]) -> Iterator[_Equation]:
-    """The equations of a jaxpr and of the calls in it; ``names`` gives values their outer names."""
+    """The equations of a jaxpr and of the calls in it; ``names`` gets the values of variables."""
 
-    def outer(variable):
+    def value(variable):
         return variable if _is_literal(variable) else names.get(variable, variable)
 
     for equation in jaxpr.eqns:
         name = equation.primitive.name
-        ins = [outer(v) for v in equation.invars]
-        if name == "convert_element_type" and _is_same(ins[0], equation.outvars[0]):
-            names[equation.outvars[0]] = ins[0]  # of a type that was weak
-            continue
-        if name not in _INLINED:
-            yield _Equation(name, equation.params, ins, equation.outvars, equation.primitive)
-            continue
-        inner = equation.params[_INLINED[name]]
-        inner = getattr(inner, "jaxpr", inner)
-        names.update(zip(inner.invars, ins, strict=True))
-        yield from _flattened(inner, names)
-        names.update(zip(equation.outvars, (outer(v) for v in inner.outvars), strict=True))
+        ins = [value(v) for v in equation.invars]
+        if name in _INLINED:
+            inner = equation.params[_INLINED[name]]
+            inner = getattr(inner, "jaxpr", inner)
+            names.update(zip(inner.invars, ins, strict=True))
+            yield from _flattened(inner, names)
+            outs = [value(v) for v in inner.outvars]
+        elif name == "convert_element_type" and _is_same(ins[0], equation.outvars[0]):
+            outs = ins  # of a type that was weak
+        else:
+            outs = [_Value(v.aval) for v in equation.outvars]
+            yield _Equation(name, equation.params, ins, outs, equation.primitive)
+        names.update(zip(equation.outvars, outs, strict=True))
 
 
 def _learn(equation: _Equation, known: dict[Any, Any]) -> None:
@@ -120,7 +128,7 @@ def _learn(equation: _Equation, known: dict[Any, Any]) -> None:
         return
     if equation.name in _WITH_BODIES or not all(map(_is_number, equation.outs)):
         return
-    values = [_value(v, known) for v in equation.ins]
+    values = [_known_value(v, known) for v in equation.ins]
     if any(value is None for value in values):
         return
     if any(np.shape(x) != v.aval.shape for x, v in zip(values, equation.ins, strict=True)):
@@ -130,7 +138,7 @@ def _learn(equation: _Equation, known: dict[Any, Any]) -> None:
     known.update(zip(equation.outs, map(np.asarray, found), strict=True))
 
 
-def _value(variable: Any, known: Mapping[Any, Any]) -> Any:
+def _known_value(variable: Any, known: Mapping[Any, Any]) -> Any:
     return np.asarray(variable.val) if _is_literal(variable) else known.get(variable)
 
 
@@ -163,7 +171,7 @@ def _of_while(equation: _Equation, known: dict[Any, Any], devices: int) -> Cost:
     of_condition, of_body = params["cond_nconsts"], params["body_nconsts"]
     carry, test = equation.ins[of_condition + of_body :], condition.eqns[-1]
     given = _passed([*equation.ins[:of_condition], *carry], condition.invars, known)
-    first, last = (_value(v, given) for v in test.invars)
+    first, last = (_known_value(v, given) for v in test.invars)
     if len(condition.eqns) > 1 or test.primitive.name != "lt" or first is None or last is None:
         raise ValueError("a loop's number of trips is not known")
     constants = equation.ins[of_condition : of_condition + of_body]
@@ -185,7 +193,7 @@ def _of_while(equation: _Equation, known: dict[Any, Any], devices: int) -> Cost:
 
 def _passed(ins: Sequence[Any], to: Sequence[Any], known: Mapping[Any, Any]) -> dict[Any, Any]:
     """What is known of arguments, by the names they have inside."""
-    values = ((inner, _value(v, known)) for v, inner in zip(ins, to, strict=False))
+    values = ((inner, _known_value(v, known)) for v, inner in zip(ins, to, strict=False))
     return {inner: value for inner, value in values if value is not None}
 
 

@@ -81,6 +81,20 @@ def test_loops_times_their_trips(bounds):
     assert _total(cost) == 7 * 2 * 8**3
 
 
+def test_calls_of_one_function_do_not_share_their_values():
+    half = jax.jit(lambda n: n // 2)
+
+    def loop(x, n):
+        few, many = half(n), half(n + 10)
+        return lax.fori_loop(0, few, lambda i, x: x @ x, x), many
+
+    cost = count(loop, _shape(8, 8), 4, known={1: np.int32(4)})
+    assert _total(cost) == 2 * 2 * 8**3
+    double = jax.jit(lambda x: x * 2)
+    x = _shape(1000)
+    assert count(lambda x, y: (double(x), double(y)), x, x).moved == 4 * 4_000
+
+
 def test_an_array_that_a_loop_updates_in_place_does_not_pass_whole():
     """Also where its type was weak, and JAX writes a conversion into the loop."""
 
