@@ -101,7 +101,8 @@ class EpochRunner:
             done=first * self._run_settings.batch_size,
         )
         for i, args in enumerate(dispatches, start=1):
-            state, sums = self._step(state, sums, *args)
+            with jax.profiler.StepTraceAnnotation("train", step_num=i):
+                state, sums = self._step(state, sums, *args)
             done = min(first + i * self._steps_per_dispatch, self.steps_per_epoch)
             if i % _SYNC_DISPATCHES == 0:
                 self._check(state, parallel.fetch(sums), plan, groups, done)

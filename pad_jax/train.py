@@ -47,6 +47,7 @@ from pad_jax.objectives import ObjectiveSettings
 from pad_jax.objectives.base import Objective
 from pad_jax.optimizer import OptimizerSettings, learning_rate_schedule
 from pad_jax.predecessor import Predecessor
+from pad_jax.profiling import Profile
 from pad_jax.run import doubts, folder, kinds, likeness, metrics
 from pad_jax.run.begun import Begun
 from pad_jax.run.breaks import Breaks
@@ -60,13 +61,16 @@ _log = logging.getLogger(__name__)
 _EXAMPLES = {PIXELS: "folder", FEATURES: "features"}  # configs for each kind of samples
 
 
-def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike) -> metrics.Row:
+def train_and_evaluate(
+    config: ConfigDict, workdir: str | os.PathLike, *, profile: str | os.PathLike | None = None
+) -> metrics.Row:
     """Trains an encoder as ``config`` says, going on from the newest checkpoint in ``workdir``.
 
     Args:
       config: as ``pad_jax.config.default()`` makes it; what it leaves to choose (see
         ``pad_jax.sizing``) is chosen here.
       workdir: the run's folder; made where there is none.
+      profile: a folder for a trace of one graph and some steps (``pad_jax.profiling``).
 
     Returns:
       The last row of metrics, with the final evaluation.
@@ -101,9 +105,10 @@ def train_and_evaluate(config: ConfigDict, workdir: str | os.PathLike) -> metric
             *(len(dataset.train), settings[DatasetSettings].name),
         )
         checkpoints = Checkpoints(workdir, settings[CheckpointSettings].keep)
+        trace = Profile(profile)
         # Closing waits for the checkpoint that is being written, also where a run is interrupted.
-        with contextlib.closing(checkpoints):
-            train_epochs(settings, workdir, dataset, parts, evaluate, checkpoints, before)
+        with contextlib.closing(checkpoints), contextlib.closing(trace):
+            train_epochs(settings, workdir, dataset, parts, evaluate, checkpoints, before, trace)
     return metrics.last_row(workdir)
 
 
@@ -115,6 +120,7 @@ def train_epochs(
     evaluate: Evaluation,
     checkpoints: Checkpoints,
     before: Predecessor | None,
+    trace: Profile,
 ) -> None:
     """Algorithm 1, from the newest checkpoint, or from the start, to the last epoch."""
     images, run_settings, objective = dataset.train, settings[RunSettings], parts.objective
@@ -135,12 +141,13 @@ def train_epochs(
     train_state = state.to_devices(host_state)
     writer = metrics.MetricWriter(workdir, first_epoch, int(host_state.step))
     storage.check_space(workdir, storage.size(host_state), checkpoint_settings.keep)
-    watch, breaks = doubts.Watch(), Breaks(checkpoint_settings.every_minutes)
+    watch, breaks = doubts.Watch(), Breaks(checkpoint_settings.every_minutes, trace.dispatched)
     looked_at = likeness.few(images)
     del host_state, saved, blank  # as large as what is on the devices
     late: metrics.Row = {}  # seconds of what comes after a row is written
 
     for epoch in range(first_epoch, run_settings.num_epochs):
+        trace.begin(epoch, first_epoch, run_settings.num_epochs - 1)
         if begun is None:
             found, features, row = discover(objective, train_state, images, embed, epoch)
             del features  # as many rows as the memory has, not needed any more
@@ -148,6 +155,7 @@ def train_epochs(
             train_state = objective.begin_epoch(train_state, epoch)
             begun = Begun(found, row | late, run_epoch.start())
         train_state, begun = train_epoch(run_epoch, train_state, begun, breaks, checkpoints)
+        trace.close()
         found, row = begun.found, {**begun.row, **run_epoch.means(begun.trained)}
         done, late = epoch + 1, {}
         last = done == run_settings.num_epochs
@@ -251,7 +259,7 @@ def discover(
     embed_now = functools.partial(embed, train_state.variables)
     features = objective.current_features(train_state, images, embed_now)
     row: metrics.Row = {"time/features": time.perf_counter() - start}
-    with progress.clock("groups"):
+    with progress.clock("groups"), jax.profiler.TraceAnnotation("groups"):
         found, seconds = objective.discover(train_state, features, len(images), epoch)
     # One process decides for all: another's rounding may tip a tie the other way.
     groups = jax.tree.map(parallel.from_first_process, found.groups)

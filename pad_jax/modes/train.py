@@ -3,11 +3,18 @@
 import logging
 import shlex
 
+from absl import flags
+
+from pad_jax.modes import flags as shared
 from pad_jax.modes.base import Call, Mode
 from pad_jax.run import doubts, kinds, metrics
 from pad_jax.train import train_and_evaluate
 
 _log = logging.getLogger(__name__)
+
+_PROFILE = flags.DEFINE_string(
+    "profile", None, "Folder for a trace of one graph and some steps, by jax.profiler."
+)
 
 _MADE = {
     "report.html": "the groups, and what the run measured, for any browser",
@@ -16,7 +23,7 @@ _MADE = {
 
 
 def _run(call: Call) -> str:
-    row = train_and_evaluate(call.config, call.run_folder)
+    row = train_and_evaluate(call.config, call.run_folder, profile=shared.path(_PROFILE.value))
     for name, what in _MADE.items():
         if (call.run_folder / name).exists():
             _log.info("Written: %s (%s)", call.run_folder / name, what)

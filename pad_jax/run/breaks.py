@@ -1,6 +1,7 @@
 """When the training of an epoch pauses: to be saved, or because the program is to stop."""
 
 import time
+from collections.abc import Callable
 
 import jax
 
@@ -14,15 +15,18 @@ class Breaks:
 
     Args:
       every_minutes: after which time something is saved; None: no time.
+      each: what else is done after each dispatch.
     """
 
-    def __init__(self, every_minutes: float | None):
+    def __init__(self, every_minutes: float | None, each: Callable[[], None] = lambda: None):
+        self._each = each
         self._seconds = None if every_minutes is None else 60 * every_minutes
         self._since, self._calls = time.monotonic(), 0
         self.stop_by = 0  # the signal that asks to stop, the same on all processes; 0 for none
 
     def __call__(self) -> bool:
         """Whether to pause now; the same on all processes, each of which has to ask."""
+        self._each()
         self._calls += 1
         if jax.process_count() > 1 and self._calls % _ASKED_EVERY:
             return False
