@@ -264,15 +264,16 @@ def _largest_in_passes(values, runs, maxima, axis, first_run):
 
     No pass writes more than one value and one run for each row, and nothing is moved or sorted.
     """
-    k = values.shape[-1]
-    known = [jnp.moveaxis(x, -1, 0) for x in (values, runs)]
+    values, runs = (jnp.moveaxis(x, -1, 0) for x in (values, runs))
+    k, *rows = values.shape
 
     def next_largest(last, _):
         new_runs = first_run + lax.broadcasted_iota(jnp.int32, maxima.shape, axis)
-        best = _before(_first_after(last, *known, 0), _first_after(last, maxima, new_runs, axis))
+        new = _first_after(last, maxima, new_runs, axis)
+        best = _before(_first_after(last, values, runs, 0), new)
         return best, best
 
-    start = (jnp.full(values.shape[:-1], jnp.inf), jnp.full(values.shape[:-1], -1, jnp.int32))
+    start = (jnp.full(rows, jnp.inf), jnp.full(rows, -1, jnp.int32))
     _, found = lax.scan(next_largest, start, length=k)
     return tuple(jnp.moveaxis(x, 0, -1) for x in found)
 
