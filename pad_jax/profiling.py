@@ -45,10 +45,10 @@ class Profile:
 
     def dispatched(self) -> None:
         """Steps have been dispatched."""
-        if self._left:
+        if self._left > 1:
             self._left -= 1
-            if not self._left:
-                jax.profiler.stop_trace()
+        else:
+            self.close()
 
     def close(self) -> None:
         """Ends the trace, where an epoch is shorter, or the run has ended."""

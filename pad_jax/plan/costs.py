@@ -131,8 +131,7 @@ def _learn(equation: _Equation, known: dict[Any, Any]) -> None:
     values = [_known_value(v, known) for v in equation.ins]
     if any(value is None for value in values):
         return
-    if any(np.shape(x) != v.aval.shape for x, v in zip(values, equation.ins, strict=True)):
-        values = [np.reshape(x, v.aval.shape) for x, v in zip(values, equation.ins, strict=True)]
+    values = [np.reshape(x, v.aval.shape) for x, v in zip(values, equation.ins, strict=True)]
     found = equation.primitive.bind(*values, **equation.params)
     found = found if equation.primitive.multiple_results else [found]
     known.update(zip(equation.outs, map(np.asarray, found), strict=True))
