@@ -30,9 +30,9 @@ _DETERMINISTIC = "--xla_gpu_deterministic_ops"
 _FLAGS_VERSIONS = ((0, 10, 2), (0, 12, 0))  # of jaxlib, from, to
 
 # glibc's mallopt, by the numbers of malloc.h: large blocks come from the heap (M_MMAP_MAX), which
-# all threads share (M_ARENA_MAX), grows 256 MiB at a time (M_TOP_PAD) and is given back to the
-# system only where 2 GiB of its end are free (M_TRIM_THRESHOLD).
-_MALLOC = {-4: 0, -8: 1, -2: 2**28, -1: 2**31 - 1}
+# all threads share (M_ARENA_MAX), grows 256 MiB at a time (M_TOP_PAD) and is never given back to the
+# system by itself (M_TRIM_THRESHOLD): a step of AlexNet frees more than any threshold that fits.
+_MALLOC = {-4: 0, -8: 1, -2: 2**28, -1: -1}
 ACCELERATORS = ("jax_plugins", "libtpu")  # packages that JAX finds GPUs and TPUs by
 
 
@@ -110,8 +110,8 @@ def keep_freed_memory() -> None:
 
     XLA's CPU client asks malloc for every buffer of every step. glibc takes those of more than 32
     MiB from the system and gives them back each time, and the system clears them page by page: a
-    third of the time of a step of the tiny encoder on one core, a sixth on two. The process stays
-    near its largest size, until ``give_back_freed_memory``. To be called before other threads have
+    third of the time of a step of the tiny encoder on one core, a sixth on two. The process keeps
+    its largest size, until ``give_back_freed_memory``. To be called before other threads have
     asked for memory.
     Nothing happens without glibc, where a package for accelerators is installed, or where the
     environment says how malloc is to behave.
