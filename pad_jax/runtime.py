@@ -30,8 +30,8 @@ _DETERMINISTIC = "--xla_gpu_deterministic_ops"
 _FLAGS_VERSIONS = ((0, 10, 2), (0, 12, 0))  # of jaxlib, from, to
 
 # glibc's mallopt, by the numbers of malloc.h: large blocks come from the heap (M_MMAP_MAX), which
-# all threads share (M_ARENA_MAX), grows 256 MiB at a time (M_TOP_PAD) and is never given back to the
-# system by itself (M_TRIM_THRESHOLD): a step of AlexNet frees more than any threshold that fits.
+# all threads share (M_ARENA_MAX), grows 256 MiB at a time (M_TOP_PAD) and gives nothing back to the
+# system by itself (M_TRIM_THRESHOLD): a step of AlexNet frees more than 2 GiB, the largest limit.
 _MALLOC = {-4: 0, -8: 1, -2: 2**28, -1: -1}
 ACCELERATORS = ("jax_plugins", "libtpu")  # packages that JAX finds GPUs and TPUs by
 

@@ -54,7 +54,7 @@ class AlexNet(nn.Module):
       kernels: kernel sizes of conv1 to conv5; None takes the stem's own.
       fc_widths: widths of the fully connected layers; the last one is the feature "fc".
       dtype: type of the activations; parameters and the embedding are float32.
-      platform: what it runs on; on a "cpu" convolutions are done another way.
+      platform: what it runs on; on a "cpu" convolutions and products are done another way.
     """
 
     takes: ClassVar[str] = PIXELS
@@ -97,7 +97,7 @@ class AlexNet(nn.Module):
             features[f"conv{i}"] = x
         x = x.reshape(x.shape[0], -1)
         for i, width in enumerate(self.fc_widths, start=1):
-            x = nn.Dense(width, use_bias=False, dtype=self.dtype, name=f"fc{i}")(x)
+            x = layers.dense(width, dtype=self.dtype, platform=self.platform, name=f"fc{i}")(x)
             x = nn.relu(layers.batch_norm(train, self.dtype, name=f"fc{i}_bn")(x))
         features["fc"] = x
         features["embedding"] = layers.embedding_head(x, self.embedding_dim, self.dtype)

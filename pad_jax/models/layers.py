@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from pad_jax.models import winograd
+from pad_jax.models import products, winograd
 from pad_jax.parallel import AXIS, is_pmapped
 
 # PyTorch's 0.1 in Flax's convention: short runs need statistics that follow quickly.
@@ -56,3 +56,9 @@ def conv(*args: Any, platform: str, **kwargs: Any) -> nn.Conv:
     """A convolution without a bias, since every one is followed by batch norm."""
     convolve = functools.partial(winograd.conv_general_dilated, platform=platform)
     return nn.Conv(*args, use_bias=False, conv_general_dilated_cls=lambda: convolve, **kwargs)
+
+
+def dense(*args: Any, platform: str, **kwargs: Any) -> nn.Dense:
+    """A fully connected layer without a bias, since every one is followed by batch norm."""
+    multiply = functools.partial(products.dot_general, platform=platform)
+    return nn.Dense(*args, use_bias=False, dot_general_cls=lambda: multiply, **kwargs)
