@@ -8,7 +8,7 @@ from typing import Any
 import flax.linen as nn
 import numpy as np
 
-from pad_jax import models, registry, runtime
+from pad_jax import models, processes, registry, runtime
 from pad_jax.data import Dataset, augmentation
 from pad_jax.data.augmentation import Augmentation
 from pad_jax.data.batches import ordered_plan
@@ -69,7 +69,8 @@ class Evaluation:
           final: whether it is the last evaluation, which does most.
 
         Returns:
-          Figures by name, and the seconds it took; nothing where no evaluator is due.
+          Figures by name, and the seconds it took; nothing where no evaluator is due. Of several
+          processes the first one alone has figures.
         """
         start = time.perf_counter()
         wanted: dict[str, list[Evaluator]] = {}
@@ -83,7 +84,19 @@ class Evaluation:
         rows, test_rows = (
             {} if s is None else self._embed(variables, s, wanted) for s in (train, test)
         )
-        figures = {}
+        figures = processes.on_first(lambda: self._run(wanted, rows, test_rows, final), {})
+        return figures | {"time/evaluation": time.perf_counter() - start}
+
+    def _run(
+        self,
+        wanted: dict[str, list[Evaluator]],
+        rows: dict[str, np.ndarray],
+        test_rows: dict[str, np.ndarray],
+        final: bool,
+    ) -> dict[str, float]:
+        """What evaluators say of features by name, those of the training and of the test images."""
+        train, test = self._dataset
+        figures: dict[str, float] = {}
         for name, evaluators in wanted.items():
             if final:
                 by = ", ".join(type(evaluator).__name__ for evaluator in evaluators)
@@ -108,7 +121,7 @@ class Evaluation:
             said = caveats.sentence(train.labels, test.labels if test is not None else None)
             if said:
                 _log.warning("%s", said)
-        return figures | {"time/evaluation": time.perf_counter() - start}
+        return figures
 
     def _occasion(self, epoch: int, final: bool) -> Occasion:
         return Occasion(epoch, final, self._has_test, self._samples)
