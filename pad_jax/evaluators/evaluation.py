@@ -41,7 +41,6 @@ class Evaluation:
         self._settings = settings[EvaluationSettings]
         self._encoder, self._dataset, self._plain = encoder, dataset, augment.plain
         self._samples = dataset.train.preparation.kind
-        self._embedders: dict[tuple[str, ...], Embedder] = {}
         train, test = dataset
         self._has_labels = bool((train.labels >= 0).any())
         self._evaluators: list[Evaluator] = []
@@ -127,11 +126,14 @@ class Evaluation:
         return Occasion(epoch, final, self._has_test, self._samples)
 
     def _embed(self, variables: Any, images: Images, wanted) -> dict[str, np.ndarray]:
-        names = tuple(name for name in wanted if name != self._samples)
-        if names not in self._embedders:
-            size = self._settings.batch_size
-            self._embedders[names] = Embedder(self._encoder, names, size, self._plain)
-        return self._embedders[names](variables, images)
+        names = [name for name in wanted if name != self._samples]
+        return self._embedder(variables, images, names) if names else {}
+
+    @functools.cached_property
+    def _embedder(self) -> Embedder:
+        """For all kinds of features that are ever evaluated, so that one program is compiled."""
+        names = tuple(sorted(self._held - {self._samples}))
+        return Embedder(self._encoder, names, self._settings.batch_size, self._plain)
 
     def _features(
         self, name: str, train: np.ndarray, test: np.ndarray | None, final: bool, known_only: bool

@@ -141,7 +141,7 @@ class Objective:
     # Between epochs
 
     def looks_for_groups(self, epoch: int) -> bool:
-        """Whether ``discover`` is to have features before an epoch from 0 on; after the last, too."""
+        """Whether ``discover`` is to have features, before an epoch from 0 on or after the last."""
         return True
 
     def current_features(

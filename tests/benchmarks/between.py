@@ -11,7 +11,6 @@ import pathlib
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 
 import numpy as np
@@ -75,7 +74,7 @@ def work(args: argparse.Namespace) -> None:
             own = time.process_time() - cpu
             parallel.largest(0)
             seconds = time.perf_counter() - start
-            print("took", args.process, name.replace(" ", "_"), seconds, own, flush=True)
+            print(args.process, name.replace(" ", "_"), seconds, own, flush=True)
 
 
 def main() -> None:
@@ -95,18 +94,17 @@ def main() -> None:
             free.bind(("127.0.0.1", 0))
             options.append(f"--coordinator=127.0.0.1:{free.getsockname()[1]}")
     command = [sys.executable, "-m", "tests.benchmarks.between", *options]
-    with tempfile.TemporaryFile("w+") as said:
-        workers = [
-            subprocess.Popen(
-                [*command, f"--process={i}"],
-                env=os.environ | {"JAX_PLATFORMS": "cpu"}, stdout=said,
-            )
-            for i in range(args.processes)
-        ]  # fmt: skip
-        if any([worker.wait() for worker in workers]):
-            raise SystemExit("a process failed")
-        said.seek(0)
-        lines = [line.split()[1:] for line in said if line.startswith("took")]
+    workers = [
+        subprocess.Popen(
+            [*command, f"--process={i}"],
+            env=os.environ | {"JAX_PLATFORMS": "cpu"}, stdout=subprocess.PIPE, text=True,
+        )
+        for i in range(args.processes)
+    ]  # fmt: skip
+    said = [worker.communicate()[0] for worker in workers]
+    if any(worker.returncode for worker in workers):
+        raise SystemExit("a process failed")
+    lines = [line.split() for line in "".join(said).splitlines()]
     rows = []
     for part in dict.fromkeys(name for _, name, _, _ in lines):
         row = {"part": part.replace("_", " ")}
