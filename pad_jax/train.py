@@ -128,6 +128,8 @@ def train_epochs(
     eval_settings, checkpoint_settings = settings[EvaluationSettings], settings[CheckpointSettings]
     schedule = jax.jit(learning_rate_schedule(settings, len(images)))
     run_epoch = EpochRunner(settings, parts, images, parallel.platform())
+    if not objective.looks_for_groups(1):
+        _log.info("Groups of one need no affinity graph: there is one after the last epoch alone.")
     embed = feature_embedder(settings, parts)
 
     blank = init_state(run_settings, parts, images)

@@ -89,7 +89,17 @@ def test_the_memory_is_refreshed_without_products():
 # Convolutions and linear layers, their biases, residuals' sums; ReLU and pooling, which choose.
 _IN_BFLOAT16 = {"conv_general_dilated", "dot_general", "convert_element_type", "custom_jvp_call"}
 _IN_BFLOAT16 |= {"jit", "max", "gt", "eq", "select_n", "reduce_max", "pad", "broadcast_in_dim"}
-_IN_BFLOAT16 |= {"reshape", "transpose", "rev", "add", "add_any", "reduce_sum", "div", "mul"}
+_IN_BFLOAT16 |= {
+    "reshape",
+    "transpose",
+    "slice",
+    "rev",
+    "add",
+    "add_any",
+    "reduce_sum",
+    "div",
+    "mul",
+}
 
 
 @pytest.mark.parametrize("name", ["tiny", "resnet18"])
