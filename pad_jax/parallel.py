@@ -93,8 +93,12 @@ def _pmap_gather(num_rows):
 
 
 def is_everywhere(x: Any) -> bool:
-    """Whether an array lies on all devices as a whole, as ``replicate`` puts it there."""
-    return isinstance(x, jax.Array) and x.sharding.is_equivalent_to(_sharding(), x.ndim)
+    """Whether an array lies as a whole on each of this process's devices."""
+    return (
+        isinstance(x, jax.Array)
+        and x.sharding.is_fully_replicated
+        and x.sharding.device_set >= set(jax.local_devices())
+    )
 
 
 def from_first_process(tree: Any) -> Any:

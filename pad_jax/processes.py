@@ -42,7 +42,7 @@ def on_first(work: Callable[[], T], otherwise: T) -> T:
     """What host work gives on the first process; ``otherwise`` on the others, once it is done.
 
     So eight processes of a machine do not search and cluster eight times, each on all cores. The
-    others sleep: to wait in a collective takes a core of each, and ends after some minutes. Each
+    others sleep, for any time; signals reach them, which they would not in a collective. Each
     process has to call this.
 
     Args:
