@@ -54,7 +54,7 @@ def on_one_and_eight(tmp_path):
 
 def test_graph_loss_gradients_and_refresh_agree(on_one_and_eight):
     one, eight = on_one_and_eight("run_functions")
-    for name in ("neighbors", "neighbors in passes"):
+    for name in ("neighbors", "neighbors in passes", "neighbors of rows on the devices"):
         np.testing.assert_array_equal(eight[name], one["neighbors"])
     for name in one:
         np.testing.assert_allclose(eight[name], one[name], rtol=1e-5, atol=2e-6, err_msg=name)

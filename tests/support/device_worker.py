@@ -146,6 +146,9 @@ def run_functions(out):
     nearest, similarities = neighbors.nearest_neighbors(rows, 5)
     members = np.concatenate([np.arange(n, dtype=np.int32)[:, None], nearest], axis=1)
     results = {"neighbors": nearest, "similarities": similarities}
+    held = parallel.rows_everywhere(parallel.shard_rows(rows), n)
+    assert parallel.is_everywhere(held)
+    results["neighbors of rows on the devices"] = neighbors.exact_graph(held, 5).indices
     neighbors._CPU = neighbors._CPU._replace(merged=3, in_passes=True)  # an accelerator's way
     results["neighbors in passes"] = neighbors.nearest_neighbors(rows, 5).indices
 
