@@ -41,14 +41,13 @@ from pad_jax.epoch import EpochRunner
 from pad_jax.evaluators.evaluation import Evaluation, EvaluationSettings
 from pad_jax.graph import diagnostics
 from pad_jax.graph.discovery import Discovery
-from pad_jax.graph.partition import partition
 from pad_jax.models import ModelSettings
 from pad_jax.objectives import ObjectiveSettings
 from pad_jax.objectives.base import Objective
 from pad_jax.optimizer import OptimizerSettings, learning_rate_schedule
 from pad_jax.predecessor import Predecessor
 from pad_jax.profiling import Profile
-from pad_jax.run import doubts, folder, kinds, likeness, metrics
+from pad_jax.run import doubts, folder, likeness, metrics
 from pad_jax.run import found as of_groups
 from pad_jax.run.begun import Begun
 from pad_jax.run.breaks import Breaks
@@ -172,7 +171,7 @@ def train_epochs(
             if last:
                 found, features, final = discover(objective, train_state, images, embed, done)
                 row |= processes.on_first(
-                    functools.partial(write_groups, workdir, images, found, features), {}
+                    functools.partial(of_groups.write, workdir, images, found, features), {}
                 )
                 if "graph/support" in final:
                     row["eval/support"] = final["graph/support"]
@@ -270,26 +269,9 @@ def discover(
         found, seconds = objective.discover(train_state, features, len(images), epoch)
     found = found._replace(groups=parallel.from_first_process(found.groups))
     row |= seconds | processes.on_first(
-        lambda: of_groups.figures(found, _on_host(features), images.labels, objective.prefix), {}
+        lambda: of_groups.figures(found, features, images.labels, objective.prefix), {}
     )
     return found, features, row
-
-
-def _on_host(features: np.ndarray | jax.Array | None) -> np.ndarray | None:
-    return None if features is None else np.asarray(features)
-
-
-def write_groups(
-    workdir: pathlib.Path,
-    images: Images,
-    found: Discovery,
-    features: np.ndarray | jax.Array | None,
-) -> metrics.Row:
-    """Writes groups.csv, and says what kinds of images there are."""
-    with progress.clock("kinds of images"):
-        cluster = partition(found, _on_host(features))
-    folder.write_groups(workdir, images.names, found.groups, cluster)
-    return kinds.figures(found.clusters) | kinds.agreement(cluster, images.labels)
 
 
 def feature_embedder(settings: Settings, parts: StepParts) -> Callable[[Any, Images], np.ndarray]:
