@@ -93,7 +93,8 @@ def train_and_evaluate(
     dataset = data.load(settings)
     parts = step_parts(settings, encoder, objective, len(dataset.train))
     check_images(settings, parts, dataset.train)
-    evaluate = Evaluation(settings, encoder, dataset, parts.augmentation)
+    also = (objective.feature,)
+    evaluate = Evaluation(settings, encoder, dataset, parts.augmentation, also)
     if before is not None:
         before.check(settings, encoder, dataset.train)
     folder.make_workdir(workdir)
@@ -129,7 +130,7 @@ def train_epochs(
     run_epoch = EpochRunner(settings, parts, images, parallel.platform())
     if not objective.looks_for_groups(1):
         _log.info("Groups of one need no affinity graph: there is one after the last epoch alone.")
-    embed = feature_embedder(settings, parts)
+    embed = feature_embedder(settings, parts, evaluate.embedder)
 
     blank = init_state(run_settings, parts, images)
     saved = checkpoints.newest(blank)
@@ -274,11 +275,16 @@ def discover(
     return found, features, row
 
 
-def feature_embedder(settings: Settings, parts: StepParts) -> Callable[[Any, Images], np.ndarray]:
-    """f(variables on the devices, images) -> the objective's feature of each, float32 [N, F]."""
-    objective, size = parts.objective, settings[EvaluationSettings].batch_size
-    embedder = Embedder(parts.encoder, (objective.feature,), size, parts.augmentation.plain)
-    return lambda variables, images: embedder(variables, images)[objective.feature]
+def feature_embedder(
+    settings: Settings, parts: StepParts, embedder: Embedder | None = None
+) -> Callable[[Any, Images], np.ndarray]:
+    """f(variables on the devices, images) -> the objective's feature of each, float32 [N, F].
+
+    By ``embedder``, which computes that feature among others, or by one of its own.
+    """
+    name, size = parts.objective.feature, settings[EvaluationSettings].batch_size
+    embedder = embedder or Embedder(parts.encoder, (name,), size, parts.augmentation.plain)
+    return lambda variables, images: embedder(variables, images, (name,))[name]
 
 
 def step_parts(

@@ -3,6 +3,7 @@
 import functools
 import logging
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -30,17 +31,23 @@ class Evaluation:
       encoder: images to named features.
       dataset: whose labels are used here only.
       augment: gives images as the encoder takes them.
+      also: features that ``embedder`` computes besides those that are evaluated.
 
     Raises:
       InputError: where an evaluator asks for features that the encoder does not have.
     """
 
     def __init__(
-        self, settings: Settings, encoder: nn.Module, dataset: Dataset, augment: Augmentation
+        self,
+        settings: Settings,
+        encoder: nn.Module,
+        dataset: Dataset,
+        augment: Augmentation,
+        also: Sequence[str] = (),
     ):
         self._settings = settings[EvaluationSettings]
         self._encoder, self._dataset, self._plain = encoder, dataset, augment.plain
-        self._samples = dataset.train.preparation.kind
+        self._samples, self._also = dataset.train.preparation.kind, also
         train, test = dataset
         self._has_labels = bool((train.labels >= 0).any())
         self._evaluators: list[Evaluator] = []
@@ -127,12 +134,12 @@ class Evaluation:
 
     def _embed(self, variables: Any, images: Images, wanted) -> dict[str, np.ndarray]:
         names = [name for name in wanted if name != self._samples]
-        return self._embedder(variables, images, names) if names else {}
+        return self.embedder(variables, images, names) if names else {}
 
     @functools.cached_property
-    def _embedder(self) -> Embedder:
-        """For all kinds of features that are ever evaluated, so that one program is compiled."""
-        names = tuple(sorted(self._held - {self._samples}))
+    def embedder(self) -> Embedder:
+        """Of all features that a run ever asks for, so that its encoder is compiled once for them."""
+        names = tuple(sorted({*self._held, *self._also} - {self._samples}))
         return Embedder(self._encoder, names, self._settings.batch_size, self._plain)
 
     def _features(
