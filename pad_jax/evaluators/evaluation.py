@@ -138,7 +138,7 @@ class Evaluation:
 
     @functools.cached_property
     def embedder(self) -> Embedder:
-        """Of all features that a run ever asks for, so that its encoder is compiled once for them."""
+        """Of all features that a run asks for, so that its encoder is compiled for them once."""
         names = tuple(sorted({*self._held, *self._also} - {self._samples}))
         return Embedder(self._encoder, names, self._settings.batch_size, self._plain)
 
