@@ -74,7 +74,7 @@ def work(args: argparse.Namespace) -> None:
             own = time.process_time() - cpu
             parallel.largest(0)
             seconds = time.perf_counter() - start
-            print(args.process, name.replace(" ", "_"), seconds, own, flush=True)
+            print("took", args.process, name.replace(" ", "_"), seconds, own, flush=True)
 
 
 def main() -> None:
@@ -104,7 +104,7 @@ def main() -> None:
     said = [worker.communicate()[0] for worker in workers]
     if any(worker.returncode for worker in workers):
         raise SystemExit("a process failed")
-    lines = [line.split() for line in "".join(said).splitlines()]
+    lines = [line.split()[1:] for line in "".join(said).splitlines() if line.startswith("took")]
     rows = []
     for part in dict.fromkeys(name for _, name, _, _ in lines):
         row = {"part": part.replace("_", " ")}
