@@ -1,6 +1,6 @@
 """Features of whole sets of images, without augmentation and with batch norm in inference mode."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import flax.linen as nn
@@ -20,7 +20,7 @@ class Embedder:
 
     Args:
       encoder: images to named features.
-      names: the features wanted.
+      names: the features computed.
       batch_size: images at a time, over all devices together; does not change the result.
       plain: images as the encoder takes them (see ``Augmentation``).
     """
@@ -30,17 +30,25 @@ class Embedder:
     ):
         devices = jax.device_count()
         self.batch_size = -(-batch_size // devices) * devices
-        self._step = steps.pmap_embed_step(encoder, names, plain)
+        self._names, self._step = names, steps.pmap_embed_step(encoder, names, plain)
 
-    def __call__(self, variables: Any, images: Images) -> Features:
-        """Features by name, float32 [N, ...] each, in the order of the rows."""
+    def __call__(
+        self, variables: Any, images: Images, names: Collection[str] | None = None
+    ) -> Features:
+        """Features by name, float32 [N, ...] each, in the order of the rows.
+
+        Args:
+          variables: of the encoder, on the devices.
+          images: N samples.
+          names: those wanted of the features computed, by one program for all; None: all of them.
+        """
         n, size = len(images), self.batch_size
         own = own_part(ordered_plan(n, size))
         batches = images.batches(own.reshape(len(own), -1))
         batches = (batch.reshape(*own.shape[1:], *images.shape) for batch in batches)
         counts = (min(size, n - first) for first in range(0, n, size))  # the last one is padded
         features: Features = {}
-        found = self._run(variables, zip(batches, counts, strict=True))
+        found = self._run(variables, zip(batches, counts, strict=True), names)
         for i, batch in enumerate(progress.bar(found, n, "embedding", each=size)):
             for name, x in batch.items():
                 if i == 0:
@@ -74,7 +82,12 @@ class Embedder:
             batch = np.concatenate([batch, rest])
         return parallel.own_slices(split_over_devices(batch))
 
-    def _run(self, variables: Any, batches: Iterable[tuple[np.ndarray, int]]) -> Iterator[Features]:
+    def _run(
+        self,
+        variables: Any,
+        batches: Iterable[tuple[np.ndarray, int]],
+        names: Collection[str] | None = None,
+    ) -> Iterator[Features]:
         """Of batches, [own devices, b, ...] each, the features of their first so many samples.
 
         Raises:
@@ -84,6 +97,7 @@ class Embedder:
         for batch, count in batches:
             # One batch ahead: the devices work while the host fetches the last one's features.
             features = self._step(variables, batch)
+            features = {name: features[name] for name in names or self._names}
             if waiting is not None:
                 yield _fetch(*waiting)
             waiting = features, count

@@ -6,6 +6,7 @@ device count and shaped [devices, rows per device, ...]. On the host neither pad
 is ever seen, so a checkpoint does not depend on the number of devices.
 """
 
+import functools
 from typing import Any
 
 import jax
@@ -75,9 +76,37 @@ def fetch_rows(x: jax.Array, num_rows: int) -> np.ndarray:
     return x.reshape(-1, *x.shape[2:])[:num_rows]
 
 
-def from_first_process(x: np.ndarray) -> np.ndarray:
-    """The first process's copy of a host array, for what rounds differently on other machines."""
-    return multihost_utils.broadcast_one_to_all(x) if jax.process_count() > 1 else x
+def rows_everywhere(x: jax.Array, num_rows: int) -> jax.Array:
+    """What ``fetch_rows`` gives, on all devices and not on the host: [devices, n, ...] -> [N, ...].
+
+    ``np.asarray`` of it is one copy to the host, however often it is asked for.
+    """
+    return _pmap_gather(num_rows)(x)
+
+
+@functools.lru_cache(maxsize=8)
+def _pmap_gather(num_rows):
+    def gather_rows(x):
+        return gather(x)[:num_rows]
+
+    return jax.pmap(gather_rows, axis_name=AXIS, out_axes=None)
+
+
+def is_everywhere(x: Any) -> bool:
+    """Whether an array lies as a whole on each of this process's devices."""
+    return (
+        isinstance(x, jax.Array)
+        and x.sharding.is_fully_replicated
+        and x.sharding.device_set >= set(jax.local_devices())
+    )
+
+
+def from_first_process(tree: Any) -> Any:
+    """The first process's copy of host arrays, of the same shapes on all: what it alone has found.
+
+    Others do not find it again: their rounding might tip a tie the other way.
+    """
+    return multihost_utils.broadcast_one_to_all(tree) if jax.process_count() > 1 else tree
 
 
 def is_same_everywhere(x: np.ndarray) -> bool:

@@ -23,6 +23,7 @@ from pad_jax import (
     optimizer,
     parallel,
     predecessor,
+    processes,
     progress,
     report,
     signals,
@@ -40,15 +41,14 @@ from pad_jax.epoch import EpochRunner
 from pad_jax.evaluators.evaluation import Evaluation, EvaluationSettings
 from pad_jax.graph import diagnostics
 from pad_jax.graph.discovery import Discovery
-from pad_jax.graph.partition import partition
-from pad_jax.graph.trust import support
 from pad_jax.models import ModelSettings
 from pad_jax.objectives import ObjectiveSettings
 from pad_jax.objectives.base import Objective
 from pad_jax.optimizer import OptimizerSettings, learning_rate_schedule
 from pad_jax.predecessor import Predecessor
 from pad_jax.profiling import Profile
-from pad_jax.run import doubts, folder, kinds, likeness, metrics
+from pad_jax.run import doubts, folder, likeness, metrics
+from pad_jax.run import found as of_groups
 from pad_jax.run.begun import Begun
 from pad_jax.run.breaks import Breaks
 from pad_jax.run.checkpoints import Checkpoints, CheckpointSettings
@@ -93,7 +93,8 @@ def train_and_evaluate(
     dataset = data.load(settings)
     parts = step_parts(settings, encoder, objective, len(dataset.train))
     check_images(settings, parts, dataset.train)
-    evaluate = Evaluation(settings, encoder, dataset, parts.augmentation)
+    also = (objective.feature,)
+    evaluate = Evaluation(settings, encoder, dataset, parts.augmentation, also)
     if before is not None:
         before.check(settings, encoder, dataset.train)
     folder.make_workdir(workdir)
@@ -125,9 +126,11 @@ def train_epochs(
     """Algorithm 1, from the newest checkpoint, or from the start, to the last epoch."""
     images, run_settings, objective = dataset.train, settings[RunSettings], parts.objective
     eval_settings, checkpoint_settings = settings[EvaluationSettings], settings[CheckpointSettings]
-    schedule = learning_rate_schedule(settings, len(images))
+    schedule = jax.jit(learning_rate_schedule(settings, len(images)))
     run_epoch = EpochRunner(settings, parts, images, parallel.platform())
-    embed = feature_embedder(settings, parts)
+    if not objective.looks_for_groups(1):
+        _log.info("Groups of one need no affinity graph: there is one after the last epoch alone.")
+    embed = feature_embedder(settings, parts, evaluate.embedder)
 
     blank = init_state(run_settings, parts, images)
     saved = checkpoints.newest(blank)
@@ -151,7 +154,8 @@ def train_epochs(
         if begun is None:
             found, features, row = discover(objective, train_state, images, embed, epoch)
             del features  # as many rows as the memory has, not needed any more
-            train_state = train_state.with_groups(objective.learnt(found))
+            learnt = parallel.from_first_process(objective.learnt(found))
+            train_state = train_state.with_groups(learnt)
             train_state = objective.begin_epoch(train_state, epoch)
             begun = Begun(found, row | late, run_epoch.start())
         train_state, begun = train_epoch(run_epoch, train_state, begun, breaks, checkpoints)
@@ -167,10 +171,9 @@ def train_epochs(
             row |= evaluate(train_state.variables, done, final=last)
             if last:
                 found, features, final = discover(objective, train_state, images, embed, done)
-                with progress.clock("kinds of images"):
-                    cluster = partition(found, features)
-                folder.write_groups(workdir, images.names, found.groups, cluster)
-                row |= kinds.figures(found.clusters) | kinds.agreement(cluster, images.labels)
+                row |= processes.on_first(
+                    functools.partial(of_groups.write, workdir, images, found, features), {}
+                )
                 if "graph/support" in final:
                     row["eval/support"] = final["graph/support"]
             writer.write(step, done, row)
@@ -253,41 +256,35 @@ def discover(
     images: Images,
     embed: Callable[[Any, Images], np.ndarray],
     epoch: int,
-) -> tuple[Discovery, np.ndarray | None, metrics.Row]:
-    """The groups that an epoch is to learn, what they were found in, and statistics of them."""
-    start = time.perf_counter()
-    embed_now = functools.partial(embed, train_state.variables)
-    features = objective.current_features(train_state, images, embed_now)
+) -> tuple[Discovery, np.ndarray | jax.Array | None, metrics.Row]:
+    """The groups that an epoch is to learn, what they were found in, and figures of them.
+
+    Of several processes the first one alone has the graph and the figures.
+    """
+    start, features = time.perf_counter(), None
+    if objective.looks_for_groups(epoch):
+        embed_now = functools.partial(embed, train_state.variables)
+        features = objective.current_features(train_state, images, embed_now)
     row: metrics.Row = {"time/features": time.perf_counter() - start}
     with progress.clock("groups"), jax.profiler.TraceAnnotation("groups"):
         found, seconds = objective.discover(train_state, features, len(images), epoch)
-    # One process decides for all: another's rounding may tip a tie the other way.
-    groups = jax.tree.map(parallel.from_first_process, found.groups)
-    row |= seconds
-    if objective.prefix is not None:
-        statistics: metrics.Row = {**diagnostics.group_statistics(groups, images.labels)}
-        statistics["size_histogram"] = diagnostics.size_histogram(groups)
-        row |= {f"{objective.prefix}/{k}": v for k, v in statistics.items()}
-    if found.graph is not None:
-        if features is not None:
-            row["graph/copies"] = diagnostics.copied_edges(features, found.graph)
-        precision = diagnostics.neighbor_precision(found.graph.indices, images.labels)
-        row |= {f"neighbors/{name}": value for name, value in precision.items()}
-    clusters = found.clusters
-    if clusters is not None:
-        separation = parallel.from_first_process(np.array(clusters.separation))
-        clusters = clusters._replace(separation=float(separation))
-        row |= diagnostics.graph_statistics(clusters)
-        if groups.members is None and row.get(f"{objective.prefix}/count"):
-            row["graph/support"] = support(clusters, groups.group_id)
-    return found._replace(groups=groups, clusters=clusters), features, row
+    found = found._replace(groups=parallel.from_first_process(found.groups))
+    row |= seconds | processes.on_first(
+        lambda: of_groups.figures(found, features, images.labels, objective.prefix), {}
+    )
+    return found, features, row
 
 
-def feature_embedder(settings: Settings, parts: StepParts) -> Callable[[Any, Images], np.ndarray]:
-    """f(variables on the devices, images) -> the objective's feature of each, float32 [N, F]."""
-    objective, size = parts.objective, settings[EvaluationSettings].batch_size
-    embedder = Embedder(parts.encoder, (objective.feature,), size, parts.augmentation.plain)
-    return lambda variables, images: embedder(variables, images)[objective.feature]
+def feature_embedder(
+    settings: Settings, parts: StepParts, embedder: Embedder | None = None
+) -> Callable[[Any, Images], np.ndarray]:
+    """f(variables on the devices, images) -> the objective's feature of each, float32 [N, F].
+
+    By ``embedder``, which computes that feature among others, or by one of its own.
+    """
+    name, size = parts.objective.feature, settings[EvaluationSettings].batch_size
+    embedder = embedder or Embedder(parts.encoder, (name,), size, parts.augmentation.plain)
+    return lambda variables, images: embedder(variables, images, (name,))[name]
 
 
 def step_parts(
@@ -313,8 +310,13 @@ def step_parts(
 def init_state(run_settings: RunSettings, parts: StepParts, images: Images) -> TrainState:
     """The state before training, on the host: a random encoder, and blank rows of each sample."""
     shape = augmentation.input_shape(parts.augmentation, images.preparation)
-    example, key = np.zeros((1, *shape), np.float32), jax.random.key(run_settings.seed)
-    variables = parallel.fetch(jax.jit(parts.encoder.init)(key, example))
+    example, seed = np.zeros((1, *shape), np.float32), np.uint32(run_settings.seed % 2**32)
+
+    @jax.jit
+    def drawn(seed: jax.Array) -> Any:  # its seed is no constant, or XLA would draw at compilation
+        return parts.encoder.init(jax.random.key(seed), example)
+
+    variables = parallel.fetch(drawn(seed))
     blank = blank_state(parts, variables, example, len(images))
     return blank.replace(opt_state=parallel.fetch(blank.opt_state))
 
@@ -330,7 +332,7 @@ def blank_state(
         step=np.zeros((), np.int32),
         params=params,
         batch_stats=variables.get("batch_stats", {}),
-        opt_state=parts.optimizer.init(params),
+        opt_state=jax.jit(parts.optimizer.init)(params),
         memory=objective.blank_memory(num_samples),
         groups=objective.blank_groups(num_samples),
     )

@@ -1,5 +1,6 @@
 """One device and eight give the same results, in processes of their own."""
 
+import collections
 import os
 import socket
 import subprocess
@@ -32,6 +33,15 @@ def run(function, out, devices):
     finish(start(function, out, devices))
 
 
+def run_two(function, out, devices):
+    """Two processes of so many devices each, at the same time."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    for worker in [start(function, out, devices, address, str(i)) for i in range(2)]:
+        finish(worker)
+
+
 @pytest.fixture
 def on_one_and_eight(tmp_path):
     def results(function):
@@ -44,7 +54,7 @@ def on_one_and_eight(tmp_path):
 
 def test_graph_loss_gradients_and_refresh_agree(on_one_and_eight):
     one, eight = on_one_and_eight("run_functions")
-    for name in ("neighbors", "neighbors in passes"):
+    for name in ("neighbors", "neighbors in passes", "neighbors of rows on the devices"):
         np.testing.assert_array_equal(eight[name], one["neighbors"])
     for name in one:
         np.testing.assert_allclose(eight[name], one[name], rtol=1e-5, atol=2e-6, err_msg=name)
@@ -104,14 +114,12 @@ def test_whole_epochs_agree_and_checkpoints_cross_device_counts(tmp_path):
 
 
 def test_two_processes_train_as_one(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
     together = tmp_path / "together"
-    for worker in [start("run_streamed_training", together, 4, address, str(i)) for i in range(2)]:
-        finish(worker)
+    run_two("run_streamed_training", together, 4)
     run("run_streamed_training", tmp_path / "alone", 8)
     assert (together / "report.html").exists()
+    # Before each of two epochs and after the last, by the first process alone.
+    assert [(tmp_path / f"together.searches{i}").read_text() for i in range(2)] == ["3", "0"]
     _, *lines = (together / "groups.csv").read_text().splitlines()
     clusters = {int(line.rsplit(",", 1)[1]) for line in lines}
     assert len(clusters) == max(metrics.last_row(together)["eval/clusters"], 1)
@@ -120,3 +128,26 @@ def test_two_processes_train_as_one(tmp_path):
     for row, reference in zip(rows, expected, strict=True):
         assert row["train/loss"] == pytest.approx(reference["train/loss"], rel=0.03)
     assert rows[0]["train/loss"] == pytest.approx(expected[0]["train/loss"], rel=1e-4)
+
+
+def test_where_the_first_process_fails_the_others_end_as_well(tmp_path):
+    run_two("run_failing_work", tmp_path / "work", 1)
+    said = [(tmp_path / f"work.said{i}").read_text() for i in range(2)]
+    assert said == ["0: no room", "-1: the first process: no room"]
+
+
+# Those of pmap all have one name: the encoder, the memory for its graph, the graph, and the step.
+# kNN looks at the embedding, fc and the pixels, the report at the embedding of a few; the linear
+# classifiers try six learning rates and then train with one.
+PROGRAMS = {"_fun": 4, "_of_block": 4, "_train_layers": 2} | dict.fromkeys(
+    ("drawn", "init_fn", "all_finite", "schedule"), 1
+)
+
+
+@pytest.mark.parametrize(("name", "devices"), [("resident", 8), ("streamed", 1)])
+def test_a_run_compiles_each_of_its_programs_once(tmp_path, name, devices):
+    run("run_counted", tmp_path / f"{name}.txt", devices)
+    programs = (tmp_path / f"{name}.txt").read_text().splitlines()
+    assert [p for p, count in collections.Counter(programs).items() if count > 1] == []
+    functions = collections.Counter(p.split()[0].removeprefix("jit(")[:-1] for p in programs)
+    assert functions == PROGRAMS

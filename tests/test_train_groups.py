@@ -1,5 +1,7 @@
 """What a run makes of each kind of groups, and of the settings of its loss."""
 
+import logging
+
 import numpy as np
 import pytest
 
@@ -39,7 +41,8 @@ def small_parts(settings):
     ],
     ids=lambda overrides: ",".join(f"{k}={v}" for k, v in overrides.items()),
 )
-def test_every_kind_of_group_trains_its_own_way(finished, tmp_path, overrides):
+def test_every_kind_of_group_trains_its_own_way(finished, tmp_path, overrides, caplog):
+    caplog.set_level(logging.INFO, "pad_jax")
     row = train_and_evaluate(small_config(**overrides), tmp_path)
     assert np.isfinite(row["train/loss"])
     assert row["train/loss"] != metrics.read(finished)[1]["train/loss"]
@@ -51,6 +54,11 @@ def test_every_kind_of_group_trains_its_own_way(finished, tmp_path, overrides):
     expected = {"singleton": 0.0, "neighbors": 1.0}.get(kind)
     if expected is not None:
         assert row["groups/coverage"] == expected
+    names = {name for row in metrics.read(tmp_path) for name in row}
+    of_graph = {name for name in names if name.startswith(("graph/", "neighbors/", "time/graph"))}
+    assert bool(of_graph) == (kind != "singleton")
+    assert ("there is one after the last epoch alone" in caplog.text) == (kind == "singleton")
+    assert "eval/clusters" in row
     if kind == "anchor_neighbors":
         assert [r["groups/count"] for r in metrics.read(tmp_path)] == [150, 300]
         assert row["groups/mean_size"] == 2

@@ -119,7 +119,7 @@ class Occasion(NamedTuple):
 
 
 class Evaluator:
-    """Figures of some features of the images.
+    """Figures of some features of the images, by the first process where there are several.
 
     Those of the embedding bear the plain name, those of another feature its name behind:
     ``knn_accuracy``, ``knn_accuracy_fc``.

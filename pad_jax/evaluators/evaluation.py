@@ -3,12 +3,13 @@
 import functools
 import logging
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
 import numpy as np
 
-from pad_jax import models, registry, runtime
+from pad_jax import models, processes, registry, runtime
 from pad_jax.data import Dataset, augmentation
 from pad_jax.data.augmentation import Augmentation
 from pad_jax.data.batches import ordered_plan
@@ -30,18 +31,23 @@ class Evaluation:
       encoder: images to named features.
       dataset: whose labels are used here only.
       augment: gives images as the encoder takes them.
+      also: features that ``embedder`` computes besides those that are evaluated.
 
     Raises:
       InputError: where an evaluator asks for features that the encoder does not have.
     """
 
     def __init__(
-        self, settings: Settings, encoder: nn.Module, dataset: Dataset, augment: Augmentation
+        self,
+        settings: Settings,
+        encoder: nn.Module,
+        dataset: Dataset,
+        augment: Augmentation,
+        also: Sequence[str] = (),
     ):
         self._settings = settings[EvaluationSettings]
         self._encoder, self._dataset, self._plain = encoder, dataset, augment.plain
-        self._samples = dataset.train.preparation.kind
-        self._embedders: dict[tuple[str, ...], Embedder] = {}
+        self._samples, self._also = dataset.train.preparation.kind, also
         train, test = dataset
         self._has_labels = bool((train.labels >= 0).any())
         self._evaluators: list[Evaluator] = []
@@ -69,7 +75,8 @@ class Evaluation:
           final: whether it is the last evaluation, which does most.
 
         Returns:
-          Figures by name, and the seconds it took; nothing where no evaluator is due.
+          Figures by name, and the seconds it took; nothing where no evaluator is due. Of several
+          processes the first one alone has figures.
         """
         start = time.perf_counter()
         wanted: dict[str, list[Evaluator]] = {}
@@ -83,7 +90,19 @@ class Evaluation:
         rows, test_rows = (
             {} if s is None else self._embed(variables, s, wanted) for s in (train, test)
         )
-        figures = {}
+        figures = processes.on_first(lambda: self._run(wanted, rows, test_rows, final), {})
+        return figures | {"time/evaluation": time.perf_counter() - start}
+
+    def _run(
+        self,
+        wanted: dict[str, list[Evaluator]],
+        rows: dict[str, np.ndarray],
+        test_rows: dict[str, np.ndarray],
+        final: bool,
+    ) -> dict[str, float]:
+        """What evaluators say of features by name, those of the training and of the test images."""
+        train, test = self._dataset
+        figures: dict[str, float] = {}
         for name, evaluators in wanted.items():
             if final:
                 by = ", ".join(type(evaluator).__name__ for evaluator in evaluators)
@@ -108,17 +127,20 @@ class Evaluation:
             said = caveats.sentence(train.labels, test.labels if test is not None else None)
             if said:
                 _log.warning("%s", said)
-        return figures | {"time/evaluation": time.perf_counter() - start}
+        return figures
 
     def _occasion(self, epoch: int, final: bool) -> Occasion:
         return Occasion(epoch, final, self._has_test, self._samples)
 
     def _embed(self, variables: Any, images: Images, wanted) -> dict[str, np.ndarray]:
-        names = tuple(name for name in wanted if name != self._samples)
-        if names not in self._embedders:
-            size = self._settings.batch_size
-            self._embedders[names] = Embedder(self._encoder, names, size, self._plain)
-        return self._embedders[names](variables, images)
+        names = [name for name in wanted if name != self._samples]
+        return self.embedder(variables, images, names) if names else {}
+
+    @functools.cached_property
+    def embedder(self) -> Embedder:
+        """Of all features that a run asks for, so that its encoder is compiled for them once."""
+        names = tuple(sorted({*self._held, *self._also} - {self._samples}))
+        return Embedder(self._encoder, names, self._settings.batch_size, self._plain)
 
     def _features(
         self, name: str, train: np.ndarray, test: np.ndarray | None, final: bool, known_only: bool

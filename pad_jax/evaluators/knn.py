@@ -125,7 +125,7 @@ def predict_all(
         _vote,
         queries,
         train,
-        jnp.asarray(labels, jnp.int32),
+        np.asarray(labels, np.int32),
         temperature,
         static=(ks, int(labels.max()) + 1),
         leave_one_out=leave_one_out,

@@ -68,7 +68,7 @@ class LinearProbe(Evaluator):
         order = np.random.default_rng(self._seed).permutation(len(train))
         held_out, rest = np.split(order, [max(1, int(_HELD_OUT * len(train)))])
         fit = functools.partial(
-            self._fit, jnp.asarray(train), jnp.asarray(labels), moments, classes
+            self._fit, jax.device_put(train), np.asarray(labels, np.int32), moments, classes
         )
         logits = _logits(fit(rest, _LEARNING_RATES), _standardize(train[held_out], *moments))
         losses = np.nan_to_num(_cross_entropy(logits, labels[held_out]), nan=np.inf)  # diverged
@@ -83,8 +83,9 @@ class LinearProbe(Evaluator):
         rng = np.random.default_rng((self._seed, 1))
         epochs = max(self._epochs, -(-_MIN_STEPS // steps))
         plan = np.stack([rng.permutation(rows)[: steps * batch_size] for _ in range(epochs)])
-        plan = jnp.asarray(plan.reshape(-1, batch_size), jnp.int32)
-        return _train_layers(train, labels, moments, plan, jnp.array(learning_rates), classes)
+        plan = plan.reshape(-1, batch_size).astype(np.int32)
+        learning_rates = np.array(learning_rates, np.float32)
+        return _train_layers(train, labels, moments, plan, learning_rates, classes)
 
 
 @functools.partial(jax.jit, static_argnums=5)

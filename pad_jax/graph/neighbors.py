@@ -78,7 +78,7 @@ def exact_graph(features: np.ndarray | jax.Array, k: int, *, platform: str | Non
     An encoder of random weights makes a row of zeros of a black image; that is no reason to stop.
 
     Args:
-      features: float32 [N, D], unit rows.
+      features: float32 [N, D], unit rows; of a JAX array that all devices hold there is no copy.
       k: as there.
       platform: as there.
 
@@ -88,13 +88,14 @@ def exact_graph(features: np.ndarray | jax.Array, k: int, *, platform: str | Non
     Raises:
       ValueError: if k is not in 1..N-1.
     """
-    features = np.asarray(_on_host(features), np.float32)
     n = len(features)
     if not 1 <= k < n:
         raise ValueError(f"k={k} neighbours cannot be chosen among {n} rows; use 1 <= k <= {n - 1}")
+    if not parallel.is_everywhere(features):
+        features = parallel.replicate(np.asarray(_on_host(features), np.float32))
     search = pmap_search(n, k, platform or parallel.platform())
     device = parallel.shard(np.arange(jax.device_count(), dtype=np.int32))
-    found = search(device, parallel.replicate(features))
+    found = search(device, features)
     indices, similarities = (parallel.fetch_rows(x, n) for x in found)
     return Graph(indices, similarities)
 

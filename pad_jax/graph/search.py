@@ -79,7 +79,7 @@ def over_similarities(
       The function's arrays, NumPy [Q, ...].
     """
     block = max(1, min(len(queries), _BLOCK // len(rows)))
-    on_device = jnp.asarray(rows, jnp.float32)
+    on_device = jax.device_put(np.asarray(rows, np.float32))
     found = []
     for i, some in enumerate(padded_blocks(queries, block)):
         own = i * block + np.arange(block) if leave_one_out else np.full(block, len(rows))

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import ClassVar
 
+import jax
 import numpy as np
 
 from pad_jax import registry
@@ -19,7 +20,8 @@ KINDS = {
     "singleton": "pad_jax.groupings.singletons:Singletons",
 }
 
-# How the affinity graph is made, by grouping.graph: f(features, k, *, platform) -> Graph.
+# How the affinity graph is made, by grouping.graph: f(features, k, *, platform) -> Graph, on all
+# processes. Those from outside get NumPy.
 GRAPHS = {"exact": "pad_jax.graph.neighbors:exact_graph"}
 
 
@@ -69,9 +71,13 @@ def create(settings: Settings) -> Grouping:
     return grouping
 
 
-def build_graph(features: np.ndarray, settings: GroupingSettings, platform: str | None) -> Graph:
+def build_graph(
+    features: np.ndarray | jax.Array, settings: GroupingSettings, platform: str | None
+) -> Graph:
     """The affinity graph of features, float32 [N, D], unit rows (Eq 1)."""
     build = registry.find(GRAPHS, settings.graph, "grouping.graph")
+    if settings.graph not in GRAPHS:
+        features = np.asarray(features)
     return build(features, settings.num_neighbors, platform=platform)
 
 

@@ -21,6 +21,8 @@ class Grouping:
       members: how many samples C(i) has room for where groups overlap; None where they are a
         partition.
       may_leave_out_singletons: whether ``grouping.singletons_until`` means something.
+      needs_graph: whether groups are found in the graph; where not, a run makes one after its last
+        epoch alone, to say what stands apart in it.
     """
 
     SETTINGS: ClassVar[tuple[type, ...]] = ()
@@ -30,6 +32,7 @@ class Grouping:
     nothing: ClassVar[str] = "No group was found: all images are singletons."
     members: int | None = None
     may_leave_out_singletons: ClassVar[bool] = False
+    needs_graph: ClassVar[bool] = True
 
     def __init__(self, settings: Settings):
         pass

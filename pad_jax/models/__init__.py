@@ -87,7 +87,7 @@ def variables(encoder: nn.Module, image_shape: tuple[int, ...]) -> dict[str, Any
     """
     images = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
     try:
-        shapes = jax.eval_shape(encoder.init, jax.random.key(0), images)
+        shapes = jax.eval_shape(lambda x: encoder.init(jax.random.key(0), x), images)
         fits = all(x.size for x in jax.tree.leaves(shapes))
     except ZeroDivisionError:  # of an initialiser, for a feature map without a pixel
         fits = False

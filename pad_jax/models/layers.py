@@ -1,6 +1,7 @@
 """Layers the encoders share."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -14,16 +15,21 @@ from pad_jax.parallel import AXIS, is_pmapped
 BATCH_NORM_MOMENTUM = 0.9
 
 
-def batch_norm(train: bool, dtype: Any, **kwargs) -> nn.BatchNorm:
-    """Batch norm, in training over all devices of a pmap, so that their count changes nothing."""
-    return nn.BatchNorm(
+def batch_norm(train: bool, dtype: Any, **kwargs) -> Callable[[jax.Array], jax.Array]:
+    """Batch norm, in training over all devices of a pmap, so that their count changes nothing.
+
+    All of it is in float32, and its gradient is rounded to ``dtype`` once: Flax would round the
+    parts that come of the statistics and of the rows before it adds them.
+    """
+    norm = nn.BatchNorm(
         use_running_average=not train,
         momentum=BATCH_NORM_MOMENTUM,
         axis_name=AXIS if train and is_pmapped() else None,
         use_fast_variance=False,  # E[x^2] - E[x]^2 would magnify rounding
-        dtype=dtype,
+        dtype=jnp.float32,
         **kwargs,
     )
+    return lambda x: norm(x.astype(jnp.float32)).astype(dtype)
 
 
 def max_pool_2x2(x: jax.Array) -> jax.Array:

@@ -140,27 +140,42 @@ class Objective:
 
     # Between epochs
 
+    def looks_for_groups(self, epoch: int) -> bool:
+        """Whether ``discover`` is to have features, before an epoch from 0 on or after the last."""
+        return True
+
     def current_features(
         self, state: TrainState, images: Images, embed: Embed
-    ) -> np.ndarray | None:
-        """What groups are found in, float32 [N, F]; None where there are none to find."""
+    ) -> np.ndarray | jax.Array | None:
+        """What groups are found in, float32 [N, F], on the host or whole on all devices.
+
+        None where there are none to find.
+        """
         return None
 
     def discover(
-        self, state: TrainState, features: np.ndarray | None, num_images: int, epoch: int
+        self,
+        state: TrainState,
+        features: np.ndarray | jax.Array | None,
+        num_images: int,
+        epoch: int,
     ) -> tuple[Discovery, dict[str, float]]:
         """The groups that the epoch is to learn, and how many seconds what took, "time/...".
 
+        Each process calls this, and takes the first one's groups. So what costs much on the host
+        is for that alone (``processes.on_first``); the others give groups of the same shapes.
+
         Args:
           state: on the devices, after ``epoch`` epochs.
-          features: of ``current_features``, by its encoder.
+          features: of ``current_features``, by its encoder; None where ``looks_for_groups`` does
+            not ask for any.
           num_images: N.
           epoch: from 0; after the last epoch the number of epochs.
         """
         return Discovery(epoch, self.blank_groups(num_images)), {}
 
     def learnt(self, found: Discovery) -> Groups:
-        """The groups as the loss of the epoch takes them."""
+        """The groups as the loss of the epoch takes them; of several processes the first one's."""
         return found.groups
 
     def begin_epoch(self, state: TrainState, epoch: int) -> TrainState:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from pad_jax import parallel
+from pad_jax import parallel, processes
 from pad_jax.data.batches import uniform_plan
 from pad_jax.graph.discovery import Discovery
 from pad_jax.graph.groups import Groups
@@ -90,11 +90,14 @@ class Clusters(Objective):
 
     def discover(self, state, features, num_images, epoch):
         settings, start = self._settings, time.perf_counter()
-        groups = find_clusters(
-            features,
-            settings.count,
-            num_components=settings.components,
-            seed=(self._run_settings.seed, epoch),
+        groups = processes.on_first(
+            lambda: find_clusters(
+                features,
+                settings.count,
+                num_components=settings.components,
+                seed=(self._run_settings.seed, epoch),
+            ),
+            self.blank_groups(num_images),
         )
         return Discovery(epoch, groups), {"time/clusters": time.perf_counter() - start}
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 
-from pad_jax import groupings, parallel
+from pad_jax import groupings, parallel, processes
 from pad_jax.graph.discovery import Discovery
 from pad_jax.graph.groups import TemperedGroups
 from pad_jax.graph.probability import TemperatureSettings, entropy_temperature
@@ -122,31 +122,46 @@ class Pad(Objective):
     def current_features(self, state, images, embed):
         settings = self._grouping_settings
         if settings.features == "memory":
-            return parallel.fetch_rows(state.memory, len(images))
+            return parallel.rows_everywhere(state.memory, len(images))
         return embed(images)
 
-    def discover(self, state, features, num_images, epoch):
-        """The affinity graph (Eq 1), and the groups in it (Fig 3).
+    def looks_for_groups(self, epoch):
+        """A memory of random rows has nothing to find, and groups of one are there without a graph.
 
-        A memory of random rows has nothing to find: the first epoch then learns every image as a
-        class of its own.
+        After the last epoch there is always one: it says what kinds of images there are.
         """
         settings = self._grouping_settings
         is_random = self._memory_settings.init == "random" and settings.features == "memory"
         if epoch == 0 and is_random:
-            return Discovery(epoch, self.blank_groups(num_images)), {}
+            return False
+        return self._grouping.needs_graph or epoch >= self._run_settings.num_epochs
+
+    def discover(self, state, features, num_images, epoch):
+        """The affinity graph (Eq 1), by all processes, and the groups in it (Fig 3), by the first.
+
+        Without features every image is a class of its own.
+        """
+        alone = Discovery(epoch, self._grouping.before_training(num_images))
+        if features is None:
+            return alone, {}
         start = time.perf_counter()
-        graph = groupings.build_graph(features, settings, self._platform)
-        graph_done = time.perf_counter()
+        graph = groupings.build_graph(features, self._grouping_settings, self._platform)
+        seconds = {"time/graph": time.perf_counter() - start}
+        found, of_search = processes.on_first(
+            lambda: self._search(graph, np.asarray(features), epoch), (alone, {})
+        )
+        return found, seconds | of_search
+
+    def _search(self, graph, features, epoch):
+        """The groups in a graph of features, float32 [N, D], and how many seconds what took."""
+        start = time.perf_counter()
         evidence = groupings.evidence(graph, features, epoch)
         structure_done = time.perf_counter()
         found = groupings.discover(self._grouping, evidence)
-        seconds = {
-            "time/graph": graph_done - start,
-            "time/structure": structure_done - graph_done,
+        return found, {
+            "time/structure": structure_done - start,
             "time/search": time.perf_counter() - structure_done,
         }
-        return found, seconds
 
     def learnt(self, found):
         return self._at_their_temperature(self._grouping.learnt(found))

@@ -6,6 +6,7 @@ import pathlib
 import jax
 import numpy as np
 
+from pad_jax import processes
 from pad_jax.data import Dataset
 from pad_jax.data.images import Images, ResidentImages, held
 from pad_jax.graph.discovery import Discovery
@@ -24,7 +25,7 @@ def write(
     dataset: Dataset,
     objective: Objective,
     found: Discovery,
-    features: np.ndarray | None,
+    features: np.ndarray | jax.Array | None,
     embed: Embed,
     *,
     strict: bool = False,
@@ -45,23 +46,26 @@ def write(
         together.
       strict: whether what goes wrong is raised after all.
     """
-    rows = None if features is None else divided_by_length(features)
-    snapshot = Snapshot(dataset.train, objective, found, rows)
+    snapshot = Snapshot(dataset.train, objective, found, None)
     if dataset.test is not None and features is not None:
         queries = _some(dataset.test)
         snapshot = snapshot._replace(
             queries=queries, query_features=divided_by_length(embed(queries))
         )
-    if jax.process_index() != 0:
-        return
-    try:
-        from pad_jax.report import page  # not at the top: matplotlib takes its time to load
 
-        metrics.write_text(workdir / "report.html", page.render(workdir, snapshot))
-    except Exception as error:
-        if strict:
-            raise
-        _log.warning("report.html is not written: %s: %s", type(error).__name__, error)
+    def draw() -> None:
+        rows = None if features is None else divided_by_length(np.asarray(features))
+        try:
+            from pad_jax.report import page  # not at the top: matplotlib takes its time to load
+
+            text = page.render(workdir, snapshot._replace(features=rows))
+            metrics.write_text(workdir / "report.html", text)
+        except Exception as error:
+            if strict:
+                raise
+            _log.warning("report.html is not written: %s: %s", type(error).__name__, error)
+
+    processes.on_first(draw, None)
 
 
 def _some(images: Images) -> ResidentImages:

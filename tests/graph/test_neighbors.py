@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from pad_jax import parallel
 from pad_jax.graph import neighbors
 from pad_jax.graph.neighbors import nearest_neighbors
 from pad_jax.groupings import GroupingSettings, build_graph
@@ -123,3 +124,20 @@ def test_rows_of_zeros_are_an_error_for_users_and_none_in_training(unit_rows):
     np.testing.assert_array_equal(graph.indices, naive_neighbors(rows, 5)[0])
     with pytest.raises(ValueError, match="row 7 is all zeros"):
         nearest_neighbors(rows, 5)
+
+
+def test_rows_that_all_devices_hold_are_not_copied(unit_rows, monkeypatch):
+    rows = unit_rows(301, 8)
+    expected = neighbors.exact_graph(rows, 5)
+    held = parallel.rows_everywhere(parallel.shard_rows(rows), 301)
+
+    def copied(*_):
+        raise AssertionError("the rows were copied")
+
+    for name in ("replicate", "fetch"):
+        monkeypatch.setattr(parallel, name, copied)
+    with pytest.raises(AssertionError, match="were copied"):
+        neighbors.exact_graph(rows, 5)
+    found = neighbors.exact_graph(held, 5)
+    np.testing.assert_array_equal(found.indices, expected.indices)
+    np.testing.assert_array_equal(found.similarities, expected.similarities)

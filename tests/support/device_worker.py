@@ -10,17 +10,21 @@ import sys
 import jax
 import jax.flatten_util
 import numpy as np
+from sklearn.datasets import load_digits
 
 from pad_jax import config as configs
-from pad_jax import data, models, objectives, parallel, state, steps, train
+from pad_jax import data, models, objectives, parallel, processes, state, steps, train
 from pad_jax.data.batches import epoch_plan, split_over_devices
 from pad_jax.embedding import Embedder, collected
+from pad_jax.errors import InputError
 from pad_jax.graph import neighbors
 from pad_jax.graph.groups import TemperedGroups, hard_positives
+from pad_jax.groupings.scs import Subgraphs
 from pad_jax.models.vectors import VectorEncoder
 from pad_jax.objectives import losses, memory
 from pad_jax.settings import RunSettings
 from tests.support import small_runs, steps_gone_bad
+from tests.support.image_files import save
 
 
 def small_config(**overrides):
@@ -142,6 +146,9 @@ def run_functions(out):
     nearest, similarities = neighbors.nearest_neighbors(rows, 5)
     members = np.concatenate([np.arange(n, dtype=np.int32)[:, None], nearest], axis=1)
     results = {"neighbors": nearest, "similarities": similarities}
+    held = parallel.rows_everywhere(parallel.shard_rows(rows), n)
+    assert parallel.is_everywhere(held)
+    results["neighbors of rows on the devices"] = neighbors.exact_graph(held, 5).indices
     neighbors._CPU = neighbors._CPU._replace(merged=3, in_passes=True)  # an accelerator's way
     results["neighbors in passes"] = neighbors.nearest_neighbors(rows, 5).indices
 
@@ -217,9 +224,45 @@ def run_training(out):
 
 
 def run_streamed_training(out):
-    """Two epochs without a break, the images decoded as they are needed."""
-    config = small_config(**{"dataset.max_resident_gib": 0.0})
+    """Two epochs without a break, the images decoded as they are needed.
+
+    How often this process has looked for groups is written beside OUT.
+    """
+    config, searches, find = small_config(**{"dataset.max_resident_gib": 0.0}), [], Subgraphs.find
+    Subgraphs.find = lambda *args: searches.append(1) or find(*args)
     train.train_and_evaluate(config, pathlib.Path(out))
+    pathlib.Path(f"{out}.searches{jax.process_index()}").write_text(str(len(searches)))
+
+
+def run_failing_work(out):
+    """Work of the first process that fails after one that does not; what each says of it."""
+
+    def fail():
+        raise InputError("no room")
+
+    own = processes.on_first(jax.process_index, -1)
+    try:
+        processes.on_first(fail, None)
+    except InputError as error:
+        pathlib.Path(f"{out}.said{jax.process_index()}").write_text(f"{own}: {error}")
+
+
+def run_counted(out):
+    """A whole run whose data have ragged ends, with all that a run evaluates and draws.
+
+    Its programs, function and shapes of each that is compiled, are written to OUT, a line each.
+    """
+    programs = small_runs.compiled_programs()
+    root = pathlib.Path(out).with_suffix("")
+    fields = {"eval.every_epochs": 1, "eval.pixels": True}
+    if "streamed" in root.name:
+        for i, image in enumerate(load_digits().images[:361]):
+            split = "train" if i < 301 else "test"
+            save(root / split / str(i % 10) / f"{i}.png", (image * 15).astype(np.uint8))
+        fields |= {"dataset.name": "folder", "dataset.root": str(root), "dataset.channels": 1}
+        fields |= {"dataset.test_split": "test", "dataset.max_resident_gib": 0.0}
+    train.train_and_evaluate(small_config(**fields), root / "run")
+    pathlib.Path(out).write_text("\n".join(programs))
 
 
 if __name__ == "__main__":

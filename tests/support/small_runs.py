@@ -1,5 +1,7 @@
 """Runs of seconds on real images, and what tests look at in them."""
 
+import logging
+
 import jax
 import numpy as np
 
@@ -89,3 +91,20 @@ def count_compilations(patch):
         lambda *args: (at_epoch.append(len(compiled)), save(*args)),
     )
     return at_epoch
+
+
+def compiled_programs():
+    """A list that gets a line of each program that is compiled from now on: function and shapes."""
+    programs = []
+
+    class Listener(logging.Handler):
+        def emit(self, record):
+            if (said := record.getMessage()).startswith("Compiling "):
+                programs.append(said.removeprefix("Compiling ").replace("\n", " "))
+
+    jax.config.update("jax_log_compiles", True)
+    for name in ("interpreters.pxla", "dispatch", "compiler"):
+        logger = logging.getLogger(f"jax._src.{name}")
+        logger.addHandler(Listener())
+        logger.propagate = False
+    return programs
