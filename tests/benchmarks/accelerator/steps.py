@@ -50,7 +50,8 @@ def _steps(options: Options, dtype: str, streamed: bool, *, peak: bool) -> Resul
     each = STEPS_PER_DISPATCH[platform]
     one, many = (steps.pmap_resident_train_steps(begun.parts, count) for count in (1, each))
     given = begun.images, begun.plan, np.int32(0)
-    with _streamed(platform) if streamed else contextlib.nullcontext():
+    logits = options.sizes.batch * options.sizes.rows
+    with _streamed(platform, logits) if streamed else contextlib.nullcontext():
         predicted = timing.least_seconds(one, *begun.held, *given)
         program = timing.compiled(many, *begun.held, *given)
 
@@ -71,7 +72,11 @@ def _steps(options: Options, dtype: str, streamed: bool, *, peak: bool) -> Resul
 
 
 @contextlib.contextmanager
-def _streamed(platform: str) -> Iterator[None]:
-    """Traced in here, a loss streams its logits however few they are."""
-    with mock.patch.dict(losses._HELD_LOGITS, {platform: 0}):
+def _streamed(platform: str, logits: int) -> Iterator[None]:
+    """Traced in here, a loss streams its logits in two pieces at least, however few they are."""
+    piece = min(losses._CHUNK_LOGITS[platform], logits // 2)
+    with (
+        mock.patch.dict(losses._HELD_LOGITS, {platform: 0}),
+        mock.patch.dict(losses._CHUNK_LOGITS, {platform: piece}),
+    ):
         yield
