@@ -43,7 +43,7 @@ class Results:
         """These are the part's rows; what hindered them before may be gone."""
         left = [row for row in rows if not self.has(row)]
         self.content |= {"left": left, "skipped": {}, "failed": {}}
-        self._write()
+        self.write()
 
     def add(self, row: str, result: Result, seconds: float, environment: dict[str, Any]) -> None:
         """A row was measured, which took so long."""
@@ -56,23 +56,23 @@ class Results:
             "environment": environment,
         }
         self._no_longer_left(row)
-        self._write()
+        self.write()
 
     def skip(self, row: str, reason: str) -> None:
         """A row cannot be measured here."""
         self.content["skipped"][row] = reason
         self._no_longer_left(row)
-        self._write()
+        self.write()
 
     def fail(self, row: str, reason: str) -> None:
         """A row ended in an error."""
         self.content["failed"][row] = reason
-        self._write()
+        self.write()
 
     def attempt(self, row: str, what: dict[str, Any]) -> None:
-        """A part of a row, which goes on in another process, or is done."""
+        """A part of a row, which goes on in another process; the caller may add to it."""
         self.content["attempts"].setdefault(row, []).append(what)
-        self._write()
+        self.write()
 
     def attempts(self, row: str) -> list[dict[str, Any]]:
         """All of them so far."""
@@ -81,6 +81,7 @@ class Results:
     def _no_longer_left(self, row: str) -> None:
         self.content["left"] = [name for name in self.content["left"] or () if name != row]
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Writes all that is known."""
         with outputs.whole(self._path) as part:
             part.write_text(json.dumps(self.content, indent=1) + "\n")

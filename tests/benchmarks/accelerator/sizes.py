@@ -10,7 +10,7 @@ class Sizes(NamedTuple):
     Attributes:
       encoder, large_encoder: of CIFAR-10's steps and runs, and of ImageNet's steps.
       large_stem: of the latter.
-      epochs, ablation_epochs: of a whole run, and of one of a table's rows.
+      epochs, resnet_epochs, ablation_epochs: of whole runs, and of one of a table's rows.
       ablations: how many rows of the tables; None: all.
       rows, large_rows: N of CIFAR-10 and of ImageNet.
       pixels, large_pixels: sides of their images.
@@ -27,6 +27,7 @@ class Sizes(NamedTuple):
     large_encoder: str
     large_stem: str
     epochs: int
+    resnet_epochs: int
     ablation_epochs: int
     ablations: int | None
     rows: int
@@ -48,6 +49,7 @@ FULL = Sizes(
     large_encoder="alexnet",
     large_stem="standard",
     epochs=200,
+    resnet_epochs=200,
     ablation_epochs=40,
     ablations=None,
     rows=50_000,
@@ -68,7 +70,8 @@ TINY = Sizes(
     encoder="tiny",
     large_encoder="tiny",
     large_stem="small",
-    epochs=20,
+    epochs=10,
+    resnet_epochs=2,
     ablation_epochs=1,
     ablations=2,
     rows=512,
@@ -79,7 +82,7 @@ TINY = Sizes(
     large_batch=16,
     tiles=(128, 128, 32),
     repeats=2,
-    overrides={"batch_size": 32, "eval.kmeans_runs": 1},
+    overrides={"batch_size": 32, "eval.kmeans_runs": 1, "dataset.max_images": 256},
     on_accelerator=False,
     pace=0.02,
     margin=5.0,

@@ -1,5 +1,6 @@
 """Compiled programs: how long a call takes, and what it needs."""
 
+import logging
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +13,8 @@ from pad_jax.plan import topologies
 from pad_jax.plan.costs import count
 from pad_jax.plan.estimate import least
 from tests.benchmarks.accelerator.parts import Figure
+
+_log = logging.getLogger(__name__)
 
 
 class Compiled(NamedTuple):
@@ -50,9 +53,16 @@ def seconds_of_calls(call: Callable[[], Any], repeats: int) -> list[float]:
 def least_seconds(
     program: Any, *arguments: Any, known: Mapping[int, Any] | None = None
 ) -> float | None:
-    """What ``--mode=plan`` says a call takes at least; None where the device is not known."""
+    """What ``--mode=plan`` says a call takes at least; None where the device is not known.
+
+    A plan that fails is logged, and None: what is measured costs more than it.
+    """
     peaks = topologies.at_hand().peaks
-    cost = count(program, *arguments, known=known)
+    try:
+        cost = count(program, *arguments, known=known)
+    except Exception:
+        _log.exception("No plan of this program")
+        return None
     return max(least(cost, peaks).values()) if peaks else None
 
 

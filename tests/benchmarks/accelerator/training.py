@@ -39,14 +39,18 @@ _WITHOUT = ("Random", "DeepCluster", "Instance", "RotNet", "PAD")
 
 def cifar10(options: Options, results: Results) -> list[Row]:
     """AlexNet for 200 epochs."""
-    return _whole_run(options, results, "cifar10", seconds=400)
+    base = _config(options, options.sizes.epochs, **{"eval.every_epochs": 50})
+    return _whole_run(options, results, "cifar10", base, seconds=400)
 
 
 def resnet18(options: Options, results: Results) -> list[Row]:
     """ResNet-18 for 200 epochs."""
-    return _whole_run(
-        options, results, "resnet18", seconds=900, **{"model.name": "resnet18", "eval.probe": ()}
+    base = _config(
+        options,
+        options.sizes.resnet_epochs,
+        **{"model.name": "resnet18", "eval.every_epochs": 50, "eval.probe": ()},
     )
+    return _whole_run(options, results, "resnet18", base, seconds=900)
 
 
 def ablations(options: Options, results: Results) -> list[Row]:
@@ -54,7 +58,7 @@ def ablations(options: Options, results: Results) -> list[Row]:
     sizes, found = options.sizes, {}
     base = _config(
         options,
-        num_epochs=sizes.ablation_epochs,
+        sizes.ablation_epochs,
         **{"eval.every_epochs": 0, "eval.probe": (), "eval.kmeans_runs": 3},
     )
     for name in _TABLES:
@@ -67,7 +71,8 @@ def ablations(options: Options, results: Results) -> list[Row]:
             name,
             100,
             functools.partial(
-                _run, options, results, name, f"ablations,{name}", base, row.overrides
+                *(_run, options, results, name, f"ablations,{name}"),
+                configs.changed(base, row.overrides),
             ),
             can_be_cut=True,
         )
@@ -76,17 +81,16 @@ def ablations(options: Options, results: Results) -> list[Row]:
 
 
 def _whole_run(
-    options: Options, results: Results, name: str, *, seconds: float, **overrides: Any
+    options: Options, results: Results, name: str, config: ConfigDict, *, seconds: float
 ) -> list[Row]:
-    base = _config(options, num_epochs=options.sizes.epochs, **{"eval.every_epochs": 50})
-    run = functools.partial(_run, options, results, "run", name, base, overrides)
-    plan = functools.partial(_plan, options, base, overrides)
+    run = functools.partial(_run, options, results, "run", name, config)
+    plan = functools.partial(_plan, options, config)
     return [Row("run", seconds, run, can_be_cut=True), Row("plan", 30, plan)]
 
 
-def _config(options: Options, **overrides: Any) -> ConfigDict:
+def _config(options: Options, num_epochs: int, **overrides: Any) -> ConfigDict:
     config = cifar10_config.get_config()
-    config.seed = options.seed
+    config.seed, config.num_epochs = options.seed, num_epochs
     config.update_from_flattened_dict(
         {
             "model.name": options.sizes.encoder,
@@ -107,24 +111,25 @@ def _run(
     results: Results,
     row: str,
     name: str,
-    base: ConfigDict,
-    overrides: dict[str, Any],
+    config: ConfigDict,
 ) -> Result:
     """Trains, from where it was stopped, to the end; says how far it came in any case."""
     images.decoded(options)
-    config, workdir = configs.changed(base, overrides), options.work / "runs" / name
-    before, start = len(metrics.read(workdir)), time.perf_counter()
+    workdir, start = options.work / "runs" / name, time.perf_counter()
+    before = len(metrics.read(workdir))
+    # What is cut off for good leaves this, without its seconds.
+    attempt = {"seconds": None, "epochs": [before], **environment.describe(options, "jax")}
+    results.attempt(row, attempt)
     try:
         last = train.train_and_evaluate(config, workdir)
     finally:
         epochs = metrics.read(workdir)
-        what = {
+        attempt |= {
             "seconds": time.perf_counter() - start,
             "epochs": [before, len(epochs)],
             "peak_bytes": timing.peak_bytes(),
-            **environment.describe(options, "jax"),
         }
-        results.attempt(row, what)
+        results.write()
         if epochs:
             curves = options.out / "curves"
             curves.mkdir(exist_ok=True)
@@ -135,12 +140,14 @@ def _run(
     figures = {k: Figure(last[metric]) for k, metric in _EVALUATED.items() if metric in last}
     figures["epochs"] = Figure(last["epoch"])
     figures |= _times(epochs)
-    figures["start to report"] = Figure(sum(each["seconds"] for each in attempts), "s")
-    peaks = [each["peak_bytes"] for each in attempts if each["peak_bytes"]]
+    seconds = [each["seconds"] for each in attempts]
+    if None not in seconds:
+        figures["start to report"] = Figure(sum(seconds), "s")
+    peaks = [each["peak_bytes"] for each in attempts if each.get("peak_bytes")]
     if peaks:
         figures["peak device memory"] = timing.gigabytes(max(peaks))
-    details = {"overrides": overrides, "num_epochs": config.num_epochs, "attempts": attempts}
-    return Result(figures, details=details)
+    changed = configs.differences(configs.default().to_dict(), config.to_dict())
+    return Result(figures, details={"config": {name: value for name, _, value, _ in changed}})
 
 
 def _times(epochs: list[metrics.Row]) -> dict[str, Figure]:
@@ -156,12 +163,11 @@ def _times(epochs: list[metrics.Row]) -> dict[str, Figure]:
     return figures | {"trained": Figure(statistics.median(speeds), "images/s")}
 
 
-def _plan(options: Options, base: ConfigDict, overrides: dict[str, Any]) -> Result:
+def _plan(options: Options, config: ConfigDict) -> Result:
     """What the plan says of the run; after it, since its programs are compiled by then."""
-    settings = configs.read(configs.changed(base, overrides))
     with np.load(images.decoded(options)) as arrays:
         count, *shape = arrays["x_train"].shape
-    return plan_of(settings, Pixels(tuple(shape)), count)
+    return plan_of(configs.read(config), Pixels(tuple(shape)), count)
 
 
 def plan_of(
