@@ -48,7 +48,11 @@ def test_a_run_that_is_stopped_goes_on_and_is_planned(options, h100, tmp_path):
     args = options("--parts=cifar10", "--commit=abc")
     curve = args.work / "runs" / "cifar10" / "metrics.jsonl"
     begun = subprocess.Popen(
-        [sys.executable, "-m", *args.command.split()[2:]], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", *args.command.split()[2:]],
+        stdout=subprocess.PIPE,
+        text=True,
+        # A default, so that no other is set: what it compiles is found again in this process.
+        env={**os.environ, "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=true"},
     )
     try:
         # The first epoch's report loads what callbacks are in, out of which nothing is raised.
@@ -75,7 +79,9 @@ def test_a_run_that_is_stopped_goes_on_and_is_planned(options, h100, tmp_path):
         first_epochs,
         [first_epochs[1], args.sizes.epochs],
     ]
-    assert len((args.out / "curves" / "cifar10.jsonl").read_text().splitlines()) == args.sizes.epochs
+    assert (
+        len((args.out / "curves" / "cifar10.jsonl").read_text().splitlines()) == args.sizes.epochs
+    )
     lines = {line.figure: line for line in summary.lines(results.content)}
     assert lines["kNN, embedding"].value > 0.5
     assert lines["start to report"].value > first[0]["seconds"]
@@ -113,14 +119,15 @@ def test_float64_finds_a_wrong_row(unit_rows):
     assert against_float64(features, graph, 0)["rows as in float64"].value == 0.98
 
 
-def test_a_streamed_step_needs_less_memory(options):
+def test_a_streamed_step_does_not_hold_its_logits(options):
     args = options()
-    args = args._replace(sizes=args.sizes._replace(rows=8_000, repeats=1))
-    rows = steps.rows(args, Results(args.out, "steps"))[:2]
-    assert [row.name for row in rows] == ["bfloat16, logits held", "bfloat16, logits streamed"]
-    held, streamed = (row.measure().figures for row in rows)
-    assert streamed["temporaries"].value < held["temporaries"].value
-    assert held["trained"].value > 0
+    args = args._replace(sizes=args.sizes._replace(rows=2**17, repeats=1))
+    row = steps.rows(args, Results(args.out, "steps"))[1]
+    assert row.name == "bfloat16, logits streamed"
+    figures = row.measure().figures
+    logits = 4 * 2**17 * args.sizes.batch / 1e9  # GB; held, there are four such arrays
+    assert figures["temporaries"].value < 4 * logits
+    assert figures["trained"].value > 0
 
 
 @pytest.fixture
