@@ -11,6 +11,13 @@ from pad_jax.errors import InputError
 _DISPATCHES = 20  # of steps; the host has waited for the last of them when it asks
 
 
+def start(folder: pathlib.Path) -> None:
+    """Begins a trace, which ``jax.profiler.stop_trace`` writes into the folder."""
+    options = jax.profiler.ProfileOptions()
+    options.python_tracer_level = 0  # calls of Python would hide all else
+    jax.profiler.start_trace(folder, create_perfetto_trace=True, profiler_options=options)
+
+
 class Profile:
     """Traces one epoch's graph, and its first steps.
 
@@ -36,11 +43,7 @@ class Profile:
         """An epoch begins, of those from ``first`` to ``last``."""
         wanted = self._folder is not None and jax.process_index() == 0
         if wanted and epoch == min(first + 1, last):
-            options = jax.profiler.ProfileOptions()
-            options.python_tracer_level = 0  # calls of Python would hide all else
-            jax.profiler.start_trace(
-                self._folder, create_perfetto_trace=True, profiler_options=options
-            )
+            start(self._folder)
             self._left = _DISPATCHES
 
     def dispatched(self) -> None:

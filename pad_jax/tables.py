@@ -8,6 +8,7 @@ Any config can be swept; the paper's figures stand beside ours where it has some
 which is told by the name of the config. Table 6 was measured on CIFAR-10 alone.
 """
 
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -28,6 +29,15 @@ class Row(NamedTuple):
     name: str
     overrides: Mapping[str, Any]
     paper: Mapping[str, float | None]
+
+    def changes(self, config: ConfigDict) -> str:
+        """What it changes of a config, as the name of a folder; rows of one name are one run."""
+        parts = [
+            f"{field.split('.')[-1]}={value}"
+            for field, value in self.overrides.items()
+            if value != operator.attrgetter(field)(config)
+        ]
+        return ",".join(parts) or "pad"
 
 
 class Table(NamedTuple):

@@ -20,7 +20,7 @@ from pad_jax.graph.rows import unit_rows
 from pad_jax.graph.search import Graph
 
 
-class _Tiles(NamedTuple):
+class Tiles(NamedTuple):
     """How much is done at a time.
 
     Attributes:
@@ -40,9 +40,9 @@ class _Tiles(NamedTuple):
     in_passes: bool = False
 
 
-_CPU = _Tiles(1024, 512, 2**20)  # 2 MB of similarities, which stay in the caches
+_CPU = Tiles(1024, 512, 2**20)  # 2 MB of similarities, which stay in the caches
 # A merge is a few kernels however small it is, so many blocks share one.
-_ACCELERATOR = _Tiles(4096, 4096, 2**26, merged=16, in_passes=True)
+_ACCELERATOR = Tiles(4096, 4096, 2**26, merged=16, in_passes=True)
 # With many neighbours of few rows looking through runs costs more than comparing their maxima.
 _SHORT_RUN, _ROWS_PER_NEIGHBOR = 16, 2000
 
@@ -105,7 +105,11 @@ def _on_host(features):
 
 
 def pmap_search(
-    num_rows: int, k: int, platform: str, devices: tuple[jax.Device, ...] | None = None
+    num_rows: int,
+    k: int,
+    platform: str,
+    devices: tuple[jax.Device, ...] | None = None,
+    tiles: Tiles | None = None,
 ) -> Callable:
     """The search of so many rows, over all devices.
 
@@ -114,17 +118,24 @@ def pmap_search(
       k: number of neighbours.
       platform: "cpu", "gpu" or "tpu", whose caches the work is cut for.
       devices: to build it for; None for all that are at hand.
+      tiles: how it is cut; None: as suits the platform.
 
     Returns:
       f(device int32 [devices], their numbers; features float32 [N, D]) -> (indices, similarities),
       [devices, rows per device, k] each.
     """
-    tiles = _CPU if platform == "cpu" else _ACCELERATOR
-    if platform == "cpu" and num_rows <= _ROWS_PER_NEIGHBOR * k:
-        tiles = tiles._replace(run=_SHORT_RUN)
+    tiles = tiles or default_tiles(num_rows, k, platform)
     columns = min(tiles.columns, _round_up(num_rows, tiles.run))
     rows = min(tiles.rows, _round_up(num_rows, columns))
     return _pmap_search(k, tiles._replace(columns=columns, rows=rows), devices)
+
+
+def default_tiles(num_rows: int, k: int, platform: str) -> Tiles:
+    """How the search of so many rows is cut on a platform; smaller where there are fewer rows."""
+    tiles = _CPU if platform == "cpu" else _ACCELERATOR
+    if platform == "cpu" and num_rows <= _ROWS_PER_NEIGHBOR * k:
+        tiles = tiles._replace(run=_SHORT_RUN)
+    return tiles
 
 
 @functools.lru_cache(maxsize=8)
@@ -237,7 +248,7 @@ def _merge(nearest, first_strip, maxima, axis, first_run, *, in_passes):
       maxima: [some strips, columns, runs], or [some strips, runs, columns].
       axis: that of the runs.
       first_run: the first of these; no earlier merge had a later one.
-      in_passes: as in ``_Tiles``.
+      in_passes: as in ``Tiles``.
     """
     values, runs = (lax.dynamic_slice_in_dim(x, first_strip, len(maxima)) for x in nearest)
     find = _largest_in_passes if in_passes else _largest_by_top_k

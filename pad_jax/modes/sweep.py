@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import logging
-import operator
 import os
 import pathlib
 import queue
@@ -118,12 +117,7 @@ def _describe(
 ) -> _Run:
     changes = {**row.overrides, "seed": seed}
     own = configs.changed(config, changes)
-    parts = [
-        f"{field.split('.')[-1]}={value}"
-        for field, value in row.overrides.items()
-        if value != operator.attrgetter(field)(config)
-    ]
-    own_folder = workdir / (",".join(parts) or "pad") / f"seed={seed}"
+    own_folder = workdir / row.changes(config) / f"seed={seed}"
     # Each field once: a tuple given twice on a command line would be joined.
     return _Run(row, seed, own_folder, {**overrides, **changes}, own)
 

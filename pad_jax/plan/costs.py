@@ -153,14 +153,21 @@ def _own_cost(equation: _Equation, known: dict[Any, Any], devices: int) -> Cost:
         return _of_while(equation, known, devices)
     if name == "scan":
         body = equation.params["jaxpr"].jaxpr
-        constant = equation.params["num_consts"]
-        inner = _passed(ins[:constant], body.invars, known)
+        inner = _passed(ins[: _constants(equation.params)], body.invars, known)
         return _count(body, inner, devices).times(equation.params["length"])
     if name == "cond":
         branches = [b.jaxpr for b in equation.params["branches"]]
         costs = [_count(b, _passed(ins[1:], b.invars, known), devices) for b in branches]
         return max(costs, key=lambda cost: (sum(cost.flops.values()), cost.moved))
     return Cost({}, 0.0, _sent(name, ins, outs, devices))
+
+
+def _constants(scan: Mapping[str, Any]) -> int:
+    """How many of a scan's arguments stay as they are; from jax 0.11 on its tree says so."""
+    if "num_consts" in scan:
+        return scan["num_consts"]
+    constants, _, _ = scan["ft_in"].unpack()
+    return len(list(constants))
 
 
 def _of_while(equation: _Equation, known: dict[Any, Any], devices: int) -> Cost:

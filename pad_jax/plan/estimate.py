@@ -91,12 +91,13 @@ def _row(name: str, program: Program, programs: Programs, peaks: Peaks | None) -
     }
     if peaks is not None:
         row["left"] = peaks.memory - held - more
-        for limit, seconds in _least(program.cost, peaks).items():
+        for limit, seconds in least(program.cost, peaks).items():
             _add_limit(row, limit, seconds)
     return row
 
 
-def _least(cost: Cost, peaks: Peaks) -> dict[str, float]:
+def least(cost: Cost, peaks: Peaks) -> dict[str, float]:
+    """Seconds that a device takes at least, by what limits it; the longest is the limit."""
     return {
         "compute": sum(value / peaks.flops[kind] for kind, value in cost.flops.items()),
         "memory": cost.moved / peaks.bandwidth,

@@ -36,20 +36,21 @@ class AlexNet(nn.Module):
 
 
 def create_step(
-    encoder, memory, group_id, temperature=0.1, hpe_weight=0.8, rate=0.5, bfloat16=False
+    encoder, memory, group_id, temperature=0.1, hpe_weight=0.8, rate=0.5, autocast=None
 ):
-    """A training step: f(index [B], views float32 [2 B, C, H, W]) -> loss.
+    """A training step: f(index [B], views float32 [2 B, C, H, W]) -> loss [].
 
-    In bfloat16 the encoder's products are, as autocast chooses them; what follows is float32.
+    With ``autocast``, a torch.dtype, the encoder runs in that as far as PyTorch thinks it safe.
     """
+    device = memory.device.type
     optimizer = torch.optim.SGD(
         encoder.parameters(), lr=0.03, momentum=0.9, weight_decay=5e-4, nesterov=True
     )
 
     def step(index, views):
-        with torch.autocast(views.device.type, torch.bfloat16, enabled=bfloat16):
-            features = encoder(views)
-        embeddings, positives = features.float().chunk(2)
+        with torch.autocast(device, dtype=autocast, enabled=autocast is not None):
+            embeddings = encoder(views)
+        embeddings, positives = embeddings.float().chunk(2)
         log_p = functional.log_softmax(embeddings @ memory.T / temperature, dim=1)
         log_p_hard = functional.log_softmax(positives @ memory.T / temperature, dim=1)
         in_group = group_id[index][:, None] == group_id
@@ -62,6 +63,6 @@ def create_step(
         with torch.no_grad():
             rows = (1 - rate) * memory[index] + rate * embeddings
             memory[index] = functional.normalize(rows)
-        return loss.item()
+        return loss.detach()
 
     return step

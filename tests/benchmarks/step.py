@@ -14,37 +14,20 @@ import numpy as np
 import torch
 
 from pad_jax import config as configs
-from pad_jax import models, objectives, parallel, runtime, state, steps, train
-from pad_jax.data.images import ResidentImages
-from pad_jax.graph.groups import Groups, hard_positives
-from pad_jax.objectives.memory import random_rows
-from pad_jax.settings import RunSettings
-from tests.benchmarks import measure, plain_torch
+from pad_jax import models, runtime, steps
+from tests.benchmarks import measure, plain_torch, resident
 
 from configs import cifar10, mnist  # isort: skip
 
 
 def jax_contender(settings, encoder, images, group_id, count, checked=True):
     """A function that trains ``count`` steps."""
-    n, run_settings = len(images), settings[RunSettings]
-    parts = train.step_parts(settings, encoder, objectives.create(settings), n)
-    unlabelled = ResidentImages(images, np.full(n, -1), [])
-    host_state = train.init_state(run_settings, parts, unlabelled)
-    rows = random_rows(*host_state.memory.shape, seed=0)
-    groups = Groups(group_id, hard_positives(group_id, rows))
-    host_state = host_state.replace(memory=rows, groups=groups)
-    step = steps.pmap_resident_train_steps(parts)
-    plan = np.random.default_rng(0).permutation(n)[: count * run_settings.batch_size]
-    plan = parallel.shard(plan.reshape(1, count, -1).astype(np.int32))
-    resident = parallel.replicate(images)
-    held = [
-        state.to_devices(host_state),
-        parallel.replicate({name: np.float32(0) for name in parts.objective.metrics}),
-    ]
+    begun = resident.begin(settings, encoder, images, group_id)
+    step, held = steps.pmap_resident_train_steps(begun.parts), begun.held
 
     def run():
         for i in range(count):
-            held[:] = step(*held, resident, plan, np.int32(i))
+            held[:] = step(*held, begun.images, begun.plan, np.int32(i))
         jax.block_until_ready(held)
 
     # The first call compiles it.
@@ -61,7 +44,9 @@ def torch_contender(batch_size, encoder, images, group_id, count, bfloat16, chan
         channels, height, encoder.widths, encoder.kernels or (5, 5, 3, 3, 3), encoder.fc_widths
     )
     rows = torch.nn.functional.normalize(torch.randn(n, encoder.embedding_dim))
-    step = plain_torch.create_step(network, rows, torch.from_numpy(group_id), bfloat16=bfloat16)
+    step = plain_torch.create_step(
+        network, rows, torch.from_numpy(group_id), autocast=torch.bfloat16 if bfloat16 else None
+    )
     batches = torch.randperm(n)[: count * batch_size].reshape(count, -1)
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
     views = pixels[batches[0].repeat(2)].contiguous()

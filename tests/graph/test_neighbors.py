@@ -37,7 +37,7 @@ def test_equals_the_oracle(unit_rows, n, k):
 def small_tiles(request, monkeypatch):
     """Tiles so small that a few hundred rows take several blocks of several strips."""
     for name in ("_CPU", "_ACCELERATOR"):
-        monkeypatch.setattr(neighbors, name, neighbors._Tiles(**request.param, gathered=2**12))
+        monkeypatch.setattr(neighbors, name, neighbors.Tiles(**request.param, gathered=2**12))
 
 
 @pytest.mark.parametrize("n", [192, 193, 500, 777])

@@ -169,3 +169,14 @@ def test_an_encoder_against_what_xla_counts():
     found = jax.jit(embed).lower(variables, images).cost_analysis()["flops"]
     # XLA counts additions besides products, and no products with padding.
     assert _total(count(embed, variables, images)) == pytest.approx(found, rel=0.25)
+
+
+def test_a_loop_in_a_scan_by_what_stays_outside():
+    def scanned(x, n):
+        def body(x, y):
+            return lax.fori_loop(0, n, lambda i, x: x @ x, x) + y, None
+
+        return lax.scan(body, x, jnp.zeros((3, 8, 8)))
+
+    cost = count(scanned, _shape(8, 8), 4, known={1: np.int32(4)})
+    assert _total(cost) == 3 * 4 * 2 * 8**3

@@ -142,7 +142,7 @@ def run_functions(out):
     rows, x, positive = unit_rows(n, 24), unit_rows(b, 24), unit_rows(b, 24)
     index = rng.permutation(n)[:b].astype(np.int32)
     group_id = (np.arange(n) // 5 * 5).astype(np.int32)
-    neighbors._CPU = neighbors._Tiles(rows=32, columns=32, gathered=2**12)  # ten blocks to divide
+    neighbors._CPU = neighbors.Tiles(rows=32, columns=32, gathered=2**12)  # ten blocks to divide
     nearest, similarities = neighbors.nearest_neighbors(rows, 5)
     members = np.concatenate([np.arange(n, dtype=np.int32)[:, None], nearest], axis=1)
     results = {"neighbors": nearest, "similarities": similarities}

@@ -13,7 +13,7 @@ SHAPES = (
     (2, 1, 1), (3, 2, 2), (17, 3, 5), (33, 8, 32), (64, 16, 5), (65, 128, 20), (150, 4, 9),
     (193, 8, 7), (301, 24, 5), (500, 32, 1), (777, 8, 12), (1031, 16, 20),
 )  # fmt: skip
-_SMALL_TILES = neighbors._Tiles(rows=64, columns=32, gathered=2**12)
+_SMALL_TILES = neighbors.Tiles(rows=64, columns=32, gathered=2**12)
 _IN_PASSES = _SMALL_TILES._replace(merged=2, in_passes=True)  # an accelerator's way
 _ROUNDING = 1e-6  # of a cosine in float32
 

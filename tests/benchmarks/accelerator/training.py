@@ -1,0 +1,190 @@
+"""Whole runs: CIFAR-10 in the paper's setting, the rows of its tables, ResNet-18."""
+
+import functools
+import gc
+import shutil
+import statistics
+import time
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from configs import cifar10 as cifar10_config
+from pad_jax import config as configs
+from pad_jax import tables, train
+from pad_jax.data.preparation import Pixels
+from pad_jax.plan import estimate, programs, topologies
+from pad_jax.run import metrics
+from pad_jax.settings import Settings
+from tests.benchmarks.accelerator import environment, images, timing
+from tests.benchmarks.accelerator.parts import Figure, Options, Result, Row
+from tests.benchmarks.accelerator.results import Results
+
+_EVALUATED = {
+    "kNN, embedding": "eval/knn_accuracy",
+    "kNN, fc": "eval/knn_accuracy_fc",
+    "linear probe, conv5": "eval/linear_accuracy_conv5",
+    "k-means ACC": "eval/kmeans_acc",
+    "k-means ACC, deviation": "eval/kmeans_acc_std",
+    "k-means NMI": "eval/kmeans_nmi",
+    "k-means ARI": "eval/kmeans_ari",
+    "pair precision of the groups": "scs/pair_precision",
+    "coverage": "scs/coverage",
+}
+_TABLES = ("table3", "table1", "table4", "table5", "table6")  # of table 1 AND alone
+_WITHOUT = ("Random", "DeepCluster", "Instance", "RotNet", "PAD")
+
+
+def cifar10(options: Options, results: Results) -> list[Row]:
+    """AlexNet for 200 epochs."""
+    base = _config(options, options.sizes.epochs, **{"eval.every_epochs": 50})
+    return _whole_run(options, results, "cifar10", base, seconds=400)
+
+
+def resnet18(options: Options, results: Results) -> list[Row]:
+    """ResNet-18 for 200 epochs."""
+    base = _config(
+        options,
+        options.sizes.resnet_epochs,
+        **{"model.name": "resnet18", "eval.every_epochs": 50, "eval.probe": ()},
+    )
+    return _whole_run(options, results, "resnet18", base, seconds=900)
+
+
+def ablations(options: Options, results: Results) -> list[Row]:
+    """The rows of the paper's tables, shortened; rows of several tables are one run."""
+    sizes, found = options.sizes, {}
+    base = _config(
+        options,
+        sizes.ablation_epochs,
+        **{"eval.every_epochs": 0, "eval.probe": (), "eval.kmeans_runs": 3},
+    )
+    for name in _TABLES:
+        table = tables.get_table(name, base, "cifar10")
+        for row in table.rows:
+            if name != "table1" or row.name not in _WITHOUT:
+                found.setdefault(row.changes(base), row)
+    return [
+        Row(
+            name,
+            100,
+            functools.partial(
+                *(_run, options, results, name, f"ablations,{name}"),
+                configs.changed(base, row.overrides),
+            ),
+            can_be_cut=True,
+        )
+        for name, row in list(found.items())[: sizes.ablations]
+    ]
+
+
+def _whole_run(
+    options: Options, results: Results, name: str, config: ConfigDict, *, seconds: float
+) -> list[Row]:
+    run = functools.partial(_run, options, results, "run", name, config)
+    plan = functools.partial(_plan, options, config)
+    return [Row("run", seconds, run, can_be_cut=True), Row("plan", 30, plan)]
+
+
+def _config(options: Options, num_epochs: int, **overrides: Any) -> ConfigDict:
+    config = cifar10_config.get_config()
+    config.seed, config.num_epochs = options.seed, num_epochs
+    config.update_from_flattened_dict(
+        {
+            "model.name": options.sizes.encoder,
+            "model.dtype": "bfloat16",
+            "dataset.name": "npz",
+            "dataset.root": str(options.work / "images.npz"),
+            "eval.pixels": False,
+            "checkpoint.every_epochs": 10,
+            **overrides,
+            **options.sizes.overrides,
+        }
+    )
+    return config
+
+
+def _run(
+    options: Options,
+    results: Results,
+    row: str,
+    name: str,
+    config: ConfigDict,
+) -> Result:
+    """Trains, from where it was stopped, to the end; says how far it came in any case."""
+    images.decoded(options)
+    workdir, start = options.work / "runs" / name, time.perf_counter()
+    before = len(metrics.read(workdir))
+    # What is cut off for good leaves this, without its seconds.
+    attempt = {"seconds": None, "epochs": [before], **environment.describe(options, "jax")}
+    results.attempt(row, attempt)
+    try:
+        last = train.train_and_evaluate(config, workdir)
+    finally:
+        epochs = metrics.read(workdir)
+        attempt |= {
+            "seconds": time.perf_counter() - start,
+            "epochs": [before, len(epochs)],
+            "peak_bytes": timing.peak_bytes(),
+        }
+        results.write()
+        if epochs:
+            curves = options.out / "curves"
+            curves.mkdir(exist_ok=True)
+            shutil.copyfile(workdir / "metrics.jsonl", curves / f"{name}.jsonl")
+        gc.collect()  # what the run held on the device
+        jax.clear_caches()
+    attempts = results.attempts(row)
+    figures = {k: Figure(last[metric]) for k, metric in _EVALUATED.items() if metric in last}
+    figures["epochs"] = Figure(last["epoch"])
+    figures |= _times(epochs)
+    seconds = [each["seconds"] for each in attempts]
+    if None not in seconds:
+        figures["start to report"] = Figure(sum(seconds), "s")
+    peaks = [each["peak_bytes"] for each in attempts if each.get("peak_bytes")]
+    if peaks:
+        figures["peak device memory"] = timing.gigabytes(max(peaks))
+    changed = configs.differences(configs.default().to_dict(), config.to_dict())
+    return Result(figures, details={"config": {name: value for name, _, value, _ in changed}})
+
+
+def _times(epochs: list[metrics.Row]) -> dict[str, Figure]:
+    """Of each part of an epoch the seconds in all, and the median of the epochs."""
+    figures = {}
+    for part in ("train", "graph", "search", "structure", "evaluation", "report", "checkpoint"):
+        times = [row[f"time/{part}"] for row in epochs if f"time/{part}" in row]
+        if times:
+            figures[f"{part}, in all"] = Figure(sum(times), "s")
+        if len(times) == len(epochs):
+            figures[f"{part}, an epoch"] = Figure(statistics.median(times), "s")
+    speeds = [row["train/images_per_second"] for row in epochs]
+    return figures | {"trained": Figure(statistics.median(speeds), "images/s")}
+
+
+def _plan(options: Options, config: ConfigDict) -> Result:
+    """What the plan says of the run; after it, since its programs are compiled by then."""
+    with np.load(images.decoded(options)) as arrays:
+        count, *shape = arrays["x_train"].shape
+    return plan_of(configs.read(config), Pixels(tuple(shape)), count)
+
+
+def plan_of(
+    settings: Settings, preparation: Pixels, count: int, *, of: str | None = None
+) -> Result:
+    """The plan of a run on the devices at hand, and what it says of figures by their names.
+
+    The peak of memory is that of the program ``of``, where the others are not measured with it.
+    """
+    topology = topologies.at_hand()
+    compiled = programs.compile_run(settings, preparation, count, topology)
+    plan = estimate.estimate(settings, compiled, count, topology)
+    needed = {k: program["held"] + program["more"] for k, program in plan["programs"].items()}
+    held = needed[of] if of else max(needed.values())
+    predicted = {"peak device memory": held / 1e9}
+    if plan["epoch"]:
+        predicted["train, an epoch"] = plan["epoch"]["training"]
+        predicted["graph, an epoch"] = plan["epoch"]["graph"]
+        predicted["step, median"] = 1e3 * plan["programs"]["training"]["seconds"]
+    return Result({}, predicted, {"plan": plan})
