@@ -307,7 +307,7 @@ class Selection:
         number = self._number[rows]
         for i in np.unique(number):
             at = np.flatnonzero(number == i)
-            own = self.sources[i].read(self._row[rows[at]])  # type: ignore[attr-defined]
+            own = self.sources[i].read(self._row[rows[at]])
             for k, image in zip(at.tolist(), own, strict=True):
                 images[k] = image
         return images

@@ -13,6 +13,7 @@ from pad_jax.data.decoding import Decoding
 from pad_jax.data.prepared.records import Shard, damaged
 
 FILE = "prepared.json"
+BEGUN = "preparing.json"  # in its place while the folder is made
 _FORMAT, _VERSION = "pad_jax prepared images", 1
 
 
@@ -77,8 +78,9 @@ class Index(NamedTuple):
 
 
 def is_prepared(root: str) -> bool:
-    """Whether ``dataset.root`` is a prepared folder."""
-    return bool(root) and (pathlib.Path(root).expanduser() / FILE).is_file()
+    """Whether ``dataset.root`` is a prepared folder, or one that is to become one."""
+    folder = pathlib.Path(root).expanduser()
+    return bool(root) and any((folder / name).is_file() for name in (FILE, BEGUN))
 
 
 def to_json(index: Index) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 
 from pad_jax import locks, outputs, progress
 from pad_jax.data.decoding import tell
+from pad_jax.data.preparation import PIXELS
 from pad_jax.data.prepared import index as indices
 from pad_jax.data.prepared.fitting import default_stored_size
 from pad_jax.data.prepared.index import Index, Made, Split
@@ -31,9 +32,9 @@ from pad_jax.settings import Settings
 
 _log = logging.getLogger(__name__)
 
-_BEGUN = "preparing.json"
 _SHARD_BYTES = 2**27  # about; what a process has not written yet is lost where it is killed
-_FEWEST, _MOST = 256, 4096  # images of a shard, where that leaves
+_FEWEST, _MOST = 256, 4096  # images of a shard
+_ALL_BUSY = 32  # shards of a split, so that many processes have work to the end
 _MOST_SHARDS = 256  # of a split: each is a file that stays open
 _POLL = 0.2  # s
 
@@ -55,6 +56,11 @@ def prepare(settings: Settings, sources: Mapping[str, Source], output: pathlib.P
     """
     dataset = settings[DatasetSettings]
     made = _made(dataset)
+    if any(getattr(source, "kind", PIXELS) != PIXELS for source in sources.values()):
+        raise InputError("dataset: these are features, which need no preparing; train on them")
+    root = pathlib.Path(dataset.root).expanduser()
+    if dataset.root and root.is_dir() and output.resolve().is_relative_to(root.resolve()):
+        raise InputError(f"--output={output} lies inside of dataset.root; choose another place")
     names = {split: [s.name(i) for i in range(len(s))] for split, s in sources.items()}
     described = {
         "made": {**made._asdict(), "decoding": dataclasses.asdict(made.decoding)},
@@ -80,7 +86,7 @@ def prepare(settings: Settings, sources: Mapping[str, Source], output: pathlib.P
             part.write_text(indices.to_json(index), encoding="ascii")
             with part.open() as file:
                 os.fsync(file.fileno())
-        for path in (output / _BEGUN, *(facts_of(job.path) for job in jobs)):
+        for path in (output / indices.BEGUN, *(facts_of(job.path) for job in jobs)):
             path.unlink(missing_ok=True)
     return index
 
@@ -126,10 +132,10 @@ def _enter(
     stack: contextlib.ExitStack,
 ) -> Index | None:
     """Takes the folder, a new one or that of the same work; its index where that is done."""
-    begun = output / _BEGUN
+    begun = output / indices.BEGUN
     try:
         output.mkdir(parents=True, exist_ok=True)
-        known = any((output / name).exists() for name in (indices.FILE, _BEGUN))
+        known = any((output / name).exists() for name in (indices.FILE, indices.BEGUN))
         if not known and set(os.listdir(output)) - {".lock"}:
             raise InputError(f"--output={output} exists; give another name, or move it away")
         busy = f"another process prepares images in {output}; wait for it, or choose another"
@@ -186,9 +192,9 @@ def _jobs(
     """The shards, a function of the images and the settings alone."""
     jobs = []
     side = made.stored_size or _FEWEST
-    each = min(max(_SHARD_BYTES // (4 * side * side), _FEWEST), _MOST)  # 4: 3 colours, 4 : 3
+    most = min(_SHARD_BYTES // (4 * side * side), _MOST)  # 4: three colours, of 4 : 3
     for number, (split, own) in enumerate(names.items()):
-        size = max(each, -(-len(own) // _MOST_SHARDS))
+        size = max(_FEWEST, min(most, -(-len(own) // _ALL_BUSY)), -(-len(own) // _MOST_SHARDS))
         word = re.sub(r"[^A-Za-z0-9]+", "-", split).strip("-") or "all"
         for k, first in enumerate(range(0, len(own), size)):
             path = output / f"{number}-{word}-{k:05}.array_record"

@@ -37,7 +37,7 @@ class PreparedSource:
     def __init__(self, settings: Settings, split: str):
         root = settings[DatasetSettings].root
         folder = pathlib.Path(root).expanduser()
-        if not indices.is_prepared(root):
+        if not (folder / indices.FILE).exists():
             raise InputError(f"dataset.root={root!r} {_what_else(folder)}")
         self.index = indices.read(folder)
         if split not in self.index.splits:
@@ -86,6 +86,6 @@ class PreparedSource:
 
 def _what_else(folder: pathlib.Path) -> str:
     """Why a folder is none of prepared images, and what to do."""
-    if (folder / "preparing.json").exists():
+    if (folder / indices.BEGUN).exists():
         return "is not prepared to its end; give the command of --mode=prepare again"
     return f"is no folder of prepared images (no {indices.FILE}); make one by --mode=prepare"

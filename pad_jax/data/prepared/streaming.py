@@ -117,6 +117,8 @@ class PreparedImages(Images):
 def prepare(source: Selection, settings: DatasetSettings) -> Images:
     """Stored images as a run takes them: in one array where they fit, else read as needed.
 
+    Images of which squares are cut at random places are always read as needed.
+
     Nothing is decoded, and of images that are not held none is read but the first.
 
     Args:
@@ -135,7 +137,9 @@ def prepare(source: Selection, settings: DatasetSettings) -> Images:
         digest.update(len(identity).to_bytes(8, "big") + identity)
     images = PreparedImages(source, prepared, digest.hexdigest())
     is_small = len(images) * np.prod(images.shape) <= settings.max_resident_gib * 2**30
-    return images.held() if is_small else images
+    # Of oblong images another square is cut each time: whether they fit must not change the run.
+    is_cut = prepared.view_size is not None and index.shape != prepared.shape
+    return images.held() if is_small and not is_cut else images
 
 
 def _threads() -> int:
