@@ -51,7 +51,7 @@ def test_a_run_on_prepared_images_and_what_comes_after(monkeypatch, tmp_path):
     found = run("--mode=search", workdir, "--query=a/00.png", "--count=1")
     assert str(tmp_path / "photos") not in found
     said = run("--mode=sort", workdir, f"--output={tmp_path / 'sorted'}")
-    assert "48 images" in said
+    assert "Written" in said
     assert len(list((tmp_path / "sorted").rglob("*.png"))) == 48
     said = command.run(monkeypatch, "--mode=search", workdir, f"--query={tmp_path}/photos/a/00.png")
     assert "is no file, and none of the images searched" in said.error

@@ -220,9 +220,11 @@ def _work(settings: Settings, made: Made, jobs: Sequence[Job]) -> Iterator[None]
     # Not forked: threads of JAX and others may hold what a copy of them would wait for.
     context = multiprocessing.get_context("spawn")
     count, stop = context.Value("q", 0), context.Event()
-    num_processes = min(len(os.sched_getaffinity(0)), len(jobs))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     pool = ProcessPoolExecutor(
-        num_processes, context, initializer=begin, initargs=(settings, made, count, stop)
+        *(min(cores or 1, len(jobs)), context),
+        initializer=begin,
+        initargs=(settings, made, count, stop),
     )
     try:
         waiting, told = {pool.submit(make, job) for job in jobs}, 0

@@ -11,15 +11,21 @@ import time
 
 import pytest
 
-from pad_jax import locks
+from pad_jax import config as configs
+from pad_jax import data, locks
 from pad_jax.data.prepared import index as indices
+from pad_jax.data.prepared import making
 from pad_jax.errors import InputError
 from tests.data.prepared.conftest import load, prepare
 
+FIELDS = {
+    "dataset__name": "tests.support.slow_images:SlowImages",
+    "dataset__image_size": 4,
+    "dataset__test_split": "",
+}
 SLOW = [
     *(sys.executable, "-m", "pad_jax", "--mode=prepare", "--config=digits"),
-    "--config.dataset.name=tests.support.slow_images:SlowImages",
-    *("--config.dataset.image_size=4", "--config.dataset.test_split="),
+    *(f"--config.{name.replace('__', '.')}={value}" for name, value in FIELDS.items()),
 ]
 
 
@@ -37,7 +43,8 @@ def test_killed_in_the_middle_it_goes_on_and_ends_the_same(tmp_path):
     again = subprocess.run([*SLOW, f"--output={killed}"], capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert "goes on after" in again.stderr
-    subprocess.run([*SLOW, f"--output={whole}"], check=True, capture_output=True)
+    settings = configs.read(configs.default(**FIELDS))
+    making.prepare(settings, data.sources(settings), whole)
     names = sorted(path.name for path in whole.iterdir())
     assert names == sorted(path.name for path in killed.iterdir())
     assert len(names) == 5  # three shards, the index and the lock
