@@ -119,8 +119,8 @@ def opened(settings: Settings, split: str) -> Source:
       InputError: where it cannot be opened as described.
     """
     dataset = settings[DatasetSettings]
-    name = "prepared" if is_prepared(dataset.root) else dataset.name
     with reading.in_one_line(dataset.root or dataset.name):
+        name = "prepared" if is_prepared(dataset.root) else dataset.name
         return find(SOURCES, name, "dataset.name")(settings, split)
 
 
