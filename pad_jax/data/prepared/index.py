@@ -78,7 +78,11 @@ class Index(NamedTuple):
 
 
 def is_prepared(root: str) -> bool:
-    """Whether ``dataset.root`` is a prepared folder, or one that is to become one."""
+    """Whether ``dataset.root`` is a prepared folder, or one that is to become one.
+
+    Raises:
+      OSError: where it may not be looked into.
+    """
     folder = pathlib.Path(root).expanduser()
     return bool(root) and any((folder / name).is_file() for name in (FILE, BEGUN))
 

@@ -92,6 +92,7 @@ def _make(job: Job) -> None:
     shapes: set[tuple[int, ...]] = set()
     unreadable: list[tuple[int, str]] = []
     enlarged = side = uncounted = 0
+    of_sides = max if made.resize == "pad" else min  # the shorter one is filled up
     writer = ShardWriter(job.path, job.fingerprint)
     try:
         for i in range(job.first, job.last):
@@ -111,7 +112,7 @@ def _make(job: Job) -> None:
                 writer.write(fitted)
                 rows.append(i)
                 labels.append(-1 if label is None else label)
-                enlarged += min(fitted.shape[:2]) > min(image.shape[:2])
+                enlarged += of_sides(fitted.shape[:2]) > of_sides(image.shape[:2])
                 side = max(side, min(fitted.shape[:2]))
                 shapes.add(fitted.shape)
             uncounted += 1
