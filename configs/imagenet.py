@@ -3,6 +3,10 @@
 Huang, Dong, Gong, Zhu: Unsupervised Deep Learning via Affinity Diffusion. AAAI 2020.
 
 Command:   python -m pad_jax.main --config=configs/imagenet.py --config.dataset.root=TFDS_DATA_DIR
+           Better first, once: python -m pad_jax.main --mode=prepare --config=configs/imagenet.py
+           --config.dataset.root=TFDS_DATA_DIR --output=READY, and then dataset.root=READY: no start
+           decodes the images again, and crops are taken from pictures of 256 px. READY takes about
+           350 GB.
 Cost:      the paper took 6 days on a Tesla P100; not measured here. The images are streamed.
 Expected:  the paper reports weighted kNN on fc 35.1 and a linear classifier on conv5 38.6 (Table
            1); not reproduced yet. fc and conv5 of so many images take 20 and 46 GiB, and are

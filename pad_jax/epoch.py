@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from pad_jax import health, parallel, progress, steps
-from pad_jax.data.batches import own_part, split_over_devices
+from pad_jax.data.batches import crop_places, own_part, split_over_devices
 from pad_jax.data.images import Images, ResidentImages
 from pad_jax.errors import InputError
 from pad_jax.graph.groups import Groups
@@ -94,7 +94,7 @@ class EpochRunner:
         first, sums = trained.steps, parallel.replicate(trained.sums)
         start, done = time.perf_counter(), first
         dispatches = progress.bar(
-            self._dispatches(plan, groups, first),
+            self._dispatches(plan, groups, epoch, first),
             plan.size,
             f"epoch {epoch + 1}/{self._run_settings.num_epochs}",
             each=self._steps_per_dispatch * self._run_settings.batch_size,
@@ -105,11 +105,11 @@ class EpochRunner:
                 state, sums = self._step(state, sums, *args)
             done = min(first + i * self._steps_per_dispatch, self.steps_per_epoch)
             if i % _SYNC_DISPATCHES == 0:
-                self._check(state, parallel.fetch(sums), plan, groups, done)
+                self._check(state, parallel.fetch(sums), plan, groups, epoch, done)
             if done < self.steps_per_epoch and pause():
                 break
         totals = parallel.fetch(sums)
-        self._check(state, totals, plan, groups, done)
+        self._check(state, totals, plan, groups, epoch, done)
         return state, Trained(done, totals, trained.seconds + time.perf_counter() - start)
 
     def means(self, trained: Trained) -> dict[str, float]:
@@ -127,6 +127,7 @@ class EpochRunner:
         sums: dict[str, np.ndarray],
         plan: np.ndarray,
         groups: Groups,
+        epoch: int,
         done: int,
     ) -> None:
         """Raises InputError where a step was not finite, or left parameters that are not."""
@@ -135,23 +136,30 @@ class EpochRunner:
         all_taken = health.is_finite(sums) and taken == done % self.steps_per_epoch
         if all_taken and parallel.fetch(_all_finite(state.params)):
             return
-        [batch] = self._batches(plan[taken : taken + 1], groups)
+        [batch] = self._batches(plan[taken : taken + 1], groups, epoch)
         raise InputError(health.reason(self._settings, self._parts, state, batch))
 
-    def _dispatches(self, plan: np.ndarray, groups: Groups, first: int) -> Iterator[tuple]:
+    def _dispatches(
+        self, plan: np.ndarray, groups: Groups, epoch: int, first: int
+    ) -> Iterator[tuple]:
         """What each dispatch from a step on takes besides the state and the sums."""
         if isinstance(self._images, ResidentImages):
             on_devices = parallel.shard(split_over_devices(plan, axis=1))
             for i in range(first, self.steps_per_epoch, self._steps_per_dispatch):
                 yield self._resident, on_devices, np.int32(i)
             return
-        yield from self._batches(plan[first:], groups)
+        yield from self._batches(plan[first:], groups, epoch)
 
-    def _batches(self, plan: np.ndarray, groups: Groups) -> Iterator[tuple]:
+    def _batches(self, plan: np.ndarray, groups: Groups, epoch: int) -> Iterator[tuple]:
         """Index and images of each line of a plan, from the host."""
         own = own_part(plan)
         rows = [own, groups.hard_positive[own]] if self._objective.hard_positives else [own]
         views = np.stack(rows, axis=1)
-        batches = self._images.batches(views.reshape(len(own), -1))
+        places = None
+        if getattr(self._images.preparation, "view_size", None) is not None:
+            n, seed = len(self._images), self._run_settings.seed
+            each = [crop_places(n, seed, epoch, v)[x] for v, x in enumerate(rows)]
+            places = np.stack(each, axis=1).reshape(len(own), -1)
+        batches = self._images.batches(views.reshape(len(own), -1), places)
         for index, images in zip(own, batches, strict=True):
             yield index, *images.reshape(*views.shape[1:], *self._images.shape)

@@ -49,7 +49,7 @@ class Model:
     ):
         self.settings, self.encoder, self.variables = settings, encoder, variables
         self.preparation, self.epoch, self.workdir = preparation, epoch, workdir
-        self._augment = augmentation.create(settings)
+        self._augment = augmentation.create(settings, preparation)
         self._embedders: dict[str, Embedder] = {}
 
     def embed(self, images: given.Given, feature: str = "embedding") -> np.ndarray:
@@ -259,7 +259,7 @@ def load(workdir: str | os.PathLike) -> Model:
     settings = configs.read(folder.read_config(workdir))
     preparation = folder.read_preparation(workdir)
     encoder = models.create(settings)
-    shape = augmentation.input_shape(augmentation.create(settings), preparation)
+    shape = augmentation.input_shape(augmentation.create(settings, preparation), preparation)
     epoch = checkpoints.newest_epoch(workdir)
     variables = checkpoints.read_part(workdir, epoch, models.variables(encoder, shape))
     return Model(settings, encoder, variables, preparation, epoch, workdir)

@@ -166,9 +166,8 @@ def find(settings: Settings, workdir: pathlib.Path) -> Predecessor | None:
 
 def _variables(settings: Settings, encoder: nn.Module, preparation: Preparation) -> Any:
     """Shape and dtype of each of an encoder's variables."""
-    return models.variables(
-        encoder, augmentation.input_shape(augmentation.create(settings), preparation)
-    )
+    augment = augmentation.create(settings, preparation)
+    return models.variables(encoder, augmentation.input_shape(augment, preparation))
 
 
 def _shapes(tree: Any) -> Any:

@@ -34,7 +34,7 @@ from pad_jax import (
 from pad_jax.data import augmentation
 from pad_jax.data.augmentation import AugmentationSettings
 from pad_jax.data.images import Images
-from pad_jax.data.preparation import FEATURES, PIXELS
+from pad_jax.data.preparation import FEATURES, PIXELS, Preparation
 from pad_jax.data.source import DatasetSettings
 from pad_jax.embedding import Embedder
 from pad_jax.epoch import EpochRunner
@@ -91,12 +91,12 @@ def train_and_evaluate(
         _log.info("This run is finished.")
         return metrics.last_row(workdir, run_settings.num_epochs)
     dataset = data.load(settings)
-    parts = step_parts(settings, encoder, objective, len(dataset.train))
-    check_images(settings, parts, dataset.train)
-    also = (objective.feature,)
-    evaluate = Evaluation(settings, encoder, dataset, parts.augmentation, also)
+    images = dataset.train
+    parts = step_parts(settings, encoder, objective, len(images), images.preparation)
+    check_images(settings, parts, images)
+    evaluate = Evaluation(settings, encoder, dataset, parts.augmentation, (objective.feature,))
     if before is not None:
-        before.check(settings, encoder, dataset.train)
+        before.check(settings, encoder, images)
     folder.make_workdir(workdir)
     with storage.errors(workdir), folder.locked(workdir):
         folder.write(workdir, config, dataset)
@@ -292,16 +292,25 @@ def step_parts(
     encoder: nn.Module,
     objective: Objective,
     num_images: int,
+    preparation: Preparation | None = None,
     schedule: optax.Schedule | None = None,
 ) -> StepParts:
-    """What a run's training step is made of; ``schedule`` in place of its own learning rate."""
+    """What a run's training step is made of.
+
+    Args:
+      settings: of the run.
+      encoder, objective: what is trained, and to what end.
+      num_images: how many there are.
+      preparation: what they went through; None where the encoder sees them whole.
+      schedule: in place of the run's own learning rate.
+    """
     run_settings = settings[RunSettings]
     schedule = schedule or learning_rate_schedule(settings, num_images)
     return StepParts(
         encoder=encoder,
         objective=objective,
         optimizer=optimizer.create(settings[OptimizerSettings], objective, schedule),
-        augmentation=augmentation.create(settings),
+        augmentation=augmentation.create(settings, preparation),
         seed=run_settings.seed,
         steps_per_epoch=num_images // run_settings.batch_size,
     )

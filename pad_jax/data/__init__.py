@@ -12,6 +12,8 @@ from pad_jax import registry
 from pad_jax.data import classes, images, reading, vectors
 from pad_jax.data.images import Images
 from pad_jax.data.preparation import FEATURES, PIXELS, Preparation, Standardization
+from pad_jax.data.prepared import streaming
+from pad_jax.data.prepared.index import is_prepared
 from pad_jax.data.source import DatasetSettings, Selection, Source, refuse_overlap
 from pad_jax.settings import Settings, refuse
 
@@ -24,6 +26,7 @@ SOURCES = {
     "folder": "pad_jax.data.folder:folder",
     "list": "pad_jax.data.lists:ListSource",
     "parquet": "pad_jax.data.parquet_images:ParquetSource",
+    "prepared": "pad_jax.data.prepared.source:PreparedSource",
     "features": "pad_jax.data.features:FeatureSource",
 }
 _OTHERS = "pad_jax.data.tfds:tfds"  # opens every other name
@@ -48,11 +51,7 @@ def load(settings: Settings, like: Preparation | None = None) -> Dataset:
       InputError: where it cannot be opened as described.
     """
     dataset_settings = settings[DatasetSettings]
-    train_sources, test_sources = (
-        [_open(settings, split) for split in splits]
-        for splits in (dataset_settings.train_splits, dataset_settings.test_splits)
-    )
-    _check_apart(dataset_settings, train_sources, test_sources)
+    train_sources, test_sources = _opened_apart(settings)
     labelling = classes.chosen(dataset_settings.labels, [*train_sources, *test_sources])
     chosen = Selection(train_sources, dataset_settings.max_images, labelling)
     train = _prepare(dataset_settings, chosen, like)
@@ -79,6 +78,18 @@ def load(settings: Settings, like: Preparation | None = None) -> Dataset:
     return Dataset(train, test)
 
 
+def sources(settings: Settings) -> dict[str, Source]:
+    """The sources of all splits that ``dataset`` of a run's settings names, by these names.
+
+    Raises:
+      InputError: where one cannot be opened as described, or two have images in common.
+    """
+    dataset = settings[DatasetSettings]
+    train_sources, test_sources = _opened_apart(settings)
+    names = [*dataset.train_splits, *dataset.test_splits]
+    return dict(zip(names, [*train_sources, *test_sources], strict=True))
+
+
 def training_samples(settings: Settings) -> Selection:
     """The training samples that ``dataset`` of a run's settings describes; none is read yet.
 
@@ -86,7 +97,7 @@ def training_samples(settings: Settings) -> Selection:
       InputError: where they cannot be opened as described.
     """
     dataset_settings = settings[DatasetSettings]
-    sources = [_open(settings, split) for split in dataset_settings.train_splits]
+    sources = [opened(settings, split) for split in dataset_settings.train_splits]
     labelling = classes.chosen(dataset_settings.labels, sources)
     return Selection(sources, dataset_settings.max_images, labelling)
 
@@ -101,10 +112,27 @@ def find(table: Mapping[str, str], name: str, field: str) -> Callable[[Settings,
     return registry.find(table, name if name in table or is_code else _OTHERS, field)
 
 
-def _open(settings: Settings, split: str) -> Source:
+def opened(settings: Settings, split: str) -> Source:
+    """The source of one split; of images that are prepared, whatever ``dataset.name`` says.
+
+    Raises:
+      InputError: where it cannot be opened as described.
+    """
     dataset = settings[DatasetSettings]
     with reading.in_one_line(dataset.root or dataset.name):
-        return find(SOURCES, dataset.name, "dataset.name")(settings, split)
+        name = "prepared" if is_prepared(dataset.root) else dataset.name
+        return find(SOURCES, name, "dataset.name")(settings, split)
+
+
+def _opened_apart(settings: Settings) -> tuple[list[Source], list[Source]]:
+    """The sources of the training splits and of the test splits; no image is in two."""
+    dataset = settings[DatasetSettings]
+    train_sources, test_sources = (
+        [opened(settings, split) for split in splits]
+        for splits in (dataset.train_splits, dataset.test_splits)
+    )
+    _check_apart(dataset, train_sources, test_sources)
+    return train_sources, test_sources
 
 
 def _check_apart(
@@ -122,6 +150,11 @@ def _prepare(settings: DatasetSettings, selection: Selection, like: Preparation 
     if selection.kind == FEATURES:
         trained_on = like if isinstance(like, Standardization) else None
         return vectors.prepare(selection, trained_on, max_resident_bytes=most)
+    if hasattr(selection.sources[0], "index"):
+        return streaming.prepare(selection, settings)
+    if settings.stored_size:
+        hint = "these images are not prepared; make them ready by --mode=prepare, or give 0"
+        refuse("dataset.stored_size", settings.stored_size, hint)
     return images.prepare(
         selection,
         image_size=settings.image_size,

@@ -1,5 +1,6 @@
 """Augmentation on the device: crop, flip, colour. Pure functions of a key and an image."""
 
+import copy
 import dataclasses
 from typing import ClassVar, Protocol
 
@@ -7,8 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from pad_jax import registry
-from pad_jax.data.preparation import PIXELS, Preparation
-from pad_jax.settings import Settings, named, numbers, setting, share, yes_or_no
+from pad_jax.data.preparation import PIXELS, Pixels, Preparation
+from pad_jax.settings import Settings, named, numbers, refuse, setting, share, yes_or_no
 
 # What augments images, by augmentation.name: f(settings) -> Augmentation.
 AUGMENTATIONS = {
@@ -23,7 +24,8 @@ class Augmentation(Protocol):
 
     An entry of AUGMENTATIONS makes one of a run's settings. Its methods are pure, and run on the
     device. Where samples are features of images, these take the images' place. An augmentation may
-    say which kind it takes, ``takes = FEATURES``.
+    say which kind it takes, ``takes = FEATURES``. It may have ``smaller(side)``: the same
+    augmentation, but of images that are larger than what the encoder sees, [side, side, C].
     """
 
     def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
@@ -79,10 +81,25 @@ class CropSettings:
     )
 
 
-def create(settings: Settings) -> Augmentation:
-    """The augmentation that a run's settings name."""
+def create(settings: Settings, preparation: Preparation | None = None) -> Augmentation:
+    """The augmentation that a run's settings name.
+
+    Args:
+      settings: of the run.
+      preparation: what its samples went through; None where the encoder sees them whole.
+
+    Raises:
+      InputError: where the images are larger than what the encoder sees, and it takes no such.
+    """
     name = settings[AugmentationSettings].name
-    return registry.find(AUGMENTATIONS, name, "augmentation.name")(settings)
+    found = registry.find(AUGMENTATIONS, name, "augmentation.name")(settings)
+    side = preparation.view_size if isinstance(preparation, Pixels) else None
+    if side is None:
+        return found
+    if not hasattr(found, "smaller"):
+        hint = f"it takes no crops of larger images; give dataset.stored_size={side} with it"
+        refuse("augmentation.name", name, hint)
+    return found.smaller(side)
 
 
 def input_shape(augment: Augmentation, preparation: Preparation) -> tuple[int, ...]:
@@ -99,12 +116,20 @@ class Crops:
 
     def __init__(self, settings: Settings):
         self._settings = settings[CropSettings]
+        self._side: int | None = None
+
+    def smaller(self, side: int) -> "Crops":
+        """The same, to [side, side, C] of larger images: ``plain`` takes their middle."""
+        crops = copy.copy(self)
+        crops._side = side
+        return crops
 
     def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
         settings = self._settings
         keys = jax.random.split(key, 4)
         x = image.astype(jnp.float32) / 255
-        x = _random_resized_crop(keys[0], x, settings.crop_scale, settings.flip)
+        size = image.shape[:2] if self._side is None else (self._side, self._side)
+        x = _random_resized_crop(keys[0], x, settings.crop_scale, settings.flip, size)
         x = _color_jitter(keys[1], x, settings.jitter)
         if settings.grayscale and x.shape[-1] == 3:
             gray = jax.random.bernoulli(keys[2], settings.grayscale)
@@ -112,7 +137,11 @@ class Crops:
         return 2 * x - 1
 
     def plain(self, images: jax.Array) -> jax.Array:
-        """uint8 [...] -> float32 [...] in [-1, 1]."""
+        """uint8 [B, H, W, C] -> float32 [B, H, W, C] in [-1, 1]; see ``smaller``."""
+        if self._side is not None:
+            side = self._side
+            top, left = ((length - side) // 2 for length in images.shape[-3:-1])
+            images = images[..., top : top + side, left : left + side, :]
         return images.astype(jnp.float32) / 127.5 - 1
 
 
@@ -122,8 +151,8 @@ def view_keys(seed: int, epoch: jax.Array, index: jax.Array, view: int) -> jax.A
     return jax.vmap(lambda i: jax.random.fold_in(key, i))(index)
 
 
-def _random_resized_crop(key, image, scale, flip):
-    """Random area in ``scale``, random aspect ratio in 3/4 to 4/3, resized to the whole size."""
+def _random_resized_crop(key, image, scale, flip, size):
+    """Random area in ``scale``, random aspect ratio in 3/4 to 4/3, resized to ``size``."""
     height, width = image.shape[:2]
     k_area, k_ratio, k_y, k_x, k_flip = jax.random.split(key, 5)
     area = jax.random.uniform(k_area, minval=scale[0], maxval=scale[1]) * (height * width)
@@ -133,21 +162,24 @@ def _random_resized_crop(key, image, scale, flip):
     y = jax.random.uniform(k_y) * (height - h)
     x = jax.random.uniform(k_x) * (width - w)
     mirrored = jax.random.bernoulli(k_flip) if flip else jnp.zeros((), bool)
-    rows = _resize_weights(y, h, height)
-    columns = _resize_weights(x, w, width)
+    rows = _resize_weights(y, h, height, size[0])
+    columns = _resize_weights(x, w, width, size[1])
     columns = jnp.where(mirrored, columns[::-1], columns)
     # Output pixel (a, b) = sum_{i, j} rows[a, i] columns[b, j] image[i, j].
     image = jnp.tensordot(rows, image, 1)
     return jnp.einsum("bj,ajc->abc", columns, image)
 
 
-def _resize_weights(start, length, size):
-    """Weights [size, size] that enlarge [start, start + length) linearly to the whole.
+def _resize_weights(start, length, size, out):
+    """Weights [out, size] that resize [start, start + length) linearly to ``out`` pixels.
 
-    A crop is never larger than the image, so there is nothing to be antialiased.
+    Where that may make the crop smaller, a pixel is the mean of what it covers.
     """
-    center = start + jnp.arange(0.5, size) * (length / size) - 0.5
-    weights = jnp.maximum(0.0, 1.0 - jnp.abs(center[:, None] - jnp.arange(0.0, size)))
+    center = start + jnp.arange(0.5, out) * (length / out) - 0.5
+    distance = jnp.abs(center[:, None] - jnp.arange(0.0, size))
+    if out < size:
+        distance = distance / jnp.maximum(1.0, length / out)
+    weights = jnp.maximum(0.0, 1.0 - distance)
     return weights / jnp.sum(weights, axis=1, keepdims=True)
 
 

@@ -30,6 +30,11 @@ def uniform_plan(group_id: np.ndarray, batch_size: int, seed: int, epoch: int) -
     return rows[: steps * batch_size].reshape(steps, batch_size).astype(np.int32)
 
 
+def crop_places(num_images: int, seed: int, epoch: int, view: int) -> np.ndarray:
+    """Where a square is cut out of each image's longer side, for a view: float [N], 0 to 1."""
+    return np.random.default_rng([seed, epoch, 2, view]).random(num_images)
+
+
 def ordered_plan(num_images: int, batch_size: int) -> np.ndarray:
     """All rows in order, int32 [batches, batch_size]; the last batch is filled up with row 0."""
     batches = -(-num_images // batch_size)

@@ -8,7 +8,7 @@ import importlib.util
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import BinaryIO
 
 import numpy as np
@@ -174,9 +174,19 @@ class Decoder:
 
     def tell(self) -> None:
         """Says in the log what was noted, and of how many images."""
-        for text, names in sorted(self._noted.items()):
-            count = f"{len(names)} image{'s' * (len(names) != 1)}"
-            _log.info("%s: %s, such as %s.", text, count, printable(min(names)))
+        tell({text: (len(names), min(names)) for text, names in self._noted.items()})
+
+    def take_notes(self) -> dict[str, tuple[int, str]]:
+        """What was noted, of how many images and of which, for example; it is then forgotten."""
+        noted, self._noted = self._noted, {}
+        return {text: (len(names), min(names)) for text, names in noted.items()}
+
+
+def tell(notes: Mapping[str, tuple[int, str]]) -> None:
+    """Says in the log what was noted, of how many images and of which, for example."""
+    for text, (count, name) in sorted(notes.items()):
+        images = f"{count} image{'s' * (count != 1)}"
+        _log.info("%s: %s, such as %s.", text, images, printable(name))
 
 
 def _has_memory(megapixels: float) -> bool:

@@ -45,8 +45,14 @@ class Images(Protocol):
         """Of one of them: (H, W, C) for images."""
         return self.preparation.shape
 
-    def batches(self, rows: np.ndarray) -> Iterator[np.ndarray]:
-        """For each line of the row numbers, int [S, B], the samples, [B, *shape]."""
+    def batches(self, rows: np.ndarray, places: np.ndarray | None = None) -> Iterator[np.ndarray]:
+        """For each line of the row numbers, int [S, B], the samples, [B, *shape].
+
+        Args:
+          rows: which.
+          places: float [S, B], 0 to 1, where along its longer side a square is cut out of an image
+            that is kept in its own proportions; None for the middle. Others are squares already.
+        """
         ...
 
     def picture(self, i: int) -> np.ndarray | None:
@@ -89,7 +95,7 @@ class ResidentImages(Images):
     def __len__(self) -> int:
         return len(self.array)
 
-    def batches(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+    def batches(self, rows: np.ndarray, places: np.ndarray | None = None) -> Iterator[np.ndarray]:
         return (self.array[line] for line in rows)
 
     def picture(self, i: int) -> np.ndarray | None:
@@ -130,7 +136,7 @@ class StreamedImages(Images):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def batches(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+    def batches(self, rows: np.ndarray, places: np.ndarray | None = None) -> Iterator[np.ndarray]:
         import grain  # not at the top: resident sets do without
 
         options = grain.ReadOptions(num_threads=_threads(), prefetch_buffer_size=2 * rows.shape[1])

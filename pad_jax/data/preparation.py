@@ -60,6 +60,8 @@ class Pixels:
       shape: (H, W, C).
       resize: one of ``RESIZINGS``, see ``fit``.
       decoding: how files become arrays; its background is also what "pad" fills up with.
+      view_size: px, side of what the encoder sees, where that is less than the images': random
+        crops in training, the middle elsewhere. None: it sees them whole.
     """
 
     kind: ClassVar[str] = PIXELS
@@ -69,6 +71,7 @@ class Pixels:
     shape: tuple[int, int, int]
     resize: str = "crop"
     decoding: Decoding = DEFAULT
+    view_size: int | None = None
 
     def fit(self, image: np.ndarray) -> np.ndarray:
         """One image, uint8 [h, w, 1 or 3], in the shape of all."""
@@ -96,18 +99,21 @@ class Pixels:
         return samples.reshape(len(samples), -1).astype(np.float32) / 255
 
     def record(self) -> dict[str, Any]:
+        view = {} if self.view_size is None else {"view_size": self.view_size}
         return {
             "image_shape": list(self.shape),
             "resize": self.resize,
             "decoding": dataclasses.asdict(self.decoding),
-        }
+        } | view
 
     def statistics(self) -> dict[str, list[float]]:
         return {}
 
     def __str__(self) -> str:
         height, width, channels = self.shape
-        return f"{height} x {width} {'grey' if channels == 1 else 'colour'} pixels"
+        side = self.view_size
+        seen = "" if side is None else f", {side} x {side} of them at a time"
+        return f"{height} x {width} {'grey' if channels == 1 else 'colour'} pixels{seen}"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -187,7 +193,8 @@ def recorded(record: Mapping[str, Any], statistics: Mapping[str, Any]) -> Prepar
 
 def pixels_of(shape: tuple[int, int, int], record: Mapping[str, Any]) -> Pixels:
     """How images were prepared, by what ``Pixels.record`` gave; those of old were cropped."""
-    return Pixels(shape, record.get("resize", "crop"), Decoding(**record.get("decoding", {})))
+    decoding = Decoding(**record.get("decoding", {}))
+    return Pixels(shape, record.get("resize", "crop"), decoding, record.get("view_size"))
 
 
 def fit(

@@ -43,14 +43,15 @@ class DatasetSettings:
 
     name: str = setting(
         "digits",
-        "digits, npz, folder, list, parquet, features, a name of TensorFlow Datasets, or "
+        "digits, npz, folder, list, parquet, prepared, features, a name of TensorFlow Datasets, or "
         "package.module:Source",
         Rule(bool, "give the name of a data set"),
     )
     root: str = setting(
         "",
         "folder: the folder, or what list and parquet take; list, parquet, features: the file, or "
-        "a folder with one for each split; npz: the file; TensorFlow Datasets: its data_dir",
+        "a folder with one for each split; npz: the file; TensorFlow Datasets: its data_dir; any "
+        "name: a folder made by --mode=prepare",
         any_text(),
         affects=RESULTS,
     )
@@ -87,6 +88,12 @@ class DatasetSettings:
         "is smaller; None: it does not",
         at_least(1),
         affects=NOTHING,
+    )
+    stored_size: int = setting(
+        0,
+        "px; --mode=prepare stores images with shorter sides of this, and a run takes its crops of "
+        "image_size from images of this size; 0: 8/7 of image_size, and image_size itself below 64",
+        at_least(0),
     )
     resize: str = setting(
         "crop",
@@ -130,12 +137,15 @@ class DatasetSettings:
         settings = self
         least = None  # they have one size already, and keep it
         if settings.image_size is not None:
-            least = max(LEAST_SIDE, 2 * settings.image_size)
+            least = max(LEAST_SIDE, 2 * settings.image_size, 2 * settings.stored_size)
         return Decoding(settings.background, settings.max_megapixels, least)
 
     def check(self) -> None:
         """Refuses to hold out what is trained on; slices are compared once a source is open."""
         settings = self
+        if 0 < settings.stored_size < (settings.image_size or 0):
+            hint = f"dataset.image_size={settings.image_size} is larger; give more, or 0"
+            refuse("dataset.stored_size", settings.stored_size, hint)
         if len(set(settings.train_splits)) < len(settings.train_splits):
             refuse("dataset.train_split", settings.train_split, "it names a split twice")
         for split in settings.test_splits:
@@ -175,7 +185,8 @@ class Source(Protocol):
     are read. A source of features has ``kind = FEATURES``, and may have ``take(rows)``, the samples
     of many rows at once, int [B] -> [B, ...]; ``labels``, those of all rows, -1 where the class is
     not known; ``picture``, a function of i, the image of row i; and ``extractor``, what made the
-    features (see ``Standardization``).
+    features (see ``Standardization``). One of a folder of prepared images has ``index``, what that
+    holds, and ``read(rows)``, the images of many rows at once, int [B] -> B of any shapes.
     """
 
     def __len__(self) -> int: ...
@@ -289,6 +300,17 @@ class Selection:
             yield
         except Withheld as error:
             raise error.among(map(self.path, range(len(self)))) from None
+
+    def read(self, rows: np.ndarray) -> list[np.ndarray]:
+        """The images of some rows, int [B], of sources that have ``read``; of any shapes."""
+        images: list[np.ndarray] = [None] * len(rows)  # type: ignore[list-item]
+        number = self._number[rows]
+        for i in np.unique(number):
+            at = np.flatnonzero(number == i)
+            own = self.sources[i].read(self._row[rows[at]])
+            for k, image in zip(at.tolist(), own, strict=True):
+                images[k] = image
+        return images
 
     def take(self, rows: np.ndarray) -> np.ndarray:
         """The samples of some rows, of one shape: int [B] -> [B, ...]."""

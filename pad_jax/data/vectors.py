@@ -35,7 +35,7 @@ class Vectors(Images):
     def __len__(self) -> int:
         return len(self._selection)
 
-    def batches(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+    def batches(self, rows: np.ndarray, places: np.ndarray | None = None) -> Iterator[np.ndarray]:
         return (self.preparation(self._selection.take(line)) for line in rows)
 
 

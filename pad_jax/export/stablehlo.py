@@ -28,7 +28,8 @@ def exported(model: "Model", platforms: tuple[str, ...] = tuple(PLATFORMS)) -> j
     The parameters are constants of it. An encoder may compute in another way on each platform: the
     program has all ways, and takes the one for the platform it runs on.
     """
-    preparation, plain = model.preparation, augmentation.create(model.settings).plain
+    preparation = model.preparation
+    plain = augmentation.create(model.settings, preparation).plain
     encoders = {name: models.create(model.settings, PLATFORMS[name]) for name in platforms}
 
     def embed(samples: jax.Array) -> jax.Array:

@@ -6,6 +6,7 @@ MODES = {
     "evaluate": "pad_jax.modes.evaluate:MODE",
     "report": "pad_jax.modes.report:MODE",
     "sweep": "pad_jax.modes.sweep:MODE",
+    "prepare": "pad_jax.modes.prepare:MODE",
     "features": "pad_jax.modes.features:MODE",
     "embed": "pad_jax.modes.embed:MODE",
     "search": "pad_jax.modes.search:MODE",

@@ -44,7 +44,7 @@ def evaluate(config: ConfigDict, workdir: str | os.PathLike) -> metrics.Row:
             f"dataset: images are {given}, the encoder was trained on {trained_on}; set "
             "dataset.image_size and dataset.channels"
         )
-    augment = augmentation.create(trained.settings)  # gives images as the encoder knows them
+    augment = augmentation.create(trained.settings, trained_on)  # images as the encoder knows them
     evaluation = Evaluation(settings, trained.encoder, dataset, augment)
     figures = evaluation(parallel.replicate(trained.variables), trained.epoch, final=True)
     return {"epoch": trained.epoch} | {k: v for k, v in figures.items() if k.startswith("eval/")}

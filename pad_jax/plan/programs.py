@@ -80,7 +80,7 @@ def compile_run(
     train.check_devices(settings[RunSettings], len(topology.devices))
     encoder = models.create(settings, topology.platform)
     objective = objectives.create(settings, topology.platform)
-    parts = train.step_parts(settings, encoder, objective, num_samples)
+    parts = train.step_parts(settings, encoder, objective, num_samples, preparation)
     if not parts.steps_per_epoch:
         size = settings[RunSettings].batch_size
         refuse("batch_size", size, f"there are {num_samples} images; lower it")

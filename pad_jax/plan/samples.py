@@ -73,4 +73,6 @@ def of_run(
             f"how many images dataset.name={dataset.name} has in dataset.train_split="
             f"{dataset.train_split} is not known; give --num_images"
         )
-    return num_images, Pixels((side, side, channels), dataset.resize)
+    held = max(side, dataset.stored_size)
+    view = side if held > side else None
+    return num_images, Pixels((held, held, channels), dataset.resize, view_size=view)

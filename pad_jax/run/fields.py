@@ -60,6 +60,7 @@ RUN = {
     "image_shape": Kind(_is_shape, "a shape [H, W, C]"),
     "resize": Kind(lambda v: v in RESIZINGS, f"one of: {', '.join(RESIZINGS)}"),
     "decoding": Kind(_is_decoding, "what images are decoded by"),
+    "view_size": _COUNT,
     "num_features": _COUNT,
     "num_views": Kind(lambda v: v is None or is_whole(v, 1), "a whole number or null"),
     "extractor": Kind(_is_extractor, "the name of an extractor, with what it takes"),

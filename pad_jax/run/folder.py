@@ -17,18 +17,13 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from pad_jax import config as configs
-from pad_jax import outputs, parallel
+from pad_jax import locks, outputs, parallel
 from pad_jax.data import Dataset
 from pad_jax.data.preparation import Preparation, recorded
 from pad_jax.errors import InputError
 from pad_jax.graph.groups import Groups, by_falling_size
 from pad_jax.run import checkpoints, fields, files, metrics
 from pad_jax.settings import RESULTS, TRAINING
-
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None
 
 _log = logging.getLogger(__name__)
 
@@ -148,20 +143,13 @@ def locked(workdir: pathlib.Path) -> Iterator[None]:
 
 def _lock(workdir: pathlib.Path, stack: contextlib.ExitStack) -> InputError | None:
     """Takes the lock until ``stack`` is closed; or why that cannot be."""
-    if fcntl is None:
-        return None
     try:
-        file = stack.enter_context((workdir / ".lock").open("a"))
+        busy = f"another process is training in {workdir}; stop it, or choose another --workdir"
+        locks.take(workdir, stack, busy)
+    except InputError as error:
+        return error
     except OSError as error:
         return InputError(_no_writing(workdir, error))
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return InputError(
-            f"another process is training in {workdir}; stop it, or choose another --workdir"
-        )
-    except OSError:
-        pass  # some network file systems know no locks
     return None
 
 

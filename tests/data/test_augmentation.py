@@ -12,6 +12,7 @@ import pytest
 from pad_jax import config
 from pad_jax.data import augmentation
 from pad_jax.data.augmentation import Crops, CropSettings, view_keys
+from pad_jax.data.preparation import Pixels
 from pad_jax.errors import InputError
 from pad_jax.settings import Settings, at_least, setting
 
@@ -39,13 +40,14 @@ def test_a_flat_image_stays_flat_however_it_is_cropped():
     np.testing.assert_allclose(view, plain(flat), atol=1e-5)
 
 
+@pytest.mark.parametrize("out", [28, 20])
 @pytest.mark.parametrize(("start", "length"), [(0.0, 28.0), (3.7, 11.2), (16.0, 12.0)])
-def test_resize_weights_equal_jax_image(rng, start, length):
+def test_resize_weights_equal_jax_image(rng, start, length, out):
     x = rng.standard_normal((28, 1)).astype(np.float32)
-    weights = augmentation._resize_weights(start, length, 28)
-    scale = 28 / length
+    weights = augmentation._resize_weights(start, length, 28, out)
+    scale = out / length
     expected = jax.image.scale_and_translate(
-        x, (28, 1), (0,), jnp.array([scale]), jnp.array([-start * scale]), "linear"
+        x, (out, 1), (0,), jnp.array([scale]), jnp.array([-start * scale]), "linear"
     )
     np.testing.assert_allclose(weights @ x, expected, atol=1e-5)
 
@@ -56,11 +58,35 @@ def test_crops_keep_the_share_of_the_area_that_is_asked_for(rng):
     ramp[..., 0], ramp[..., 1] = np.arange(64)[:, None], np.arange(64)
     areas = []
     for seed in range(200):
-        crop = augmentation._random_resized_crop(jax.random.key(seed), ramp, (0.2, 0.6), False)
+        crop = augmentation._random_resized_crop(
+            jax.random.key(seed), ramp, (0.2, 0.6), False, (64, 64)
+        )
         spans = [np.ptp(np.asarray(crop[..., c])) * 64 / 63 for c in (0, 1)]
         areas.append(spans[0] * spans[1] / 64**2)
     assert 0.19 < min(areas) < 0.25
     assert 0.5 < max(areas) < 0.61
+
+
+def test_crops_of_larger_images(image):
+    """What the encoder sees is the middle, and in training crops that reach to the borders."""
+    crops = augmentation.create(Settings(), Pixels((20, 20, 3), view_size=14))
+    np.testing.assert_array_equal(crops.plain(image[None, :, :20]), plain(image[None, 3:17, 3:17]))
+    ramp = np.broadcast_to(np.arange(20, dtype=np.uint8)[:, None, None] * 10, (20, 20, 1))
+    calm = Crops(Settings(CropSettings(jitter=(0, 0, 0, 0), flip=False))).smaller(14)
+    views = np.stack([calm(jax.random.key(i), ramp) for i in range(50)])
+    assert views.shape == (50, 14, 14, 1)
+    values = (views + 1) * 127.5
+    assert values.min() < 5
+    assert values.max() > 185
+    whole = Crops(Settings(CropSettings(crop_scale=(1, 1), jitter=(0, 0, 0, 0), flip=False)))
+    spans = [np.ptp(whole.smaller(14)(jax.random.key(i), ramp)) for i in range(20)]
+    assert max(spans) > 180 / 127.5  # of 190: the first and the last pixel are means of some
+
+
+def test_an_augmentation_that_takes_no_larger_images_says_so():
+    settings = config.read(config.default(augmentation__name=f"{__name__}:Noise"))
+    with pytest.raises(InputError, match="no crops of larger images.*stored_size=14"):
+        augmentation.create(settings, Pixels((20, 20, 3), view_size=14))
 
 
 def test_flip_mirrors_half_of_the_images(image):

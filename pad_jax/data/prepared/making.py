@@ -1,0 +1,323 @@
+"""From a source of images to a prepared folder, by several processes, and on after a kill.
+
+While it is made the folder has ``preparing.json``, of what it is made; whole shards, each with a
+``.json`` beside it that tells what is in it; and parts of those that are under way.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import logging
+import multiprocessing
+import os
+import pathlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from pad_jax import locks, outputs, progress
+from pad_jax.data.decoding import tell
+from pad_jax.data.preparation import PIXELS
+from pad_jax.data.prepared import index as indices
+from pad_jax.data.prepared.fitting import default_stored_size
+from pad_jax.data.prepared.index import Index, Made, Split
+from pad_jax.data.prepared.records import Shard
+from pad_jax.data.prepared.worker import Job, begin, changed, facts_of, make, names_digest
+from pad_jax.data.source import DatasetSettings, Source
+from pad_jax.errors import InputError
+from pad_jax.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+_SHARD_BYTES = 2**27  # about; what a process has not written yet is lost where it is killed
+_FEWEST, _MOST = 256, 4096  # images of a shard
+_ALL_BUSY = 32  # shards of a split, so that many processes have work to the end
+_MOST_SHARDS = 256  # of a split: each is a file that stays open
+_POLL = 0.2  # s
+
+
+def prepare(settings: Settings, sources: Mapping[str, Source], output: pathlib.Path) -> Index:
+    """Decodes all images of some sources, and writes them into a folder.
+
+    The same call goes on where an earlier one was interrupted, and does nothing where one has
+    ended.
+
+    Args:
+      settings: of a run, whose ``dataset`` says what the images are and what is made of them.
+      sources: by the names of their splits; no image is in two.
+      output: the folder.
+
+    Raises:
+      InputError: where the folder is in use, or holds something else; a source changes under way;
+        not one image can be decoded, or, with ``dataset.strict``, one cannot; the disk is full.
+    """
+    dataset = settings[DatasetSettings]
+    made = _made(dataset)
+    if any(getattr(source, "kind", PIXELS) != PIXELS for source in sources.values()):
+        raise InputError("dataset: these are features, which need no preparing; train on them")
+    root = pathlib.Path(dataset.root).expanduser()
+    if dataset.root and root.is_dir() and output.resolve().is_relative_to(root.resolve()):
+        raise InputError(f"--output={output} lies inside of dataset.root; choose another place")
+    names = {split: [s.name(i) for i in range(len(s))] for split, s in sources.items()}
+    described = {
+        "made": {**made._asdict(), "decoding": dataclasses.asdict(made.decoding)},
+        "splits": {split: _stamp(s, names[split]) for split, s in sources.items()},
+    }
+    fingerprint = hashlib.sha256(json.dumps(described).encode()).hexdigest()
+    with contextlib.ExitStack() as stack:
+        if (finished := _enter(output, fingerprint, described, stack)) is not None:
+            _log.info("%s: these images are prepared already.", output)
+            return finished
+        jobs = _jobs(names, made, output, fingerprint)
+        left = [job for job in jobs if _facts(job) is None]
+        count = sum(job.last - job.first for job in jobs)
+        done = count - sum(job.last - job.first for job in left)
+        if done:
+            _log.info("%s: goes on after %d of %d images.", output, done, count)
+        work = _work(settings, made, left)
+        with contextlib.closing(work):
+            for _ in progress.bar(work, count, "preparing images", done=done):
+                pass
+        index = _index(dataset, fingerprint, made, sources, names, jobs)
+        with outputs.whole(output / indices.FILE) as part:
+            part.write_text(indices.to_json(index), encoding="ascii")
+            with part.open() as file:
+                os.fsync(file.fileno())
+        for path in (output / indices.BEGUN, *(facts_of(job.path) for job in jobs)):
+            path.unlink(missing_ok=True)
+    return index
+
+
+def _made(dataset: DatasetSettings) -> Made:
+    size = dataset.image_size
+    if size is None and dataset.max_image_size is not None:
+        raise InputError(
+            "dataset.image_size is left to choose, and what is stored depends on it; give "
+            f"--config.dataset.image_size, such as {dataset.max_image_size}"
+        )
+    if size is None:
+        return Made(None, None, dataset.resize, dataset.channels, dataset.decoding)
+    largest = dataset.stored_size or default_stored_size(size)
+    decoding = dataclasses.replace(dataset, stored_size=largest).decoding
+    return Made(size, largest, dataset.resize, dataset.channels, decoding)
+
+
+def _stamp(source: Source, names: Sequence[str]) -> str:
+    """Tells the images of a source from others, by names and sizes of files where it has some."""
+    digest = hashlib.sha256(names_digest(names).encode())
+    path = getattr(source, "path", lambda i: None)
+    files = getattr(source, "files", None)  # in which the images are
+    if files is not None:
+        digest.update(json.dumps([file.stat().st_size for file in files]).encode())
+        return digest.hexdigest()
+    for i in range(len(names)):
+        if (file := path(i)) is None:
+            digest.update(source.identity(i))
+            continue
+        try:
+            size = os.stat(file).st_size
+        except OSError:
+            size = -1  # it is said when it is read
+        digest.update(b"%d " % size)
+    return digest.hexdigest()
+
+
+def _enter(
+    output: pathlib.Path,
+    fingerprint: str,
+    described: Mapping[str, Any],
+    stack: contextlib.ExitStack,
+) -> Index | None:
+    """Takes the folder, a new one or that of the same work; its index where that is done."""
+    begun = output / indices.BEGUN
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        known = any((output / name).exists() for name in (indices.FILE, indices.BEGUN))
+        if not known and set(os.listdir(output)) - {".lock"}:
+            raise InputError(f"--output={output} exists; give another name, or move it away")
+        busy = f"another process prepares images in {output}; wait for it, or choose another"
+        locks.take(output, stack, f"{busy} --output")
+        if (output / indices.FILE).exists():
+            index = indices.read(output)
+            if index.fingerprint == fingerprint:
+                return index
+            raise InputError(
+                f"--output={output} has other images, or made in another way ({index.made}); "
+                "choose another --output, or remove that"
+            )
+        if begun.exists():
+            before = _read_json(begun)
+            if before != json.loads(json.dumps(described)):
+                raise InputError(
+                    f"--output={output} has half-done work of other images, or in another way"
+                    f"{_difference(before, described)}; undo the change, choose another --output, "
+                    "or remove that"
+                )
+        else:
+            with outputs.whole(begun) as part:
+                part.write_text(json.dumps(described) + "\n", encoding="ascii")
+        for left in output.glob("*.part"):  # by processes that were killed
+            left.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot write to --output={output} ({error.strerror}); choose another place"
+        ) from None
+    return None
+
+
+def _difference(before: Any, now: Mapping[str, Any]) -> str:
+    """In which settings two descriptions differ, in brackets."""
+    old = before.get("made") if isinstance(before, dict) else None
+    if not isinstance(old, dict):
+        return ""
+    new = json.loads(json.dumps(now["made"]))
+    said = [f"{k} was {old.get(k)!r} and is now {new[k]!r}" for k in new if old.get(k) != new[k]]
+    return f" ({'; '.join(said)})" if said else ""
+
+
+def _read_json(path: pathlib.Path) -> Any:
+    """What a file of ours holds; None where it is damaged."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _jobs(
+    names: Mapping[str, Sequence[str]], made: Made, output: pathlib.Path, fingerprint: str
+) -> list[Job]:
+    """The shards, a function of the images and the settings alone."""
+    jobs = []
+    side = made.stored_size or _FEWEST
+    most = min(_SHARD_BYTES // (4 * side * side), _MOST)  # 4: three colours, of 4 : 3
+    for number, (split, own) in enumerate(names.items()):
+        size = max(_FEWEST, min(most, -(-len(own) // _ALL_BUSY)), -(-len(own) // _MOST_SHARDS))
+        word = re.sub(r"[^A-Za-z0-9]+", "-", split).strip("-") or "all"
+        for k, first in enumerate(range(0, len(own), size)):
+            path = output / f"{number}-{word}-{k:05}.array_record"
+            jobs.append(Job(path, fingerprint, split, first, min(first + size, len(own))))
+    return jobs
+
+
+def _facts(job: Job) -> dict[str, Any] | None:
+    """What is in a shard; None where it is not made, or not as it was written."""
+    facts = _read_json(facts_of(job.path))
+    if not isinstance(facts, dict) or facts.get("fingerprint") != job.fingerprint:
+        return None
+    try:
+        return facts if job.path.stat().st_size == facts["bytes"] else None
+    except (FileNotFoundError, KeyError):
+        return None
+
+
+def _work(settings: Settings, made: Made, jobs: Sequence[Job]) -> Iterator[None]:
+    """Makes shards in processes of their own; says when another image is done."""
+    if not jobs:
+        return
+    # Not forked: threads of JAX and others may hold what a copy of them would wait for.
+    context = multiprocessing.get_context("spawn")
+    count, stop = context.Value("q", 0), context.Event()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    pool = ProcessPoolExecutor(
+        *(min(cores or 1, len(jobs)), context),
+        initializer=begin,
+        initargs=(settings, made, count, stop),
+    )
+    try:
+        waiting, told = {pool.submit(make, job) for job in jobs}, 0
+        while waiting:
+            ended, waiting = wait(waiting, _POLL, FIRST_COMPLETED)
+            for future in ended:
+                if failure := future.result():
+                    raise InputError(failure)
+            now = count.value
+            yield from (None for _ in range(told, now))
+            told = now
+    except BrokenProcessPool:
+        raise InputError(
+            "a process that decodes images was ended by the system, as for want of memory; lower "
+            "dataset.max_megapixels, or end other programs, and give the same command again: it "
+            "goes on from there"
+        ) from None
+    finally:
+        stop.set()
+        pool.shutdown(cancel_futures=True)
+
+
+def _index(
+    dataset: DatasetSettings,
+    fingerprint: str,
+    made: Made,
+    sources: Mapping[str, Source],
+    names: Mapping[str, Sequence[str]],
+    jobs: Sequence[Job],
+) -> Index:
+    """The index of what was made; says in the log what there is to say of it."""
+    splits: dict[str, Split] = {}
+    shapes: set[tuple[int, ...]] = set()
+    notes: dict[str, tuple[int, str]] = {}
+    enlarged = side = 0
+    for split, source in sources.items():
+        own = names[split]
+        splits[split] = Split(
+            names=[],
+            labels=[],
+            class_names=getattr(source, "class_names", None),
+            has_folders=getattr(source, "has_folders", False),
+            base=_base(source, own),
+            shards=[],
+            unreadable=[],
+        )
+    for job in jobs:
+        facts, own, split = _facts(job), names[job.split], splits[job.split]
+        if facts is None or facts["of"] != names_digest(own[job.first : job.last]):
+            raise changed(job.split)
+        split.names.extend(own[i] for i in facts["rows"])
+        split.labels.extend(facts["labels"])
+        split.unreadable.extend((own[i], reason) for i, reason in facts["unreadable"])
+        split.shards.append(Shard(job.path.name, len(facts["rows"]), facts["bytes"]))
+        shapes |= {tuple(shape) for shape in facts["shapes"]}
+        enlarged += facts["enlarged"]
+        side = max(side, facts["side"])
+        for text, (count, first) in facts["notes"].items():
+            before, known = notes.get(text, (0, first))
+            notes[text] = before + count, min(known, first)
+    failures = [reason for split in splits.values() for _, reason in split.unreadable]
+    for reason in failures:
+        _log.warning("Skipped, cannot be decoded: %s", reason)
+    total = sum(map(len, names.values()))
+    if failures:
+        _log.warning("Skipped %d of %d images.", len(failures), total)
+    for split, found in splits.items():
+        if not found.names:
+            raise InputError(
+                f"dataset: not one of the images of {split!r} can be decoded; see the warnings"
+            )
+    tell(notes)
+    if enlarged:
+        _log.warning(
+            "%d of %d images are smaller than dataset.image_size=%d; they are enlarged to it.",
+            *(enlarged, total - len(failures), made.image_size),
+        )
+    shape = shapes.pop() if len(shapes) == 1 else None
+    root = os.path.abspath(os.path.expanduser(dataset.root)) if dataset.root else ""
+    origin = {"name": dataset.name, "root": root}
+    return Index(fingerprint, made, origin, shape, side, splits)
+
+
+def _base(source: Source, names: Sequence[str]) -> str | None:
+    """The folder below which the names of all images lead to their files; None for none."""
+    path = getattr(source, "path", None)
+    if path is None or (first := path(0)) is None:
+        return None
+    name = os.path.expanduser(names[0])
+    base = str(first).removesuffix(name)
+    if os.path.isabs(name):
+        base = "/"
+    same = all(
+        os.path.join(base, os.path.expanduser(name)) == str(path(i)) for i, name in enumerate(names)
+    )
+    return base if same else None
