@@ -114,8 +114,8 @@ def _run(
     config: ConfigDict,
 ) -> Result:
     """Trains, from where it was stopped, to the end; says how far it came in any case."""
-    images.decoded(options)
     workdir, start = options.work / "runs" / name, time.perf_counter()
+    images.decoded(options)
     before = len(metrics.read(workdir))
     # What is cut off for good leaves this, without its seconds.
     attempt = {"seconds": None, "epochs": [before], **environment.describe(options, "jax")}
@@ -167,6 +167,7 @@ def _plan(options: Options, config: ConfigDict) -> Result:
     """What the plan says of the run; after it, since its programs are compiled by then."""
     with np.load(images.decoded(options)) as arrays:
         count, *shape = arrays["x_train"].shape
+    count = min(count, config.dataset.max_images or count)
     return plan_of(configs.read(config), Pixels(tuple(shape)), count)
 
 
