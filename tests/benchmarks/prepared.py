@@ -50,10 +50,9 @@ def images(root: pathlib.Path, count: int, height: int, width: int) -> None:
 
 
 def settings_of(root: pathlib.Path, size: int = 32, **fields):
-    from configs import folder
     from pad_jax import config as configs
 
-    config = folder.get_config()
+    config = configs.default(dataset__name="folder", dataset__test_split="", dataset__channels=3)
     config.dataset.root, config.dataset.image_size = str(root), size
     config.model.name, config.batch_size = "tiny", _BATCH
     config.update_from_flattened_dict(fields)

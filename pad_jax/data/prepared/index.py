@@ -14,6 +14,7 @@ from pad_jax.data.prepared.records import Shard, damaged
 
 FILE = "prepared.json"
 BEGUN = "preparing.json"  # in its place while the folder is made
+_DIGEST = b',"digest":"'
 _FORMAT, _VERSION = "pad_jax prepared images", 1
 
 
@@ -97,12 +98,14 @@ def to_json(index: Index) -> str:
     content = {"format": _FORMAT, "version": _VERSION}
     content |= {**index._asdict(), "made": made, "splits": splits}
     # ASCII alone: names of files need not be UTF-8.
-    return json.dumps({**content, "digest": _digest(content)}, separators=(",", ":")) + "\n"
+    body = json.dumps(content, separators=(",", ":")).removesuffix("}")
+    return f'{body}{_DIGEST.decode()}{hashlib.sha256(body.encode()).hexdigest()}"}}\n'
 
 
-def _digest(content: Mapping[str, Any]) -> str:
-    """Tells whether a file is as it was written."""
-    return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
+def _is_whole(data: bytes) -> bool:
+    """Whether a file is as it was written: its last field tells of all before it."""
+    body, _, rest = data.rpartition(_DIGEST)
+    return rest.strip() == f'{hashlib.sha256(body).hexdigest()}"}}'.encode()
 
 
 def read(folder: pathlib.Path) -> Index:
@@ -120,12 +123,13 @@ def read(folder: pathlib.Path) -> Index:
 @functools.lru_cache(maxsize=1)  # training and test images are in one
 def _read(path: pathlib.Path, size: int, time: int) -> Index:
     try:
-        content = json.loads(path.read_bytes())
+        data = path.read_bytes()
+        content = json.loads(data)
         if content["format"] != _FORMAT:
             raise damaged(path, "it is no index of prepared images")
         if content["version"] != _VERSION:
             raise damaged(path, f"it is of version {content['version']}, and not of {_VERSION}")
-        if content.pop("digest") != _digest(content):
+        if not _is_whole(data):
             raise damaged(path, "it was changed")
         return _parsed(content)
     except (AttributeError, KeyError, RecursionError, TypeError, UnicodeDecodeError) as error:
