@@ -4,7 +4,7 @@ import faulthandler
 import itertools
 import os
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 
@@ -15,8 +15,6 @@ _ASLEEP = 1000  # milliseconds, after which a process that waits looks for signa
 _DONE, _FAILED = "done", "failed: "
 _NUMBERS = {"num_processes": "JAX_NUM_PROCESSES", "process_id": "JAX_PROCESS_ID"}
 _works = itertools.count()  # of this process, in the order that all of them have
-
-T = TypeVar("T")
 
 
 def join() -> None:
@@ -38,7 +36,7 @@ def join() -> None:
     faulthandler.disable()
 
 
-def on_first(work: Callable[[], T], otherwise: T) -> T:
+def on_first(work: Callable[[], Any], otherwise: Any) -> Any:
     """What host work gives on the first process; ``otherwise`` on the others, once it is done.
 
     So eight processes of a machine do not search and cluster eight times, each on all cores. The
