@@ -14,6 +14,7 @@ from pad_jax.data.images import Images
 from pad_jax.data.preparation import FEATURES, PIXELS, Preparation, Standardization
 from pad_jax.data.prepared import streaming
 from pad_jax.data.prepared.index import is_prepared
+from pad_jax.data.prepared.source import PreparedSource
 from pad_jax.data.source import DatasetSettings, Selection, Source, refuse_overlap
 from pad_jax.settings import Settings, refuse
 
@@ -150,7 +151,7 @@ def _prepare(settings: DatasetSettings, selection: Selection, like: Preparation 
     if selection.kind == FEATURES:
         trained_on = like if isinstance(like, Standardization) else None
         return vectors.prepare(selection, trained_on, max_resident_bytes=most)
-    if hasattr(selection.sources[0], "index"):
+    if isinstance(selection.sources[0], PreparedSource):
         return streaming.prepare(selection, settings)
     if settings.stored_size:
         hint = "these images are not prepared; make them ready by --mode=prepare, or give 0"

@@ -1,6 +1,5 @@
 """A process that makes shards: it opens the source for itself and decodes a part of it."""
 
-import contextlib
 import hashlib
 import json
 import multiprocessing
@@ -139,8 +138,6 @@ def _make(job: Job) -> None:
     }
     path = facts_of(job.path)
     part = path.with_name(path.name + ".part")
-    with contextlib.suppress(FileNotFoundError):
-        part.unlink()
     with part.open("w", encoding="ascii") as file:
         json.dump(facts, file)
         file.flush()
