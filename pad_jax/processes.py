@@ -50,13 +50,12 @@ def on_first(work: Callable[[], Any], otherwise: Any) -> Any:
     Raises:
       InputError: on the others, where the work has failed; the first process raises its own error.
     """
-    is_first = jax.process_index() == 0
     if jax.process_count() == 1:
-        return work() if is_first else otherwise
+        return work()
     from orbax.checkpoint import multihost  # here, not at the top: it takes a second to load
 
     client, key = multihost.get_jax_distributed_client(), f"pad_jax/work/{next(_works)}"
-    if not is_first:
+    if jax.process_index() != 0:
         _wait(client, key)
         return otherwise
     said = f"{_FAILED}it has ended"

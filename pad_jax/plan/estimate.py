@@ -53,7 +53,7 @@ def estimate(
     epoch = None
     if peaks is not None:
         epoch = {"training": parts.steps_per_epoch * rows["training"]["seconds"]}
-        if "graph" in rows:
+        if "graph" in rows and parts.objective.looks_for_groups(1):
             epoch["graph"] = rows["graph"]["seconds"]
             if settings[GroupingSettings].features == "embed":
                 batches = -(-num_samples // programs.embedded)

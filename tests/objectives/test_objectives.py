@@ -259,7 +259,7 @@ def test_every_epoch_of_deepcluster_has_a_new_head_and_all_clusters_alike(run):
             params["head"]["kernel"], heads.init(256, num_classes, 0, epoch)["kernel"]
         )
         assert new == (name == "clusters" or epoch == 0)
-    for plan, groups, _ in plans:
+    for plan, groups, *_ in plans:
         counts = np.bincount(groups.group_id[plan.ravel()])
         assert counts.max() == (1 if name == "rotation" else 22)  # of 256 draws a twelfth
         assert plan.shape == (4, 64)

@@ -103,6 +103,12 @@ def test_embedding_counts_where_groups_are_found_in_it():
     assert plan["epoch"]["embedding"] == 23.0  # batches of 64
 
 
+def test_groups_of_one_need_no_graph_each_epoch():
+    settings = _settings(grouping__kind="singleton")
+    plan = estimate.estimate(settings, _programs(settings), 1_437, _h100())
+    assert set(plan["epoch"]) == {"training"}
+
+
 def test_what_does_not_fit_is_named_with_what_to_lower():
     settings = _settings()
     plan = estimate.estimate(settings, _programs(settings, 79.5e9), 1_437, _h100())
