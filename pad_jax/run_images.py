@@ -135,9 +135,7 @@ class _Reader:
             image, label = future.result()
         except UnreadableImage as error:
             if self._strict:
-                raise InputError(
-                    f"cannot decode {error}; mend or remove it, or skip it by dataset.strict=False"
-                ) from None
+                raise error.refused() from None
             _log.warning("Skipped, cannot be decoded: %s", error)
             self.skipped += 1
             return []

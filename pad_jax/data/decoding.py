@@ -50,6 +50,12 @@ _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 class UnreadableImage(ValueError):
     """An image that cannot be decoded; the message names it."""
 
+    def refused(self) -> InputError:
+        """The error where no image may be left out."""
+        return InputError(
+            f"cannot decode {self}; mend or remove it, or skip it by dataset.strict=False"
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class Decoding:

@@ -1,7 +1,6 @@
 """Samples of one shape, ready for batches: held as one array, or streamed where they do not fit."""
 
 import concurrent.futures
-import hashlib
 import itertools
 import logging
 import os
@@ -261,9 +260,7 @@ def _prepared(
     unreadable = [failure for failure in failures if failure is not None]
     for failure in unreadable:
         if strict:
-            raise InputError(
-                f"cannot decode {failure}; mend or remove it, or skip it by dataset.strict=False"
-            )
+            raise UnreadableImage(failure).refused()
         _log.warning("Skipped, cannot be decoded: %s", failure)
     if unreadable:
         _log.warning("Skipped %d of %d images.", len(unreadable), len(source))
@@ -279,12 +276,9 @@ def _prepared(
     if source.decoders:
         copies.tell([digests[i] for i in rows.tolist()])
     names = [source.name(i) for i in rows.tolist()]
-    digest = hashlib.sha256()
-    for i in rows.tolist():
-        identity = source.identity(i)
-        digest.update(len(identity).to_bytes(8, "big") + identity)
+    fingerprint = source.fingerprint(rows.tolist())
     if not resident:
-        return StreamedImages(source, rows, preparation, labels[rows], names, digest.hexdigest())
+        return StreamedImages(source, rows, preparation, labels[rows], names, fingerprint)
     if len(rows) < len(source):
         array = array[rows]
     path = source.path
@@ -292,7 +286,7 @@ def _prepared(
         array,
         labels[rows],
         names,
-        digest.hexdigest(),
+        fingerprint,
         preparation,
         path=lambda i: path(int(rows[i])),
         class_names=source.class_names,

@@ -2,8 +2,9 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
@@ -278,6 +279,13 @@ class Selection:
     def identity(self, i: int) -> bytes:
         source, row = self._find(i)
         return source.identity(row)
+
+    def fingerprint(self, rows: Iterable[int]) -> str:
+        """Tells these samples, in this order, from others."""
+        digest = hashlib.sha256()
+        for identity in map(self.identity, rows):
+            digest.update(len(identity).to_bytes(8, "big") + identity)
+        return digest.hexdigest()
 
     @property
     def class_names(self) -> tuple[str, ...] | None:

@@ -34,18 +34,25 @@ def begin(
     settings: Settings, encoder: nn.Module, images: np.ndarray, group_id: np.ndarray
 ) -> Begun:
     """The state before training with a memory of random rows, and the plan of the first epoch."""
+    run_settings = settings[RunSettings]
+    plan = epoch_plan(len(images), run_settings.batch_size, run_settings.seed, 0)
+    return Begun(
+        *parts_and_held(settings, encoder, images, group_id),
+        parallel.replicate(images),
+        parallel.shard(split_over_devices(plan, axis=1)),
+    )
+
+
+def parts_and_held(
+    settings: Settings, encoder: nn.Module, images: np.ndarray, group_id: np.ndarray
+) -> tuple[StepParts, list[Any]]:
+    """See ``Begun``; of images, uint8 [N, H, W, C], only the shape matters."""
     n, run_settings = len(images), settings[RunSettings]
     parts = train.step_parts(settings, encoder, objectives.create(settings), n)
     unlabelled = ResidentImages(images, np.full(n, -1), [])
     host_state = train.init_state(run_settings, parts, unlabelled)
-    rows = random_rows(*host_state.memory.shape, seed=0)
+    rows = random_rows(*host_state.memory.shape, run_settings.seed)
     groups = Groups(group_id, hard_positives(group_id, rows))
     host_state = host_state.replace(memory=rows, groups=groups)
-    plan = epoch_plan(n, run_settings.batch_size, run_settings.seed, 0)
     sums = {name: np.float32(0) for name in parts.objective.metrics}
-    return Begun(
-        parts,
-        [state.to_devices(host_state), parallel.replicate(sums)],
-        parallel.replicate(images),
-        parallel.shard(split_over_devices(plan, axis=1)),
-    )
+    return parts, [state.to_devices(host_state), parallel.replicate(sums)]

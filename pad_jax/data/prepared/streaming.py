@@ -1,7 +1,6 @@
 """Stored images, ready for batches: held as one array, or read as they are needed."""
 
 import collections
-import hashlib
 import os
 import pathlib
 from collections.abc import Callable, Iterator
@@ -131,11 +130,7 @@ def prepare(source: Selection, settings: DatasetSettings) -> Images:
     index = source.sources[0].index  # type: ignore[attr-defined]
     [first] = source.read(np.zeros(1, np.int64))
     prepared = preparation(settings, index, first.shape[2])
-    digest = hashlib.sha256()
-    for i in range(len(source)):
-        identity = source.identity(i)
-        digest.update(len(identity).to_bytes(8, "big") + identity)
-    images = PreparedImages(source, prepared, digest.hexdigest())
+    images = PreparedImages(source, prepared, source.fingerprint(range(len(source))))
     is_small = len(images) * np.prod(images.shape) <= settings.max_resident_gib * 2**30
     # Of oblong images another square is cut each time: whether they fit must not change the run.
     is_cut = prepared.view_size is not None and index.shape != prepared.shape

@@ -101,10 +101,7 @@ def _make(job: Job) -> None:
                 image, label = source[i]
             except UnreadableImage as error:
                 if settings[DatasetSettings].strict:
-                    raise InputError(
-                        f"cannot decode {error}; mend or remove it, or skip it by "
-                        "dataset.strict=False"
-                    ) from None
+                    raise error.refused() from None
                 unreadable.append((i, str(error)))
             else:
                 fitted = stored(image, made)

@@ -8,13 +8,11 @@ import numpy as np
 
 from configs import imagenet as imagenet_config
 from pad_jax import config as configs
-from pad_jax import models, objectives, parallel, state, steps, train
+from pad_jax import models, parallel, steps
 from pad_jax.data.batches import split_over_devices
-from pad_jax.data.images import ResidentImages
 from pad_jax.data.preparation import Pixels
-from pad_jax.graph.groups import Groups, hard_positives
-from pad_jax.objectives.memory import random_rows
-from pad_jax.settings import RunSettings, Settings
+from pad_jax.settings import Settings
+from tests.benchmarks import resident
 from tests.benchmarks.accelerator import timing
 from tests.benchmarks.accelerator.parts import Figure, Options, Result, Row
 from tests.benchmarks.accelerator.results import Results
@@ -41,15 +39,9 @@ def rows(options: Options, results: Results) -> list[Row]:
 def _step(options: Options, settings: Settings, shape: tuple[int, int, int]) -> Result:
     sizes, rng = options.sizes, np.random.default_rng(options.seed)
     n, encoder = sizes.large_rows, models.create(settings)
-    parts = train.step_parts(settings, encoder, objectives.create(settings), n)
-    no_images = ResidentImages(np.broadcast_to(np.uint8(0), (n, *shape)), np.full(n, -1), [])
-    host_state = train.init_state(settings[RunSettings], parts, no_images)
-    memory = random_rows(*host_state.memory.shape, options.seed)
+    no_images = np.broadcast_to(np.uint8(0), (n, *shape))
     group_id = np.arange(n, dtype=np.int32) // 5 * 5
-    groups = Groups(group_id, hard_positives(group_id, memory))
-    host_state = host_state.replace(memory=memory, groups=groups)
-    sums = {name: np.float32(0) for name in parts.objective.metrics}
-    held = [state.to_devices(host_state), parallel.replicate(sums)]
+    parts, held = resident.parts_and_held(settings, encoder, no_images, group_id)
     index = split_over_devices(rng.choice(n, sizes.large_batch, False).astype(np.int32))
     on_host = [rng.integers(0, 256, (*index.shape, *shape), np.uint8) for _ in range(2)]
     start = time.perf_counter()

@@ -17,7 +17,7 @@ from tests.benchmarks.accelerator import timing
 from tests.benchmarks.accelerator.parts import Figure, Options, Result, Row, steps_row
 from tests.benchmarks.accelerator.results import Results
 
-DTYPES = ("bfloat16", "float32")
+_DTYPES = ("bfloat16", "float32")
 
 
 def rows(options: Options, results: Results) -> list[Row]:
@@ -28,7 +28,7 @@ def rows(options: Options, results: Results) -> list[Row]:
             45,
             functools.partial(_steps, options, dtype, streamed, peak=not (streamed or i)),
         )
-        for i, dtype in enumerate(DTYPES)
+        for i, dtype in enumerate(_DTYPES)
         for streamed in (False, True)
     ]
 

@@ -12,6 +12,7 @@ import numpy as np
 from pad_jax.plan import topologies
 from pad_jax.plan.costs import count
 from pad_jax.plan.estimate import least
+from tests.benchmarks import measure
 from tests.benchmarks.accelerator.parts import Figure
 
 _log = logging.getLogger(__name__)
@@ -42,12 +43,7 @@ def compiled(program: Any, *arguments: Any) -> Compiled:
 def seconds_of_calls(call: Callable[[], Any], repeats: int) -> list[float]:
     """Seconds of each of some calls, after one that does not count."""
     jax.block_until_ready(call())
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        jax.block_until_ready(call())
-        times.append(time.perf_counter() - start)
-    return times
+    return [measure.seconds(lambda: jax.block_until_ready(call())) for _ in range(repeats)]
 
 
 def least_seconds(
