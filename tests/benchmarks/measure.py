@@ -64,7 +64,7 @@ def arguments(description: str, **defaults: int) -> argparse.Namespace:
 def report(title: str, rows: list[dict], path: pathlib.Path | None) -> None:
     """Prints rows as a Markdown table under the machine they were measured on."""
     environment = {
-        "processor": _processor(),
+        "processor": processor("model name") or platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
         "jax": metadata.version("jax"),
@@ -83,8 +83,10 @@ def _format(value) -> str:
     return f"{value:.3g}" if isinstance(value, float) and value < 1000 else f"{value}"
 
 
-def _processor() -> str:
+def processor(*fields: str) -> str:
+    """What Linux says of the processor by any of some names; "" where it says nothing."""
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":")[1].strip()
-    return platform.machine()
+        name, _, said = line.partition(":")
+        if name.strip() in fields:
+            return said.strip()
+    return ""

@@ -16,7 +16,7 @@ from pad_jax import data
 from pad_jax.config import default
 from pad_jax.plan import topologies
 from tests.benchmarks.accelerator import __main__ as command
-from tests.benchmarks.accelerator import images, schedule, steps, summary, trace, worker
+from tests.benchmarks.accelerator import images, schedule, steps, summary, trace, training, worker
 from tests.benchmarks.accelerator.parts import PARTS, Figure, Result, Row, Skipped
 from tests.benchmarks.accelerator.results import Results
 from tests.support import image_files
@@ -90,6 +90,21 @@ def test_a_run_that_is_stopped_goes_on_and_is_planned(options, h100, tmp_path):
     assert results.content["rows"]["run"]["environment"].keys() >= {
         *("device_kind", "device_count", "python", "jax", "commit", "date", "seed", "command")
     }
+
+
+def test_full_schedules_with_and_without_groups(options):
+    args = options("--parts=schedules", "--seed=3")
+    names = [row.name for row in training.schedules(args, Results(args.out, "schedules"))]
+    assert names == ["singletons, seed 3", "PAD, fresh graph, seed 3"]
+    args = args._replace(sizes=args.sizes._replace(rows_of_tables=1))
+    worker.measure(args, "schedules", time.time() + _LONG)
+    row = Results(args.out, "schedules").content["rows"]["singletons, seed 3"]
+    config = row["details"]["config"]
+    assert config["grouping.kind"] == "singleton"
+    assert (config["seed"], config["model.name"]) == (3, "tiny")
+    assert "model.dtype" not in config  # float32, to be compared with a CPU's
+    assert {"kNN, fc", "kNN, embedding", "linear probe, conv5", "k-means ACC"} <= set(row["figures"])
+    assert (args.out / "curves" / "schedules,singletons,_seed_3.jsonl").exists()
 
 
 def test_rows_are_measured_once_and_held_against_the_plan(options, h100):

@@ -108,6 +108,8 @@ _CUT = 60.0  # less is not worth the start of a run
 _HERE = "tests.benchmarks.accelerator"
 PARTS = {
     "cifar10": Part(f"{_HERE}.training:cifar10", 90),
+    "singletons": Part(f"{_HERE}.training:singletons", 90),
+    "schedules": Part(f"{_HERE}.training:schedules", 90),
     "ablations": Part(f"{_HERE}.training:ablations", 90),
     "graph": Part(f"{_HERE}.graph:rows", 40),
     "imagenet": Part(f"{_HERE}.imagenet:rows", 60),

@@ -10,8 +10,8 @@ class Sizes(NamedTuple):
     Attributes:
       encoder, large_encoder: of CIFAR-10's steps and runs, and of ImageNet's steps.
       large_stem: of the latter.
-      epochs, resnet_epochs, ablation_epochs: of whole runs, and of one of a table's rows.
-      ablations: how many rows of the tables; None: all.
+      epochs, resnet_epochs, schedule_epochs, ablation_epochs: of whole runs, and of a table's rows.
+      rows_of_tables: how many of a part; None: all.
       rows, large_rows: N of CIFAR-10 and of ImageNet.
       pixels, large_pixels: sides of their images.
       batch, large_batch: samples of a step.
@@ -28,8 +28,9 @@ class Sizes(NamedTuple):
     large_stem: str
     epochs: int
     resnet_epochs: int
+    schedule_epochs: int
     ablation_epochs: int
-    ablations: int | None
+    rows_of_tables: int | None
     rows: int
     large_rows: int
     pixels: int
@@ -50,8 +51,9 @@ FULL = Sizes(
     large_stem="standard",
     epochs=200,
     resnet_epochs=200,
+    schedule_epochs=60,
     ablation_epochs=40,
-    ablations=None,
+    rows_of_tables=None,
     rows=50_000,
     large_rows=1_281_167,
     pixels=32,
@@ -72,8 +74,9 @@ TINY = Sizes(
     large_stem="small",
     epochs=10,
     resnet_epochs=2,
+    schedule_epochs=1,
     ablation_epochs=1,
-    ablations=2,
+    rows_of_tables=2,
     rows=512,
     large_rows=4_000,
     pixels=16,

@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import itertools
 import shutil
 import statistics
 import time
@@ -33,6 +34,17 @@ _EVALUATED = {
     "pair precision of the groups": "scs/pair_precision",
     "coverage": "scs/coverage",
 }
+# From where on do groups help on photographs? The six that tell come first (docs/studies/cifar10.md).
+_FRESH, _NO_HPE = {"grouping.features": "embed"}, {"loss.hpe": "none"}
+_SCHEDULES = {
+    "singletons": {"grouping.kind": "singleton"},
+    "PAD, fresh graph": _FRESH,
+    "singletons without HPE": {"grouping.kind": "singleton", **_NO_HPE},
+    "PAD without HPE": {**_FRESH, **_NO_HPE},
+    "PAD, a tenth of the edges": {**_FRESH, "grouping.edge_share": 0.1},
+    "PAD as published": {},
+    "AND": {"grouping.kind": "anchor_neighbors", **_NO_HPE},
+}
 _TABLES = ("table3", "table1", "table4", "table5", "table6")  # of table 1 AND alone
 _WITHOUT = ("Random", "DeepCluster", "Instance", "RotNet", "PAD")
 
@@ -43,6 +55,14 @@ def cifar10(options: Options, results: Results) -> list[Row]:
     return _whole_run(options, results, "cifar10", base, seconds=400)
 
 
+def singletons(options: Options, results: Results) -> list[Row]:
+    """The same where each image is a class of its own: what groups are compared with."""
+    base = _config(
+        options, options.sizes.epochs, **{"eval.every_epochs": 50, "grouping.kind": "singleton"}
+    )
+    return _whole_run(options, results, "singletons", base, seconds=350)
+
+
 def resnet18(options: Options, results: Results) -> list[Row]:
     """ResNet-18 for 200 epochs."""
     base = _config(
@@ -51,6 +71,23 @@ def resnet18(options: Options, results: Results) -> list[Row]:
         **{"model.name": "resnet18", "eval.every_epochs": 50, "eval.probe": ()},
     )
     return _whole_run(options, results, "resnet18", base, seconds=900)
+
+
+def schedules(options: Options, results: Results) -> list[Row]:
+    """A small encoder for 60 epochs, with and without groups; with a second seed after the first."""
+    sizes = options.sizes
+    base = _config(
+        options,
+        sizes.schedule_epochs,
+        **{"model.name": "tiny", "model.dtype": "float32"},
+        **{"eval.every_epochs": 10, "eval.kmeans_runs": 3},
+    )
+    rows = []
+    for seed, (name, overrides) in itertools.product((0, 1), _SCHEDULES.items()):
+        seed += options.seed
+        config = configs.changed(base, {**overrides, "seed": seed})
+        rows.append(_row(options, results, f"{name}, seed {seed}", "schedules", config, 100))
+    return rows[: sizes.rows_of_tables]
 
 
 def ablations(options: Options, results: Results) -> list[Row]:
@@ -67,16 +104,8 @@ def ablations(options: Options, results: Results) -> list[Row]:
             if name != "table1" or row.name not in _WITHOUT:
                 found.setdefault(row.changes(base), row)
     return [
-        Row(
-            name,
-            100,
-            functools.partial(
-                *(_run, options, results, name, f"ablations,{name}"),
-                configs.changed(base, row.overrides),
-            ),
-            can_be_cut=True,
-        )
-        for name, row in list(found.items())[: sizes.ablations]
+        _row(options, results, name, "ablations", configs.changed(base, row.overrides), 100)
+        for name, row in list(found.items())[: sizes.rows_of_tables]
     ]
 
 
@@ -86,6 +115,15 @@ def _whole_run(
     run = functools.partial(_run, options, results, "run", name, config)
     plan = functools.partial(_plan, options, config)
     return [Row("run", seconds, run, can_be_cut=True), Row("plan", 30, plan)]
+
+
+def _row(
+    options: Options, results: Results, name: str, part: str, config: ConfigDict, seconds: float
+) -> Row:
+    """One of several runs of a part."""
+    folder = f"{part},{name}".replace(" ", "_")
+    run = functools.partial(_run, options, results, name, folder, config)
+    return Row(name, seconds, run, can_be_cut=True)
 
 
 def _config(options: Options, num_epochs: int, **overrides: Any) -> ConfigDict:
