@@ -6,7 +6,7 @@ Command:   python -m pad_jax.main --config=configs/photos.py --config.dataset.ro
 Cost:      about an hour on 2 CPU cores for 3,000 to 10,000 photographs; more take ten epochs, and
            an hour for each 50,000 images or so. On an accelerator 200 epochs.
 Expected:  no figure holds for every pile. These values are a start and not final; short runs on
-           CIFAR-10 speak for the edges (docs/studies/cifar10.md). Groups are smaller and purer than
+           CIFAR-10 speak for the edges (docs/studies/cifar.md). Groups are smaller and purer than
            those of folder.py, and fewer images are in one.
 
 What stands here as None is chosen when a run starts, is said in its log and kept in its

@@ -103,7 +103,9 @@ def test_full_schedules_with_and_without_groups(options):
     assert config["grouping.kind"] == "singleton"
     assert (config["seed"], config["model.name"]) == (3, "tiny")
     assert "model.dtype" not in config  # float32, to be compared with a CPU's
-    assert {"kNN, fc", "kNN, embedding", "linear probe, conv5", "k-means ACC"} <= set(row["figures"])
+    assert {"kNN, fc", "kNN, embedding", "linear probe, conv5", "k-means ACC"} <= set(
+        row["figures"]
+    )
     assert (args.out / "curves" / "schedules,singletons,_seed_3.jsonl").exists()
 
 

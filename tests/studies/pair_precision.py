@@ -23,8 +23,6 @@ from typing import ClassVar
 
 import numpy as np
 from absl import app, flags, logging
-from matplotlib import colormaps
-from matplotlib.figure import Figure
 from ml_collections import config_flags
 
 from pad_jax import config as configs
@@ -35,6 +33,7 @@ from pad_jax.groupings.base import Grouping
 from pad_jax.groupings.scs import Subgraphs
 from pad_jax.run import metrics
 from pad_jax.settings import RunSettings, setting, share
+from tests.studies import schedules
 
 _GROUP_SIZE = 5  # about the mean size of PAD's groups
 _FRESH = {"grouping.features": "embed"}
@@ -169,19 +168,8 @@ def draw(workdir):
         "weighted kNN": lambda row: row.get("eval/knn_accuracy"),
         "pair precision of the groups": precision,
     }
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    for axes, (title, value) in zip(figure.subplots(1, 2), panels.items(), strict=True):
-        for color, name in zip(colormaps["tab20"].colors, RUNS, strict=False):
-            # Without groups the precision is 0, and no curve.
-            rows = [row for row in metrics.read(_folder(workdir, name)) if value(row)]
-            if rows:
-                epochs, values = [row["epoch"] for row in rows], [value(row) for row in rows]
-                axes.plot(epochs, values, color=color, marker=".", label=name)
-        axes.set(title=title, xlabel="epoch")
-        axes.locator_params("x", integer=True)
-        axes.grid(alpha=0.3)
-    figure.axes[0].legend()
-    figure.savefig(workdir / "curves.svg", metadata={"Date": None})
+    runs = {name: metrics.read(_folder(workdir, name)) for name in RUNS}
+    schedules.draw(workdir / "curves.svg", {k: rows for k, rows in runs.items() if rows}, panels)
 
 
 def _folder(workdir, name):

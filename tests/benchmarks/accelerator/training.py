@@ -34,7 +34,7 @@ _EVALUATED = {
     "pair precision of the groups": "scs/pair_precision",
     "coverage": "scs/coverage",
 }
-# From where on do groups help on photographs? The six that tell come first (docs/studies/cifar10.md).
+# From where on do groups help on photographs? The six that tell come first (docs/studies/cifar.md).
 _FRESH, _NO_HPE = {"grouping.features": "embed"}, {"loss.hpe": "none"}
 _SCHEDULES = {
     "singletons": {"grouping.kind": "singleton"},
@@ -74,7 +74,7 @@ def resnet18(options: Options, results: Results) -> list[Row]:
 
 
 def schedules(options: Options, results: Results) -> list[Row]:
-    """A small encoder for 60 epochs, with and without groups; with a second seed after the first."""
+    """A small encoder for 60 epochs, with and without groups; then all of it with another seed."""
     sizes = options.sizes
     base = _config(
         options,
