@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import pathlib
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -52,7 +53,8 @@ def prepare(settings: Settings, sources: Mapping[str, Source], output: pathlib.P
 
     Raises:
       InputError: where the folder is in use, or holds something else; a source changes under way;
-        not one image can be decoded, or, with ``dataset.strict``, one cannot; the disk is full.
+        not one image can be decoded, or, with ``dataset.strict``, one cannot; the disk is full, or
+        will be.
     """
     dataset = settings[DatasetSettings]
     made = _made(dataset)
@@ -227,12 +229,15 @@ def _work(settings: Settings, made: Made, jobs: Sequence[Job]) -> Iterator[None]
         initargs=(settings, made, count, stop),
     )
     try:
-        waiting, told = {pool.submit(make, job) for job in jobs}, 0
+        waiting, told, checked = {pool.submit(make, job) for job in jobs}, 0, False
         while waiting:
             ended, waiting = wait(waiting, _POLL, FIRST_COMPLETED)
             for future in ended:
                 if failure := future.result():
                     raise InputError(failure)
+            if ended and not checked:
+                checked = True
+                _check_room(jobs)
             now = count.value
             yield from (None for _ in range(told, now))
             told = now
@@ -245,6 +250,32 @@ def _work(settings: Settings, made: Made, jobs: Sequence[Job]) -> Iterator[None]
     finally:
         stop.set()
         pool.shutdown(cancel_futures=True)
+
+
+def _check_room(jobs: Sequence[Job]) -> None:
+    """Sees to it, once a shard is there, that the others find room: not after hours of decoding.
+
+    Raises:
+      InputError: where there is less than they need if their images are as large as the first.
+    """
+    folder = jobs[0].path.parent
+    written = images = left = begun = 0
+    for job in jobs:
+        if (facts := _facts(job)) is None:
+            left += job.last - job.first
+        else:
+            written, images = written + facts["bytes"], images + job.last - job.first
+    for part in folder.glob("*.array_record.part"):
+        with contextlib.suppress(FileNotFoundError):  # it was finished just now
+            begun += part.stat().st_size
+    needed = written * left // max(images, 1) - begun
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise InputError(
+            f"the disk of --output={folder} has {free / 2**30:.3g} GiB left and {left:,} images "
+            f"need about {needed / 2**30:.3g}; make room and give the same command again, it goes "
+            "on from there; or lower dataset.stored_size, or choose another --output"
+        )
 
 
 def _index(

@@ -70,6 +70,23 @@ def test_a_full_disk_ends_in_one_line_and_nothing_is_lost(photos, tmp_path):
     assert len(index.splits["train"].names) == 7
 
 
+def test_what_will_find_no_room_is_said_after_the_first_shard(tmp_path, monkeypatch):
+    settings = configs.read(configs.default(**FIELDS))
+    sources, output = data.sources(settings), tmp_path / "out"
+    image = 4 * 4 + 100  # bytes, with its head and what array_record adds
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.disk_usage", lambda path: shutil._ntuple_diskusage(0, 0, 0))
+        with pytest.raises(
+            InputError, match=r"out has 0 GiB left and \d+ images need about .*lower"
+        ):
+            making.prepare(settings, sources, output)
+    kept = list(output.glob("*.array_record"))
+    assert 1 <= len(kept) < 3
+    free = shutil._ntuple_diskusage(0, 0, 600 * image)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: free)
+    assert len(making.prepare(settings, sources, output).splits["train"].names) == 600
+
+
 def test_what_is_prepared_is_not_prepared_again(photos, made, caplog):
     before = {path: path.stat().st_mtime_ns for path in made.small.iterdir()}
     with caplog.at_level("INFO"):
