@@ -140,7 +140,8 @@ def test_branches_cost_what_the_dearest_does():
     ],
 )
 def test_collectives_of_eight_devices(collective, sent):
-    mesh = jax.sharding.AbstractMesh((8,), ("batch",))
+    automatic = (jax.sharding.AxisType.Auto,)
+    mesh = jax.sharding.AbstractMesh((8,), ("batch",), axis_types=automatic)
     spec = jax.sharding.PartitionSpec("batch")
     mapped = jax.shard_map(collective, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
     assert count(mapped, _shape(8_000)).sent == sent
