@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import gc
-import os
 import resource
 import shutil
 import subprocess
@@ -18,40 +17,13 @@ from pad_jax.errors import InputError
 from pad_jax.run import folder, metrics
 from pad_jax.run.checkpoints import Checkpoints
 from pad_jax.train import train_and_evaluate
+from tests.support.limits import few_handles, limited
 from tests.support.small_runs import assert_same_state, restored, small_config
 
 AGAIN = "then give the same command again"
 ENDS = "raise the limit of a file's size"  # for a disk that is full, without one
 SMALL = {"dataset.max_images": 100, "batch_size": 32, "eval.evaluators": ()}
 STATE = {"a": np.arange(200_000, dtype=np.float32)[::-1] ** 2, "b": np.arange(3)}
-
-
-@contextlib.contextmanager
-def limited(what, soft):
-    """A limit of this process: here a file of any size ends as on a full disk."""
-    before, hard = resource.getrlimit(what)
-    resource.setrlimit(what, (soft, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(what, (before, hard))
-
-
-@contextlib.contextmanager
-def few_handles(free):
-    """So many files may be opened, and no more."""
-    with limited(resource.RLIMIT_NOFILE, 200):
-        taken = []
-        try:
-            with contextlib.suppress(OSError):
-                while True:
-                    taken.append(os.open(os.devnull, os.O_RDONLY))
-            for _ in range(free):
-                os.close(taken.pop())
-            yield
-        finally:
-            for handle in taken:
-                os.close(handle)
 
 
 @pytest.fixture

@@ -109,12 +109,17 @@ def _of_folders(sources: Sequence[Source]) -> Classes | None:
     """Classes by the names of the folders that files lie in."""
     if all(getattr(source, "has_folders", False) for source in sources):
         return _joined(sources)
-    paths = [getattr(source, "path", None) for source in sources]
-    if not all(path and path(0) is not None for path in paths):
+
+    def file(source: Source, row: int) -> pathlib.Path | None:
+        # Of prepared images the originals may be gone; where they were is known all the same.
+        find = getattr(source, "place", None) or getattr(source, "path", lambda row: None)
+        return find(row)
+
+    if any(file(source, 0) is None for source in sources):
         refuse("dataset.labels", FOLDER, "the images' files are not known; give '' or none")
 
     def name(source: Source, row: int) -> str:
-        path = source.path(row)  # type: ignore[attr-defined]
+        path = file(source, row)
         return "" if path is None else path.parent.name
 
     numbers = numbered(name(source, row) for source in sources for row in range(len(source)))

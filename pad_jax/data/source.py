@@ -93,7 +93,8 @@ class DatasetSettings:
     stored_size: int = setting(
         0,
         "px; --mode=prepare stores images with shorter sides of this, and a run takes its crops of "
-        "image_size from images of this size; 0: 8/7 of image_size, and image_size itself below 64",
+        "image_size from images of this size; 0: 8/7 of image_size, and image_size itself below 64 "
+        "or where resize is not crop",
         at_least(0),
     )
     resize: str = setting(
@@ -187,7 +188,8 @@ class Source(Protocol):
     of many rows at once, int [B] -> [B, ...]; ``labels``, those of all rows, -1 where the class is
     not known; ``picture``, a function of i, the image of row i; and ``extractor``, what made the
     features (see ``Standardization``). One of a folder of prepared images has ``index``, what that
-    holds, and ``read(rows)``, the images of many rows at once, int [B] -> B of any shapes.
+    holds; ``read(rows)``, the images of many rows at once, int [B] -> B of any shapes; and
+    ``place``, a function of i, the file that image i was, also where it is gone.
     """
 
     def __len__(self) -> int: ...

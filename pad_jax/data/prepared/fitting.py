@@ -75,12 +75,12 @@ def preparation(settings: DatasetSettings, index: Index, channels: int) -> Pixel
     if made.channels == 1 and channels != 1:
         refuse("dataset.channels", channels, f"{prepared} 1; give that, or prepare it anew")
     if size is None:
-        if index.shape is None:
+        if index.size is None:
             raise InputError("dataset: images are of several sizes; set dataset.image_size")
-        return Pixels((*index.shape[:2], channels), made.resize, made.decoding)
+        return Pixels((*index.size, channels), made.resize, made.decoding)
     most = made.stored_size or size
     wanted = settings.stored_size or (
-        most if size == made.image_size else default_stored_size(size)
+        most if size == made.image_size else default_stored_size(size, made.resize)
     )
     for field, value in (("image_size", size), ("stored_size", wanted)):
         if value > most and getattr(settings, field):
@@ -91,9 +91,11 @@ def preparation(settings: DatasetSettings, index: Index, channels: int) -> Pixel
     return Pixels((side, side, channels), made.resize, made.decoding, view)
 
 
-def default_stored_size(image_size: int) -> int:
-    """8/7 of the size, as 256 for 224; of small images the size itself.
+def default_stored_size(image_size: int, resize: str) -> int:
+    """8/7 of the size, as 256 for 224; of small images, and of those not cut, the size itself.
 
-    These are no photographs but symbols and thumbnails, of which a border is a part.
+    Small ones are no photographs but symbols and thumbnails, of which a border is a part. So it is
+    of what is padded or squashed, lest something be cut.
     """
-    return image_size if image_size < 64 else -(-image_size * 8 // 7)
+    is_cut = image_size >= 64 and resize == "crop"
+    return -(-image_size * 8 // 7) if is_cut else image_size

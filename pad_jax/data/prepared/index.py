@@ -65,7 +65,7 @@ class Index(NamedTuple):
       fingerprint: of the sources and of what was made of them.
       made: how.
       source: ``dataset.name`` and ``dataset.root`` of the sources.
-      shape: (H, W, C), where all images have one; else None.
+      size: (H, W), where all images have one; else None.
       side: px, the largest of the images' shorter sides.
       splits: by their names.
     """
@@ -73,7 +73,7 @@ class Index(NamedTuple):
     fingerprint: str
     made: Made
     source: dict[str, str]
-    shape: tuple[int, int, int] | None
+    size: tuple[int, int] | None
     side: int
     splits: dict[str, Split]
 
@@ -151,6 +151,6 @@ def _parsed(content: Mapping[str, Any]) -> Index:
         for name, split in content["splits"].items()
     }
     made = Made(**{**content["made"], "decoding": Decoding(**content["made"]["decoding"])})
-    shape = content["shape"] and tuple(content["shape"])
+    size = content["size"] and tuple(content["size"])
     names = ("fingerprint", "source", "side")
-    return Index(made=made, shape=shape, splits=splits, **{name: content[name] for name in names})
+    return Index(made=made, size=size, splits=splits, **{name: content[name] for name in names})

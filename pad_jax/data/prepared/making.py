@@ -19,6 +19,8 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+import numpy as np
+
 from pad_jax import locks, outputs, progress
 from pad_jax.data.decoding import tell
 from pad_jax.data.preparation import PIXELS
@@ -27,7 +29,7 @@ from pad_jax.data.prepared.fitting import default_stored_size
 from pad_jax.data.prepared.index import Index, Made, Split
 from pad_jax.data.prepared.records import Shard
 from pad_jax.data.prepared.worker import Job, begin, changed, facts_of, make, names_digest
-from pad_jax.data.source import DatasetSettings, Source
+from pad_jax.data.source import DatasetSettings, Source, UnreadableImage
 from pad_jax.errors import InputError
 from pad_jax.settings import Settings
 
@@ -38,6 +40,7 @@ _FEWEST, _MOST = 256, 4096  # images of a shard
 _ALL_BUSY = 32  # shards of a split, so that many processes have work to the end
 _MOST_SHARDS = 256  # of a split: each is a file that stays open
 _POLL = 0.2  # s
+_LOOKED_AT = 8  # images of a set that tell it from another
 
 
 def prepare(settings: Settings, sources: Mapping[str, Source], output: pathlib.Path) -> Index:
@@ -66,7 +69,7 @@ def prepare(settings: Settings, sources: Mapping[str, Source], output: pathlib.P
     names = {split: [s.name(i) for i in range(len(s))] for split, s in sources.items()}
     described = {
         "made": {**made._asdict(), "decoding": dataclasses.asdict(made.decoding)},
-        "splits": {split: _stamp(s, names[split]) for split, s in sources.items()},
+        "splits": {split: _stamp(s, names[split], dataset) for split, s in sources.items()},
     }
     fingerprint = hashlib.sha256(json.dumps(described).encode()).hexdigest()
     with contextlib.ExitStack() as stack:
@@ -102,28 +105,38 @@ def _made(dataset: DatasetSettings) -> Made:
         )
     if size is None:
         return Made(None, None, dataset.resize, dataset.channels, dataset.decoding)
-    largest = dataset.stored_size or default_stored_size(size)
-    decoding = dataclasses.replace(dataset, stored_size=largest).decoding
-    return Made(size, largest, dataset.resize, dataset.channels, decoding)
+    largest = dataset.stored_size or default_stored_size(size, dataset.resize)
+    return Made(size, largest, dataset.resize, dataset.channels, dataset.decoding)
 
 
-def _stamp(source: Source, names: Sequence[str]) -> str:
-    """Tells the images of a source from others, by names and sizes of files where it has some."""
+def _stamp(source: Source, names: Sequence[str], dataset: DatasetSettings) -> str:
+    """Tells the images of a source from others, by names and sizes of files where it has some.
+
+    Where it has none its images may be mere numbers, as those of any set of TensorFlow Datasets:
+    then by the name of the set, and by a few of the images.
+    """
     digest = hashlib.sha256(names_digest(names).encode())
     path = getattr(source, "path", lambda i: None)
     files = getattr(source, "files", None)  # in which the images are
     if files is not None:
         digest.update(json.dumps([file.stat().st_size for file in files]).encode())
         return digest.hexdigest()
+    without: list[int] = []
     for i in range(len(names)):
         if (file := path(i)) is None:
             digest.update(source.identity(i))
+            without.append(i)
             continue
         try:
             size = os.stat(file).st_size
         except OSError:
             size = -1  # it is said when it is read
         digest.update(b"%d " % size)
+    if without:
+        digest.update(dataset.name.encode())
+    for i in without[:: -(-len(without) // _LOOKED_AT) or 1]:
+        with contextlib.suppress(UnreadableImage):  # it is said when it is made ready
+            digest.update(np.ascontiguousarray(source[i].image).tobytes())
     return digest.hexdigest()
 
 
@@ -200,7 +213,8 @@ def _jobs(
         word = re.sub(r"[^A-Za-z0-9]+", "-", split).strip("-") or "all"
         for k, first in enumerate(range(0, len(own), size)):
             path = output / f"{number}-{word}-{k:05}.array_record"
-            jobs.append(Job(path, fingerprint, split, first, min(first + size, len(own))))
+            last = min(first + size, len(own))
+            jobs.append(Job(path, fingerprint, split, first, last, names_digest(own[first:last])))
     return jobs
 
 
@@ -243,9 +257,9 @@ def _work(settings: Settings, made: Made, jobs: Sequence[Job]) -> Iterator[None]
             told = now
     except BrokenProcessPool:
         raise InputError(
-            "a process that decodes images was ended by the system, as for want of memory; lower "
-            "dataset.max_megapixels, or end other programs, and give the same command again: it "
-            "goes on from there"
+            "a process that decodes images was ended by the system, as for want of memory; end "
+            "other programs and give the same command again, it goes on from there; or lower "
+            "dataset.max_megapixels, with another --output"
         ) from None
     finally:
         stop.set()
@@ -288,7 +302,7 @@ def _index(
 ) -> Index:
     """The index of what was made; says in the log what there is to say of it."""
     splits: dict[str, Split] = {}
-    shapes: set[tuple[int, ...]] = set()
+    sizes: set[tuple[int, int]] = set()
     notes: dict[str, tuple[int, str]] = {}
     enlarged = side = 0
     for split, source in sources.items():
@@ -304,13 +318,13 @@ def _index(
         )
     for job in jobs:
         facts, own, split = _facts(job), names[job.split], splits[job.split]
-        if facts is None or facts["of"] != names_digest(own[job.first : job.last]):
+        if facts is None:
             raise changed(job.split)
         split.names.extend(own[i] for i in facts["rows"])
         split.labels.extend(facts["labels"])
         split.unreadable.extend((own[i], reason) for i, reason in facts["unreadable"])
         split.shards.append(Shard(job.path.name, len(facts["rows"]), facts["bytes"]))
-        shapes |= {tuple(shape) for shape in facts["shapes"]}
+        sizes |= {(height, width) for height, width in facts["sizes"]}
         enlarged += facts["enlarged"]
         side = max(side, facts["side"])
         for text, (count, first) in facts["notes"].items():
@@ -333,10 +347,10 @@ def _index(
             "%d of %d images are smaller than dataset.image_size=%d; they are enlarged to it.",
             *(enlarged, total - len(failures), made.image_size),
         )
-    shape = shapes.pop() if len(shapes) == 1 else None
+    common = sizes.pop() if len(sizes) == 1 else None
     root = os.path.abspath(os.path.expanduser(dataset.root)) if dataset.root else ""
     origin = {"name": dataset.name, "root": root}
-    return Index(fingerprint, made, origin, shape, side, splits)
+    return Index(fingerprint, made, origin, common, side, splits)
 
 
 def _base(source: Source, names: Sequence[str]) -> str | None:

@@ -93,11 +93,16 @@ def _as_system_error(path: pathlib.Path) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        said = str(error)
-        for code in range(1, 134):  # of Linux; a word that is not found is told as it is
-            if f": {os.strerror(code)}" in said:
-                raise OSError(code, os.strerror(code), str(path)) from error
-        raise OSError(None, first_line(error), str(path)) from error
+        raise _refused(path, error) or OSError(None, first_line(error), str(path)) from error
+
+
+def _refused(path: pathlib.Path, error: RuntimeError) -> OSError | None:
+    """What the system refused, if that is what array_record says."""
+    said = str(error)
+    for code in range(1, 134):  # of Linux
+        if f": {os.strerror(code)}" in said:
+            return OSError(code, os.strerror(code), str(path))
+    return None
 
 
 class Shards:
@@ -158,21 +163,28 @@ class Shards:
         return images
 
     def _records(self, shard: int, rows: list[int]) -> list[bytes]:
-        reader = self._readers[shard]
-        if reader is None:
-            with self._lock:
-                reader = self._readers[shard] = self._readers[shard] or self._open(shard)
-        try:
-            return reader.read(rows)
-        except (IndexError, RuntimeError, ValueError) as error:
-            raise damaged(self._paths[shard], first_line(error)) from None
+        path = self._paths[shard]
+
+        def read() -> list[bytes]:
+            reader = self._readers[shard]
+            if reader is None:
+                with self._lock:
+                    reader = self._readers[shard] = self._readers[shard] or self._open(shard)
+            try:
+                return reader.read(rows)
+            except (IndexError, RuntimeError, ValueError) as error:
+                refused = isinstance(error, RuntimeError) and _refused(path, error)
+                raise refused or damaged(path, first_line(error)) from error
+
+        return reading.patiently(read, str(path))
 
     def _open(self, shard: int) -> Any:
         from array_record.python.array_record_module import ArrayRecordReader
 
         path = self._paths[shard]
-        with reading.in_one_line(str(path)), path.open("rb"):  # it says why it cannot be opened
-            reader = ArrayRecordReader(str(path), _READING, file_reader_buffer_size=_BUFFER)
+        reader = ArrayRecordReader(str(path), _READING, file_reader_buffer_size=_BUFFER)
+        if not reader.ok():
+            path.open("rb").close()  # if the system does not give it, this says why
         expected = int(self._first[shard + 1] - self._first[shard])
         if not reader.ok() or reader.num_records() != expected:
             raise damaged(path, f"it has not the {expected:,} images that it had")

@@ -71,10 +71,14 @@ class PreparedSource:
 
     def path(self, i: int) -> pathlib.Path | None:
         """The original of image i; None where it had no file, or that is gone."""
+        place = self.place(i)
+        return place if place is not None and place.is_file() else None
+
+    def place(self, i: int) -> pathlib.Path | None:
+        """Where the original of image i was; None where it had no file."""
         if self._own.base is None:
             return None
-        path = os.path.join(self._own.base, os.path.expanduser(self._own.names[i]))
-        return pathlib.Path(path) if os.path.isfile(path) else None
+        return pathlib.Path(self._own.base, os.path.expanduser(self._own.names[i]))
 
     def identity(self, i: int) -> bytes:
         """Its name, with what tells the folder's images from others of their names."""

@@ -133,7 +133,8 @@ def prepare(source: Selection, settings: DatasetSettings) -> Images:
     images = PreparedImages(source, prepared, source.fingerprint(range(len(source))))
     is_small = len(images) * np.prod(images.shape) <= settings.max_resident_gib * 2**30
     # Of oblong images another square is cut each time: whether they fit must not change the run.
-    is_cut = prepared.view_size is not None and index.shape != prepared.shape
+    is_random = prepared.view_size is not None and prepared.resize == "crop"
+    is_cut = is_random and index.size != prepared.shape[:2]
     return images.held() if is_small and not is_cut else images
 
 

@@ -30,6 +30,7 @@ class Job(NamedTuple):
       fingerprint: of the folder.
       split: whose images these are.
       first, last: which of them, the last one left out.
+      names: that they have (``names_digest``).
     """
 
     path: pathlib.Path
@@ -37,6 +38,7 @@ class Job(NamedTuple):
     split: str
     first: int
     last: int
+    names: str
 
 
 class _Process:
@@ -83,12 +85,12 @@ def _make(job: Job) -> None:
     source = _Process.sources.get(job.split)
     if source is None:
         source = _Process.sources[job.split] = data.opened(settings, job.split)
-    if len(source) < job.last:
+    names = [source.name(i) for i in range(job.first, min(job.last, len(source)))]
+    if names_digest(names) != job.names:
         raise changed(job.split)
-    names = [source.name(i) for i in range(job.first, job.last)]
     rows: list[int] = []
     labels: list[int] = []
-    shapes: set[tuple[int, ...]] = set()
+    sizes: set[tuple[int, int]] = set()
     unreadable: list[tuple[int, str]] = []
     enlarged = side = uncounted = 0
     of_sides = max if made.resize == "pad" else min  # the shorter one is filled up
@@ -107,10 +109,10 @@ def _make(job: Job) -> None:
                 fitted = stored(image, made)
                 writer.write(fitted)
                 rows.append(i)
-                labels.append(-1 if label is None else label)
+                labels.append(-1 if label is None else int(label))
                 enlarged += of_sides(fitted.shape[:2]) > of_sides(image.shape[:2])
                 side = max(side, min(fitted.shape[:2]))
-                shapes.add(fitted.shape)
+                sizes.add((fitted.shape[0], fitted.shape[1]))
             uncounted += 1
             if uncounted == _COUNTED or i + 1 == job.last:
                 with _Process.count:
@@ -122,7 +124,6 @@ def _make(job: Job) -> None:
         raise
     decoder = getattr(source, "decoder", None)
     facts = {
-        "of": names_digest(names),
         "fingerprint": job.fingerprint,
         "bytes": shard.bytes,
         "rows": rows,
@@ -130,7 +131,7 @@ def _make(job: Job) -> None:
         "unreadable": unreadable,
         "enlarged": int(enlarged),
         "side": side,
-        "shapes": sorted(shapes)[:2],  # more than one is all that counts
+        "sizes": sorted(sizes)[:2],  # more than one is all that counts
         "notes": decoder.take_notes() if decoder is not None else {},
     }
     path = facts_of(job.path)

@@ -43,6 +43,7 @@ _SCHEDULES = {
     "PAD without HPE": {**_FRESH, **_NO_HPE},
     "PAD, a tenth of the edges": {**_FRESH, "grouping.edge_share": 0.1},
     "PAD as published": {},
+    "PAD, edges by the graph": {**_FRESH, "grouping.edge_share": "auto"},
     "AND": {"grouping.kind": "anchor_neighbors", **_NO_HPE},
 }
 _TABLES = ("table3", "table1", "table4", "table5", "table6")  # of table 1 AND alone
