@@ -169,7 +169,7 @@ def draw(workdir):
         "pair precision of the groups": precision,
     }
     runs = {name: metrics.read(_folder(workdir, name)) for name in RUNS}
-    schedules.draw(workdir / "curves.svg", {k: rows for k, rows in runs.items() if rows}, panels)
+    schedules.draw(workdir / "curves.svg", runs, panels)
 
 
 def _folder(workdir, name):

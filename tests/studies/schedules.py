@@ -65,7 +65,8 @@ def draw(
     figure = Figure(figsize=(4.5 * len(panels), 4), layout="constrained")
     for axes, (title, value) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
         for color, (name, rows) in zip(colormaps["tab20"].colors, runs.items(), strict=False):
-            if points := [(row["epoch"], value(row)) for row in rows if value(row)]:
+            # Without groups their precision is 0, and no curve.
+            if points := [(row["epoch"], y) for row in rows if (y := value(row))]:
                 marker = "." if len(points) < _MARKED else None
                 axes.plot(*zip(*points, strict=True), color=color, marker=marker, label=name)
         axes.set(title=title, xlabel="epoch")

@@ -103,9 +103,7 @@ def _made(dataset: DatasetSettings) -> Made:
             "dataset.image_size is left to choose, and what is stored depends on it; give "
             f"--config.dataset.image_size, such as {dataset.max_image_size}"
         )
-    if size is None:
-        return Made(None, None, dataset.resize, dataset.channels, dataset.decoding)
-    largest = dataset.stored_size or default_stored_size(size, dataset.resize)
+    largest = size and (dataset.stored_size or default_stored_size(size, dataset.resize))
     return Made(size, largest, dataset.resize, dataset.channels, dataset.decoding)
 
 
