@@ -219,8 +219,9 @@ def test_nothing_is_begun_without_time(options):
 
 
 def test_what_is_under_way_at_the_deadline_is_ended(options):
-    args, start = options(), time.time()
-    assert schedule._process(args, "resnet18", start + 1) != 0
+    args, said, start = options("--parts=resnet18"), [], time.time()
+    schedule.run(args, start + 1 + args.sizes.margin - 60 * args.minutes, said.append)
+    assert "exit status" in said[0]
     assert time.time() - start < 1 + args.sizes.margin
 
 
@@ -275,7 +276,7 @@ def test_the_summary_has_all_and_the_archive_what_is_worth_it(options):
     args = options()
     for part, row, speed in (("steps", "bfloat16, logits held", 30.0), ("pytorch", "bfloat16", 10)):
         results = Results(args.out, part)
-        results.begin([row])
+        results.begin([row], [row])
         results.add(row, Result({"trained": Figure(speed, "images/s", 60.0)}), 1.0, {})
     (args.work / "large").touch()
     (args.out / "logs" / "steps.txt").touch()

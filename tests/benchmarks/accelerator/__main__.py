@@ -49,6 +49,12 @@ def read(argv: Sequence[str]) -> Options:
     parser.add_argument("--commit", help="of the code, where git does not know it")
     parser.add_argument("--seed", type=int, default=0, help="of everything random (0)")
     parser.add_argument(
+        "--together",
+        type=int,
+        default=1,
+        help="so many whole runs at once, where one does not fill the accelerator (1)",
+    )
+    parser.add_argument(
         "--tiny", action="store_true", help="rehearse on a CPU, with sizes that mean nothing"
     )
     args = parser.parse_args(argv)
@@ -62,6 +68,7 @@ def read(argv: Sequence[str]) -> Options:
         commit=args.commit or environment.commit() or "unknown",
         command=shlex.join(["python", "-m", "tests.benchmarks.accelerator", *argv]),
         seed=args.seed,
+        together=max(args.together, 1),
         sizes=TINY if args.tiny else FULL,
     )
 

@@ -23,7 +23,7 @@ def rows(options: Options, results: Results) -> list[Row]:
     """The default cut with what follows it, then the other one."""
     sizes, platform = options.sizes, parallel.platform()
     found = []
-    for n, seconds in ((sizes.large_rows, 80), (sizes.rows, 15)):
+    for n, seconds in ((sizes.large_rows, 60), (sizes.rows, 15)):
         default = default_tiles(n, _K, platform)
         tall, wide, run = sizes.tiles
         other = default._replace(rows=tall, columns=wide, run=run)
@@ -64,7 +64,14 @@ def against_float64(features: np.ndarray, graph: Graph, seed: int) -> dict[str, 
     similarities = np.concatenate(all_of_them, axis=1)
     similarities[np.arange(_CHECKED), chosen] = -np.inf
     k = graph.indices.shape[1]
-    nearest = np.argsort(-similarities, axis=1, kind="stable")[:, :k]
+    least = np.partition(similarities, -k, axis=1)[:, -k]
+    candidates = [np.flatnonzero(row >= low) for row, low in zip(similarities, least, strict=True)]
+    nearest = np.stack(
+        [
+            found[np.argsort(-row[found], kind="stable")[:k]]  # of equals the first
+            for row, found in zip(similarities, candidates, strict=True)
+        ]
+    )
     exact = np.take_along_axis(similarities, nearest, axis=1)
     same = (graph.indices[chosen] == nearest).all(axis=1)
     error = np.abs(graph.similarities[chosen] - exact).max()

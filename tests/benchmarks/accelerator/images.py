@@ -13,6 +13,7 @@ from pad_jax.data import image_kinds
 from pad_jax.data.classes import numbered
 from pad_jax.data.decoding import Decoder
 from tests.benchmarks.accelerator.parts import Options, Skipped
+from tests.benchmarks.accelerator.results import alone
 
 _SPLITS = ("train", "test")
 
@@ -24,17 +25,20 @@ def decoded(options: Options) -> pathlib.Path:
       Skipped: where there are no images.
     """
     path = options.work / "images.npz"
-    if path.is_file():
-        return path
-    if options.data is not None:
-        arrays = arrays_of(options.data)
-    elif options.sizes.on_accelerator:
-        raise Skipped("it needs images: give --data")
-    else:
-        arrays = _digits(options.sizes.pixels)
-    with outputs.whole(path) as part, part.open("wb") as file:
-        np.savez(file, **arrays)
+    with alone(options.work):
+        if not path.is_file():
+            arrays = _arrays(options)
+            with outputs.whole(path) as part, part.open("wb") as file:
+                np.savez(file, **arrays)
     return path
+
+
+def _arrays(options: Options) -> dict[str, np.ndarray]:
+    if options.data is not None:
+        return arrays_of(options.data)
+    if options.sizes.on_accelerator:
+        raise Skipped("it needs images: give --data")
+    return _digits(options.sizes.pixels)
 
 
 def arrays_of(data: pathlib.Path) -> dict[str, np.ndarray]:

@@ -19,6 +19,7 @@ class Options(NamedTuple):
       commit: of the code.
       command: as it was given.
       seed: of everything random.
+      together: how many rows that are whole runs are measured at once.
       sizes: of the measurements.
     """
 
@@ -29,12 +30,17 @@ class Options(NamedTuple):
     commit: str
     command: str
     seed: int
+    together: int
     sizes: Sizes
 
     @property
     def work(self) -> pathlib.Path:
         """Folder of what is needed to go on, and too large to bring back."""
         return self.out / "work"
+
+    def lanes(self, part: str) -> int:
+        """Into how many processes a part's rows are dealt out."""
+        return self.together if PARTS[part].shares else 1
 
 
 class Figure(NamedTuple):
@@ -88,11 +94,13 @@ class Part(NamedTuple):
       rows: where they are made, ``module:function`` of options and of a file of results.
       least: about how many seconds its start and its shortest row take on an H100.
       framework: whose devices it uses, "jax" or "torch".
+      shares: whether others may use the devices at the same time: its results are worth it.
     """
 
     rows: str
     least: float
     framework: str = "jax"
+    shares: bool = False
 
 
 class Skipped(Exception):
@@ -107,14 +115,14 @@ def steps_row(dtype: str, *, streamed: bool = False) -> str:
 _CUT = 60.0  # less is not worth the start of a run
 _HERE = "tests.benchmarks.accelerator"
 PARTS = {
-    "cifar10": Part(f"{_HERE}.training:cifar10", 90),
-    "singletons": Part(f"{_HERE}.training:singletons", 90),
-    "schedules": Part(f"{_HERE}.training:schedules", 90),
-    "ablations": Part(f"{_HERE}.training:ablations", 90),
+    "cifar10": Part(f"{_HERE}.training:cifar10", 90, shares=True),
+    "singletons": Part(f"{_HERE}.training:singletons", 90, shares=True),
+    "schedules": Part(f"{_HERE}.training:schedules", 90, shares=True),
+    "ablations": Part(f"{_HERE}.training:ablations", 90, shares=True),
     "graph": Part(f"{_HERE}.graph:rows", 40),
     "imagenet": Part(f"{_HERE}.imagenet:rows", 60),
     "steps": Part(f"{_HERE}.steps:rows", 45),
     "trace": Part(f"{_HERE}.trace:rows", 45),
-    "resnet18": Part(f"{_HERE}.training:resnet18", 90),
+    "resnet18": Part(f"{_HERE}.training:resnet18", 90, shares=True),
     "pytorch": Part(f"{_HERE}.pytorch:rows", 30, "torch"),
 }

@@ -1,16 +1,32 @@
 """A part's results in a JSON file, row by row, as they are measured."""
 
+import contextlib
+import fcntl
 import json
+import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pad_jax import outputs
 from tests.benchmarks.accelerator.parts import Result
 
+_Content = dict[str, Any]
+
+
+@contextlib.contextmanager
+def alone(folder: pathlib.Path) -> Iterator[None]:
+    """Waits until no other process is in such a block of this folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)  # and with it the lock
+
 
 class Results:
-    """What is measured of a part, and what is known of the rest.
+    """What is measured of a part, and what is known of the rest; several processes add to it.
 
     Args:
       out: folder of the file.
@@ -18,9 +34,13 @@ class Results:
     """
 
     def __init__(self, out: pathlib.Path, part: str):
-        self._path = out / f"{part}.json"
-        self.content: dict[str, Any] = {
-            "part": part,
+        self._path, self._part = out / f"{part}.json", part
+
+    @property
+    def content(self) -> _Content:
+        """All that is known by now."""
+        known = {
+            "part": self._part,
             "left": None,  # nobody knows yet
             "rows": {},
             "skipped": {},
@@ -28,60 +48,74 @@ class Results:
             "attempts": {},
         }
         if self._path.is_file():
-            self.content |= json.loads(self._path.read_text())
+            known |= json.loads(self._path.read_text())
+        return known
 
     @property
     def is_finished(self) -> bool:
         """Whether all of it is measured. What was skipped may be possible the next time."""
-        return self.content["left"] == [] and not self.content["skipped"]
+        content = self.content
+        return content["left"] == [] and not content["skipped"]
 
     def has(self, row: str) -> bool:
         """Whether a row is measured."""
         return row in self.content["rows"]
 
-    def begin(self, rows: Sequence[str]) -> None:
-        """These are the part's rows; what hindered them before may be gone."""
-        left = [row for row in rows if not self.has(row)]
-        self.content |= {"left": left, "skipped": {}, "failed": {}}
-        self.write()
+    def begin(self, rows: Sequence[str], own: Sequence[str]) -> None:
+        """These are the part's rows, and a process's own; what hindered those may be gone."""
+        with self._changed() as content:
+            content["left"] = [row for row in rows if row not in content["rows"]]
+            for row in ("all", *own):
+                content["skipped"].pop(row, None)
+                content["failed"].pop(row, None)
 
     def add(self, row: str, result: Result, seconds: float, environment: dict[str, Any]) -> None:
         """A row was measured, which took so long."""
         figures = {name: figure._asdict() for name, figure in result.figures.items()}
-        self.content["rows"][row] = {
-            "figures": figures,
-            "predicted": result.predicted,
-            "details": result.details,
-            "seconds": seconds,
-            "environment": environment,
-        }
-        self._no_longer_left(row)
-        self.write()
+        with self._changed() as content:
+            content["rows"][row] = {
+                "figures": figures,
+                "predicted": result.predicted,
+                "details": result.details,
+                "seconds": seconds,
+                "environment": environment,
+            }
+            _no_longer_left(content, row)
 
     def skip(self, row: str, reason: str) -> None:
         """A row cannot be measured here."""
-        self.content["skipped"][row] = reason
-        self._no_longer_left(row)
-        self.write()
+        with self._changed() as content:
+            content["skipped"][row] = reason
+            _no_longer_left(content, row)
 
     def fail(self, row: str, reason: str) -> None:
         """A row ended in an error."""
-        self.content["failed"][row] = reason
-        self.write()
+        with self._changed() as content:
+            content["failed"][row] = reason
 
     def attempt(self, row: str, what: dict[str, Any]) -> None:
-        """A part of a row, which goes on in another process; the caller may add to it."""
-        self.content["attempts"].setdefault(row, []).append(what)
-        self.write()
+        """A part of a row begins, which may go on in another process."""
+        with self._changed() as content:
+            content["attempts"].setdefault(row, []).append(what)
+
+    def attempted(self, row: str, what: dict[str, Any]) -> None:
+        """What else is known of the row's last attempt."""
+        with self._changed() as content:
+            content["attempts"][row][-1] |= what
 
     def attempts(self, row: str) -> list[dict[str, Any]]:
         """All of them so far."""
         return self.content["attempts"].get(row, [])
 
-    def _no_longer_left(self, row: str) -> None:
-        self.content["left"] = [name for name in self.content["left"] or () if name != row]
+    @contextlib.contextmanager
+    def _changed(self) -> Iterator[_Content]:
+        """What is known, to be changed in the block; it is written at the end."""
+        with alone(self._path.parent):
+            content = self.content
+            yield content
+            with outputs.whole(self._path) as part:
+                part.write_text(json.dumps(content, indent=1) + "\n")
 
-    def write(self) -> None:
-        """Writes all that is known."""
-        with outputs.whole(self._path) as part:
-            part.write_text(json.dumps(self.content, indent=1) + "\n")
+
+def _no_longer_left(content: _Content, row: str) -> None:
+    content["left"] = [name for name in content["left"] or () if name != row]

@@ -1,18 +1,32 @@
 """Which parts are begun, and when they have to end."""
 
+import collections
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from pad_jax import signals
 from tests.benchmarks.accelerator import worker
 from tests.benchmarks.accelerator.parts import PARTS, Options
 from tests.benchmarks.accelerator.results import Results
 
+_LOOK = 0.1  # seconds between two looks at what runs
+_TAKES_ALL = "XLA_PYTHON_CLIENT_PREALLOCATE"  # whether JAX takes most of a GPU's memory at once
+
+
+class _Running(NamedTuple):
+    """A process that measures a part, or a share of its rows."""
+
+    part: str
+    begun: float
+    process: subprocess.Popen
+
 
 def run(options: Options, start: float, say: Callable[[str], None] = print) -> None:
-    """Measures in order what is left and fits, each part in a process of its own.
+    """Measures in order what is left and fits, each part in processes of its own.
 
     Args:
       options: of the command.
@@ -23,54 +37,75 @@ def run(options: Options, start: float, say: Callable[[str], None] = print) -> N
     until = start + 60 * options.minutes - options.sizes.margin
     (options.out / "logs").mkdir(parents=True, exist_ok=True)
     options.work.mkdir(exist_ok=True)
-    for part in options.parts:
-        left = until - time.time()
-        if Results(options.out, part).is_finished:
-            say(f"{part}: done before")
-        elif left < PARTS[part].least * options.sizes.pace:
-            say(f"{part}: not begun, {max(left, 0):.0f} s are left")
-        else:
-            status = _process(options, part, until)
-            say(f"{part}: {time.time() - until + left:.0f} s{_said(options, part, status)}")
+    waiting = collections.deque(
+        (part, lane) for part in options.parts for lane in range(options.lanes(part))
+    )
+    running: list[_Running] = []
+    try:
+        while waiting or running:
+            if running and time.time() >= until:
+                _stop([each.process for each in running], options.sizes.margin)
+            for each in [each for each in running if each.process.poll() is not None]:
+                running.remove(each)
+                say(f"{each.part}: {time.time() - each.begun:.0f} s{_said(options, each)}")
+            if not waiting or not _has_place(options, waiting[0][0], running):
+                time.sleep(_LOOK)
+                continue
+            part, lane = waiting.popleft()
+            left = until - time.time()
+            if Results(options.out, part).is_finished:
+                why = "done before"
+            elif left < PARTS[part].least * options.sizes.pace:
+                why = f"not begun, {max(left, 0):.0f} s are left"
+            else:
+                running.append(_Running(part, time.time(), _begin(options, part, lane, until)))
+                continue
+            if lane == 0:
+                say(f"{part}: {why}")
+    finally:
+        with signals.patient():
+            _stop([each.process for each in running], options.sizes.margin)
 
 
-def _process(options: Options, part: str, until: float) -> int:
-    """Runs a part, and stops it at the time: by the signal after which a run saves itself."""
-    arguments = ["-m", "tests.benchmarks.accelerator.worker", worker.task(options, part, until)]
+def _has_place(options: Options, part: str, running: Sequence[_Running]) -> bool:
+    """Whether a lane of a part may begin beside what runs."""
+    most = min([options.lanes(name) for name in (part, *(each.part for each in running))])
+    return len(running) < most
+
+
+def _begin(options: Options, part: str, lane: int, until: float) -> subprocess.Popen:
+    environment = {_TAKES_ALL: "false"} if options.lanes(part) > 1 else {}
+    told = worker.task(options, part, until, lane)
     with (options.out / "logs" / f"{part}.txt").open("a") as log:
-        process = subprocess.Popen(
-            [sys.executable, *arguments],
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.benchmarks.accelerator.worker", told],
             stdout=log,
             stderr=subprocess.STDOUT,
+            env={**environment, **os.environ},
             start_new_session=True,  # a terminal's signals come by this process, once
         )
+
+
+def _stop(processes: Sequence[subprocess.Popen], margin: float) -> None:
+    """Ends processes by the signal after which a run saves itself; late ones for good."""
+    for process in processes:
+        process.terminate()  # nothing, where it has ended
+    until = time.time() + 0.8 * margin
+    for process in processes:
         try:
             process.wait(max(until - time.time(), 0))
         except subprocess.TimeoutExpired:
-            pass
-        finally:
-            with signals.patient():
-                _stop(process, options.sizes.margin)
-    return process.returncode
+            process.kill()
+            process.wait()
 
 
-def _stop(process: subprocess.Popen, margin: float) -> None:
-    """Ends a process, if need be for good when most of the margin is over."""
-    if process.poll() is None:
-        process.terminate()
-    try:
-        process.wait(0.8 * margin)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _said(options: Options, part: str, status: int) -> str:
-    content = Results(options.out, part).content
+def _said(options: Options, ended: _Running) -> str:
+    content = Results(options.out, ended.part).content
     notes = [f"skipped {row}: {why}" for row, why in content["skipped"].items()]
     notes += [f"failed {row}: {why}" for row, why in content["failed"].items()]
     if content["left"]:
         notes.append(f"left: {', '.join(content['left'])}")
-    if status:
-        notes.append(f"exit status {status}, see {options.out / 'logs' / part}.txt")
+    if status := ended.process.returncode:
+        log = options.out / "logs" / f"{ended.part}.txt"
+        notes.append(f"exit status {status}, see {log}")
     return "".join(f"; {note}" for note in notes)

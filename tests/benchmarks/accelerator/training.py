@@ -2,7 +2,6 @@
 
 import functools
 import gc
-import itertools
 import shutil
 import statistics
 import time
@@ -34,18 +33,22 @@ _EVALUATED = {
     "pair precision of the groups": "scs/pair_precision",
     "coverage": "scs/coverage",
 }
-# From where on do groups help on photographs? The six that tell come first (docs/studies/cifar.md).
-_FRESH, _NO_HPE = {"grouping.features": "embed"}, {"loss.hpe": "none"}
+# From where on do groups help on photographs (docs/studies/cifar.md)?
+_SINGLETONS, _FRESH = {"grouping.kind": "singleton"}, {"grouping.features": "embed"}
+_NO_HPE = {"loss.hpe": "none"}
 _SCHEDULES = {
-    "singletons": {"grouping.kind": "singleton"},
+    "singletons": _SINGLETONS,
     "PAD, fresh graph": _FRESH,
-    "singletons without HPE": {"grouping.kind": "singleton", **_NO_HPE},
+    "singletons without HPE": {**_SINGLETONS, **_NO_HPE},
     "PAD without HPE": {**_FRESH, **_NO_HPE},
     "PAD, a tenth of the edges": {**_FRESH, "grouping.edge_share": 0.1},
     "PAD as published": {},
-    "PAD, edges by the graph": {**_FRESH, "grouping.edge_share": "auto"},
     "AND": {"grouping.kind": "anchor_neighbors", **_NO_HPE},
+    # By the labels: what the best groups of this size would bring.
+    "PAD, purified": {**_FRESH, "grouping.kind": "tests.studies.pair_precision:Purified"},
+    "PAD, edges by the graph": {**_FRESH, "grouping.edge_share": "auto"},
 }
+_TELLING, _DECIDING = 6, 2  # the first so many come first, of these a second seed then
 _TABLES = ("table3", "table1", "table4", "table5", "table6")  # of table 1 AND alone
 _WITHOUT = ("Random", "DeepCluster", "Instance", "RotNet", "PAD")
 
@@ -57,11 +60,17 @@ def cifar10(options: Options, results: Results) -> list[Row]:
 
 
 def singletons(options: Options, results: Results) -> list[Row]:
-    """The same where each image is a class of its own: what groups are compared with."""
-    base = _config(
-        options, options.sizes.epochs, **{"eval.every_epochs": 50, "grouping.kind": "singleton"}
-    )
-    return _whole_run(options, results, "singletons", base, seconds=350)
+    """The same where each image is a class of its own, which is what groups are compared with.
+
+    The paper's baseline has no hard positive enhancement, and needs one view of an image.
+    """
+    sizes = options.sizes
+    base = _config(options, sizes.epochs, **{"eval.every_epochs": 50, **_SINGLETONS})
+    without = configs.changed(base, _NO_HPE)
+    return [
+        _row(options, results, "without HPE", "singletons", without, 200),
+        _row(options, results, "with HPE", "singletons", base, 350),
+    ]
 
 
 def resnet18(options: Options, results: Results) -> list[Row]:
@@ -83,10 +92,12 @@ def schedules(options: Options, results: Results) -> list[Row]:
         **{"model.name": "tiny", "model.dtype": "float32"},
         **{"eval.every_epochs": 10, "eval.kmeans_runs": 3},
     )
+    names = list(_SCHEDULES)
+    runs = [(name, options.seed) for name in names]
+    again = [(name, options.seed + 1) for name in names]
     rows = []
-    for seed, (name, overrides) in itertools.product((0, 1), _SCHEDULES.items()):
-        seed += options.seed
-        config = configs.changed(base, {**overrides, "seed": seed})
+    for name, seed in [*runs[:_TELLING], *again[:_DECIDING], *runs[_TELLING:], *again[_DECIDING:]]:
+        config = configs.changed(base, {**_SCHEDULES[name], "seed": seed})
         rows.append(_row(options, results, f"{name}, seed {seed}", "schedules", config, 100))
     return rows[: sizes.rows_of_tables]
 
@@ -163,12 +174,14 @@ def _run(
         last = train.train_and_evaluate(config, workdir)
     finally:
         epochs = metrics.read(workdir)
-        attempt |= {
-            "seconds": time.perf_counter() - start,
-            "epochs": [before, len(epochs)],
-            "peak_bytes": timing.peak_bytes(),
-        }
-        results.write()
+        results.attempted(
+            row,
+            {
+                "seconds": time.perf_counter() - start,
+                "epochs": [before, len(epochs)],
+                "peak_bytes": timing.peak_bytes(),
+            },
+        )
         if epochs:
             curves = options.out / "curves"
             curves.mkdir(exist_ok=True)

@@ -26,20 +26,21 @@ from tests.benchmarks.accelerator.sizes import Sizes
 _log = logging.getLogger(__name__)
 
 
-def task(options: Options, part: str, until: float) -> str:
+def task(options: Options, part: str, until: float, lane: int = 0) -> str:
     """What the process is told.
 
     Args:
       options: of the command.
       part: to be measured.
       until: the clock's time, in seconds, at which it has to end.
+      lane: which of the part's processes this is.
     """
     content = options._asdict() | {"sizes": options.sizes._asdict()}
-    return json.dumps({"part": part, "until": until, "options": content}, default=str)
+    return json.dumps({"part": part, "until": until, "lane": lane, "options": content}, default=str)
 
 
-def measure(options: Options, part: str, until: float) -> None:
-    """Measures what is left of a part; what does not work is written down and passed over."""
+def measure(options: Options, part: str, until: float, lane: int = 0) -> None:
+    """Measures what is left of a lane's rows; what does not work is noted and passed over."""
     results = Results(options.out, part)
     is_for_jax = PARTS[part].framework == "jax" and options.sizes.on_accelerator
     if is_for_jax and parallel.platform() == "cpu":  # hours, for figures of no use
@@ -51,8 +52,9 @@ def measure(options: Options, part: str, until: float) -> None:
     except Skipped as skipped:
         results.skip("all", str(skipped))
         return
-    results.begin([row.name for row in rows])
-    for row in rows:
+    own = rows[lane :: options.lanes(part)]
+    results.begin([row.name for row in rows], [row.name for row in own])
+    for row in own:
         left = until - time.time()
         if results.has(row.name) or left < row.least * options.sizes.pace:
             continue
@@ -90,7 +92,7 @@ def _main() -> None:
         runtime.configure()
     signals.ready()
     try:
-        measure(options, told["part"], told["until"])
+        measure(options, told["part"], told["until"], told["lane"])
     except signals.Stopped as stopped:
         sys.stderr.flush()
         signals.leave(stopped.signum, stopped.said)
