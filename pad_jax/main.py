@@ -275,7 +275,8 @@ def run() -> None:
     sys.path.append(os.getcwd())  # last: where a user's own parts may be, as with python -m
     try:
         try:
-            app.run(main, flags_parser=_parse_flags)
+            with signals.unwrapped():
+                app.run(main, flags_parser=_parse_flags)
         finally:
             sys.stdout.flush()
     except BrokenPipeError:  # who read what is printed, such as head, has enough

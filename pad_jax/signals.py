@@ -97,6 +97,20 @@ def held() -> Iterator[None]:
         raise Stopped(_Program.asked)
 
 
+@contextlib.contextmanager
+def unwrapped() -> Iterator[None]:
+    """Raises ``Stopped`` itself where compiled code has made another error of it, as Numba does."""
+    try:
+        yield
+    except Exception as error:
+        found: BaseException | None = error
+        while found is not None and not isinstance(found, Stopped):
+            found = found.__cause__ or found.__context__
+        if found is None:
+            raise
+        raise found from None
+
+
 def asked() -> int:
     """The signal that asks the program to stop; 0 for none."""
     return _Program.asked or 0

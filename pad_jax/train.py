@@ -6,7 +6,7 @@ import logging
 import os
 import pathlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -47,7 +47,7 @@ from pad_jax.objectives.base import Objective
 from pad_jax.optimizer import OptimizerSettings, learning_rate_schedule
 from pad_jax.predecessor import Predecessor
 from pad_jax.profiling import Profile
-from pad_jax.run import doubts, folder, likeness, metrics
+from pad_jax.run import doubts, folder, likeness, metrics, saving
 from pad_jax.run import found as of_groups
 from pad_jax.run.begun import Begun
 from pad_jax.run.breaks import Breaks
@@ -152,7 +152,10 @@ def train_epochs(
     for epoch in range(first_epoch, run_settings.num_epochs):
         trace.begin(epoch, first_epoch, run_settings.num_epochs - 1)
         if begun is None:
-            found, features, row = discover(objective, train_state, images, embed, epoch)
+            # Not every epoch's end is saved. What was resumed, or has not begun, is there anyway.
+            save = functools.partial(saving.after, checkpoints, train_state, epoch, len(images))
+            with saving.if_stopped(checkpoints, save if epoch > first_epoch else None):
+                found, features, row = discover(objective, train_state, images, embed, epoch)
             del features  # as many rows as the memory has, not needed any more
             learnt = parallel.from_first_process(objective.learnt(found))
             train_state = train_state.with_groups(learnt)
@@ -163,7 +166,8 @@ def train_epochs(
         found, row = begun.found, {**begun.row, **run_epoch.means(begun.trained)}
         done, late = epoch + 1, {}
         last = done == run_settings.num_epochs
-        with saved_if_stopped(checkpoints, train_state, begun):
+        save = functools.partial(saving.within, checkpoints, train_state, begun)
+        with saving.if_stopped(checkpoints, save):
             seen = embed(train_state.variables, looked_at)
             row["features/similarity"] = diagnostics.mean_similarity(seen)
             step = done * parts.steps_per_epoch
@@ -190,35 +194,11 @@ def train_epochs(
         # After the report: a run cut off before comes by here again.
         start = time.perf_counter()
         if last or done % checkpoint_settings.every_epochs == 0 or breaks.is_due():
-            checkpoints.save(done, state.to_host(train_state, len(images)))
+            saving.after(checkpoints, train_state, done, len(images))
             breaks.saved()
             late["time/checkpoint"] = time.perf_counter() - start
     writer.close()
     checkpoints.finish()
-
-
-@contextlib.contextmanager
-def saved_if_stopped(
-    checkpoints: Checkpoints, train_state: TrainState, begun: Begun
-) -> Iterator[None]:
-    """What comes between an epoch's training and its checkpoint: a signal there saves the former.
-
-    Of several processes each gets its signal elsewhere, and they could not save together.
-    """
-    try:
-        yield
-    except Stopped:
-        if jax.process_count() == 1:
-            with signals.patient():
-                save_within(checkpoints, train_state, begun)
-                checkpoints.wait()
-        raise
-
-
-def save_within(checkpoints: Checkpoints, train_state: TrainState, begun: Begun) -> None:
-    """Saves a state on the devices, and the epoch in whose midst it is."""
-    num_samples = len(begun.found.groups.group_id)
-    checkpoints.save_within(state.to_host(train_state, num_samples), begun)
 
 
 def train_epoch(
@@ -242,7 +222,7 @@ def train_epoch(
             begun = begun._replace(trained=trained)
             if not breaks.stops() and trained.steps == num_steps:
                 return train_state, begun
-            save_within(checkpoints, train_state, begun)
+            saving.within(checkpoints, train_state, begun)
             breaks.saved()
             if breaks.stop_by:
                 checkpoints.wait()

@@ -111,6 +111,30 @@ def test_a_signal_in_the_evaluation_does_not_lose_the_epoch(
     assert_same_run(tmp_path, finished)
 
 
+def test_a_signal_while_groups_are_looked_for_does_not_lose_the_epochs_before(
+    finished, tmp_path, monkeypatch, caplog
+):
+    config = small_config(num_epochs=3, **{"checkpoint.every_epochs": 10})
+    discover = train.discover
+
+    def stopped(*arguments):
+        if arguments[-1] < 2:  # epochs done
+            return discover(*arguments)
+        try:
+            raise Stopped(signal.SIGTERM)
+        except Stopped as error:
+            raise SystemError("returned a result with an exception set") from error  # as Numba
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "discover", stopped)
+        with pytest.raises(Stopped):
+            train_and_evaluate(config, tmp_path)
+    with caplog.at_level(logging.INFO, "pad_jax"):
+        train_and_evaluate(config, tmp_path)
+    assert "Going on after epoch 2." in caplog.messages
+    assert_same_run(tmp_path, finished)
+
+
 def test_an_epoch_is_saved_every_so_many_minutes_and_a_crash_goes_back_there(
     tmp_path, monkeypatch, caplog
 ):

@@ -194,6 +194,11 @@ class Checkpoints:
             self._within[step] = _recorded(_path(self._workdir, _WITHIN, step))["epoch"]
         return found
 
+    def __contains__(self, epoch: int) -> bool:
+        """Whether the state after an epoch is saved, or being saved."""
+        whole, _ = self._managers
+        return epoch in whole.all_steps()
+
     def save(self, epoch: int, state: TrainState) -> None:
         """Saves a state as ``state.to_host`` gives it; returns before it is written."""
         whole, _ = self._managers
