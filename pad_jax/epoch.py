@@ -136,7 +136,7 @@ class EpochRunner:
         all_taken = health.is_finite(sums) and taken == done % self.steps_per_epoch
         if all_taken and parallel.fetch(_all_finite(state.params)):
             return
-        [batch] = self._batches(plan[taken : taken + 1], groups, epoch)
+        [batch] = self._batches(plan, groups, epoch, slice(taken, taken + 1))
         raise InputError(health.reason(self._settings, self._parts, state, batch))
 
     def _dispatches(
@@ -148,17 +148,21 @@ class EpochRunner:
             for i in range(first, self.steps_per_epoch, self._steps_per_dispatch):
                 yield self._resident, on_devices, np.int32(i)
             return
-        yield from self._batches(plan[first:], groups, epoch)
+        yield from self._batches(plan, groups, epoch, slice(first, None))
 
-    def _batches(self, plan: np.ndarray, groups: Groups, epoch: int) -> Iterator[tuple]:
-        """Index and images of each line of a plan, from the host."""
-        own = own_part(plan)
+    def _batches(
+        self, plan: np.ndarray, groups: Groups, epoch: int, steps: slice
+    ) -> Iterator[tuple]:
+        """Index and images of some lines of a plan, from the host."""
+        own = own_part(plan[steps])
         rows = [own, groups.hard_positive[own]] if self._objective.hard_positives else [own]
         views = np.stack(rows, axis=1)
         places = None
         if getattr(self._images.preparation, "view_size", None) is not None:
-            n, seed = len(self._images), self._run_settings.seed
-            each = [crop_places(n, seed, epoch, v)[x] for v, x in enumerate(rows)]
+            seed = self._run_settings.seed
+            each = [
+                own_part(crop_places(plan, seed, epoch, view)[steps]) for view in range(len(rows))
+            ]
             places = np.stack(each, axis=1).reshape(len(own), -1)
         batches = self._images.batches(views.reshape(len(own), -1), places)
         for index, images in zip(own, batches, strict=True):

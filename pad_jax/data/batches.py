@@ -30,9 +30,12 @@ def uniform_plan(group_id: np.ndarray, batch_size: int, seed: int, epoch: int) -
     return rows[: steps * batch_size].reshape(steps, batch_size).astype(np.int32)
 
 
-def crop_places(num_images: int, seed: int, epoch: int, view: int) -> np.ndarray:
-    """Where a square is cut out of each image's longer side, for a view: float [N], 0 to 1."""
-    return np.random.default_rng([seed, epoch, 2, view]).random(num_images)
+def crop_places(plan: np.ndarray, seed: int, epoch: int, view: int) -> np.ndarray:
+    """Where a square is cut out of an image's longer side, for a view: float [S, B], 0 to 1.
+
+    Each place of a plan has its own: an image may come several times.
+    """
+    return np.random.default_rng([seed, epoch, 2, view]).random(plan.shape)
 
 
 def ordered_plan(num_images: int, batch_size: int) -> np.ndarray:

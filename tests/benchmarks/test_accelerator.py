@@ -187,6 +187,50 @@ def test_only_rows_that_fit_are_begun(options, three_rows, left, begun):
     assert Results(args.out, "graph").content["left"] == left_over
 
 
+def test_rows_that_share_the_accelerator_are_dealt_out(options, three_rows, monkeypatch):
+    args = options("--together=2")
+    assert (args.lanes("schedules"), args.lanes("graph")) == (2, 1)
+    monkeypatch.setitem(PARTS, "graph", PARTS["graph"]._replace(shares=True))
+    for lane, expected in ((1, ["run"]), (0, ["run", "long", "short"])):
+        worker.measure(args, "graph", time.time() + _LONG, lane)
+        assert three_rows[0] == expected
+    assert Results(args.out, "graph").is_finished
+
+
+def test_runs_go_side_by_side_and_what_is_timed_alone(options, monkeypatch):
+    args, said, begun = options("--together=2", "--parts=schedules,cifar10,graph"), [], []
+
+    def begin(options, part, lane, until):
+        running = [(name, i) for name, i, process in begun if process.poll() is None]
+        assert len(running) < (1 if part == "graph" else 2)
+        process = subprocess.Popen(["sleep", "0.3"])
+        begun.append((part, lane, process))
+        return process
+
+    monkeypatch.setattr(schedule, "_begin", begin)
+    schedule.run(args, time.time(), said.append)
+    assert [(part, lane) for part, lane, _ in begun] == [
+        *(("schedules", 0), ("schedules", 1), ("cifar10", 0), ("cifar10", 1)),
+        ("graph", 0),
+    ]
+    assert len(said) == 5
+
+
+def test_several_processes_add_to_a_part(options):
+    args = options()
+    first, second = (Results(args.out, "graph") for _ in range(2))
+    first.begin(["a", "b"], ["a"])
+    second.begin(["a", "b"], ["b"])
+    first.fail("a", "why")
+    second.attempt("b", {"epochs": [0]})
+    second.attempted("b", {"seconds": 1.0})
+    second.add("b", Result({}), 1.0, {})
+    content = Results(args.out, "graph").content
+    assert content["left"] == ["a"]
+    assert content["failed"] == {"a": "why"}
+    assert content["attempts"] == {"b": [{"epochs": [0], "seconds": 1.0}]}
+
+
 @pytest.mark.parametrize(
     ("error", "kind", "said"),
     [(RuntimeError("a\nb"), "failed", "RuntimeError: a"), (Skipped("none"), "skipped", "none")],

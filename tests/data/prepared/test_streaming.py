@@ -128,8 +128,10 @@ def test_where_originals_are_gone_the_stored_images_are_left(photos, made, tmp_p
 
 
 def test_places_of_crops_are_a_function_of_seed_epoch_and_view():
-    places = crop_places(50, 1, 2, 0)
-    np.testing.assert_array_equal(places, crop_places(50, 1, 2, 0))
+    plan = np.zeros((10, 5), np.int32)  # an image as often as that has as many places
+    places = crop_places(plan, 1, 2, 0)
+    np.testing.assert_array_equal(places, crop_places(plan, 1, 2, 0))
     assert ((places >= 0) & (places < 1)).all()
+    assert len(np.unique(places)) == plan.size
     for other in ((2, 2, 0), (1, 3, 0), (1, 2, 1)):
-        assert (places != crop_places(50, *other)).all()
+        assert (places != crop_places(plan, *other)).all()
