@@ -288,6 +288,9 @@ def test_images_of_an_archive_are_those_of_the_folder(options, tmp_path, rng):
             own = getattr(expected, split)
             np.testing.assert_array_equal(arrays[f"x_{split}"], own.array)
             np.testing.assert_array_equal(arrays[f"y_{split}"], own.labels)
+    np.savez(tmp_path / "images.npz", **arrays)
+    args = options(f"--data={tmp_path / 'images.npz'}")
+    assert images.decoded(args) == args.data
     with pytest.raises(Skipped, match="no images of one size in train"):
         images.arrays_of(folder / "train")
 

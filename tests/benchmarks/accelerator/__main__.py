@@ -44,7 +44,9 @@ def read(argv: Sequence[str]) -> Options:
         help=f"which, in this order, by default {','.join(PARTS)}",
     )
     parser.add_argument(
-        "--data", type=pathlib.Path, help="images, split/class/file: an archive or a folder"
+        "--data",
+        type=pathlib.Path,
+        help="images, split/class/file: an archive or a folder; or an .npz of arrays",
     )
     parser.add_argument("--commit", help="of the code, where git does not know it")
     parser.add_argument("--seed", type=int, default=0, help="of everything random (0)")

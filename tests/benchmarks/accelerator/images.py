@@ -19,11 +19,13 @@ _SPLITS = ("train", "test")
 
 
 def decoded(options: Options) -> pathlib.Path:
-    """The images as the data set ``npz`` takes them; made from ``options.data`` where it is not.
+    """The images as the data set ``npz`` takes them; made from ``options.data`` unless it is that.
 
     Raises:
       Skipped: where there are no images.
     """
+    if options.data is not None and options.data.suffix == ".npz":
+        return options.data
     path = options.work / "images.npz"
     with alone(options.work):
         if not path.is_file():

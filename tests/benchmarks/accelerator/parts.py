@@ -15,7 +15,8 @@ class Options(NamedTuple):
       out: folder of all that is written.
       minutes: that all of it may take.
       parts: names of those wanted, in order.
-      data: an archive or a folder of images, split/class/file; None where there are none.
+      data: an archive or a folder of images, split/class/file, or their arrays as the data set npz
+        takes them; None where there are none.
       commit: of the code.
       command: as it was given.
       seed: of everything random.
