@@ -39,6 +39,7 @@ class _Program:
     installed = False
     ready = False  # what takes its time is loaded, so that a signal may be raised
     held = 0  # blocks that hold signals back
+    worth_it = 0  # blocks at whose end, and there alone, something is saved
     asked: int | None = None  # the first signal that came
     since = 0.0  # and when
 
@@ -98,14 +99,30 @@ def held() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def worth_waiting_for() -> Iterator[None]:
+    """Lets the block hear of a signal as late as it may: code in C can be long, as a large graph's.
+
+    A second signal still ends the process where it is.
+    """
+    _Program.worth_it += 1
+    try:
+        yield
+    finally:
+        _Program.worth_it -= 1
+
+
+@contextlib.contextmanager
 def unwrapped() -> Iterator[None]:
-    """Raises ``Stopped`` itself where compiled code has made another error of it, as Numba does."""
+    """Raises ``Stopped`` itself where compiled code has made another error of it, as Numba does.
+
+    An error of what a signal is followed by, such as saving, stays what it is.
+    """
     try:
         yield
     except Exception as error:
         found: BaseException | None = error
         while found is not None and not isinstance(found, Stopped):
-            found = found.__cause__ or found.__context__
+            found = found.__cause__
         if found is None:
             raise
         raise found from None
@@ -163,7 +180,7 @@ def _insist(signum: int) -> None:
     deadline = time.monotonic() + _GRACE
     while time.monotonic() < deadline:
         time.sleep(0.1)
-        if _Program.held:  # it stops by itself, and what it saves takes its time
+        if _Program.held or _Program.worth_it:  # it will stop by itself, and save first
             deadline = time.monotonic() + _GRACE
     leave(signum)
 

@@ -156,10 +156,11 @@ def train_epochs(
             save = functools.partial(saving.after, checkpoints, train_state, epoch, len(images))
             with saving.if_stopped(checkpoints, save if epoch > first_epoch else None):
                 found, features, row = discover(objective, train_state, images, embed, epoch)
-            del features  # as many rows as the memory has, not needed any more
-            learnt = parallel.from_first_process(objective.learnt(found))
-            train_state = train_state.with_groups(learnt)
-            train_state = objective.begin_epoch(train_state, epoch)
+                learnt = parallel.from_first_process(objective.learnt(found))
+                train_state = train_state.with_groups(learnt)
+                train_state = objective.begin_epoch(train_state, epoch)
+            # As many rows as the memory has, and a state whose groups are over.
+            del features, save
             begun = Begun(found, row | late, run_epoch.start())
         train_state, begun = train_epoch(run_epoch, train_state, begun, breaks, checkpoints)
         trace.close()
@@ -194,7 +195,8 @@ def train_epochs(
         # After the report: a run cut off before comes by here again.
         start = time.perf_counter()
         if last or done % checkpoint_settings.every_epochs == 0 or breaks.is_due():
-            saving.after(checkpoints, train_state, done, len(images))
+            with signals.held():
+                saving.after(checkpoints, train_state, done, len(images))
             breaks.saved()
             late["time/checkpoint"] = time.perf_counter() - start
     writer.close()

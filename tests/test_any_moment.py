@@ -9,6 +9,7 @@ import pytest
 
 from pad_jax import signals, train
 from pad_jax.epoch import STEPS_PER_DISPATCH, Trained
+from pad_jax.errors import InputError
 from pad_jax.graph.clusters import Clusters, Levels
 from pad_jax.graph.discovery import Discovery
 from pad_jax.graph.groups import Groups
@@ -16,6 +17,7 @@ from pad_jax.graph.search import Graph
 from pad_jax.run import metrics
 from pad_jax.run.begun import Begun
 from pad_jax.run.breaks import Breaks
+from pad_jax.run.checkpoints import Checkpoints
 from pad_jax.signals import Stopped
 from pad_jax.train import train_and_evaluate
 from tests.support.small_runs import AUTO, assert_same_state, restored, small_config, without_clock
@@ -133,6 +135,19 @@ def test_a_signal_while_groups_are_looked_for_does_not_lose_the_epochs_before(
         train_and_evaluate(config, tmp_path)
     assert "Going on after epoch 2." in caplog.messages
     assert_same_run(tmp_path, finished)
+
+
+def test_what_keeps_a_signal_from_saving_is_said(tmp_path, monkeypatch):
+    def stopped(*_, **__):
+        raise Stopped(signal.SIGTERM)
+
+    def full(*_, **__):
+        raise InputError("no space left")
+
+    monkeypatch.setattr(train.report, "write", stopped)
+    monkeypatch.setattr(Checkpoints, "save_within", full)
+    with pytest.raises(InputError, match="no space left"), signals.unwrapped():  # as the program
+        train_and_evaluate(small_config(num_epochs=1, **QUICK), tmp_path)
 
 
 def test_an_epoch_is_saved_every_so_many_minutes_and_a_crash_goes_back_there(

@@ -265,6 +265,25 @@ def test_a_signal_that_a_callback_swallows_ends_the_program_all_the_same(tmp_pat
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(("block", "said"), [("worth_waiting_for", "saved\n"), ("unwrapped", "")])
+def test_a_signal_during_a_long_call_in_c(block, said):
+    program = (
+        "import hashlib, os, signal, threading\n"
+        "from pad_jax import signals\n"
+        "signals.install(); signals.ready()\n"
+        "signals._GRACE = 0.2\n"
+        "threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()\n"
+        "try:\n"
+        f"    with signals.{block}():\n"
+        "        hashlib.pbkdf2_hmac('sha256', b'a', b'b', 4_000_000)\n"
+        "except signals.Stopped as stopped:\n"
+        "    print('saved', flush=True)\n"
+        "    signals.leave(stopped.signum)\n"
+    )
+    done = subprocess.run([*PYTHON, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (128 + signal.SIGTERM, said)
+
+
 def test_features_stand_in_place_of_a_run(tmp_path, run):
     np.save(tmp_path / "mine.npy", np.eye(4, dtype=np.float32) + 0.1)
     for arguments in (["--features=mine.npy"], ["--features", "~/mine.npy"]):

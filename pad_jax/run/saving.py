@@ -18,14 +18,16 @@ def if_stopped(checkpoints: Checkpoints, save: Callable[[], None] | None) -> Ite
 
     Of several processes each gets its signal elsewhere, and they could not save together.
     """
+    if save is None or jax.process_count() > 1:
+        yield
+        return
     try:
-        with signals.unwrapped():
+        with signals.worth_waiting_for(), signals.unwrapped():
             yield
     except Stopped:
-        if save is not None and jax.process_count() == 1:
-            with signals.patient():
-                save()
-                checkpoints.wait()
+        with signals.patient():
+            save()
+            checkpoints.wait()
         raise
 
 

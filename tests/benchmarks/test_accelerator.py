@@ -1,5 +1,6 @@
 """The command for a rented accelerator: what it begins, writes down, and goes on from."""
 
+import contextlib
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -187,48 +189,61 @@ def test_only_rows_that_fit_are_begun(options, three_rows, left, begun):
     assert Results(args.out, "graph").content["left"] == left_over
 
 
-def test_rows_that_share_the_accelerator_are_dealt_out(options, three_rows, monkeypatch):
-    args = options("--together=2")
-    assert (args.lanes("schedules"), args.lanes("graph")) == (2, 1)
-    monkeypatch.setitem(PARTS, "graph", PARTS["graph"]._replace(shares=True))
-    for lane, expected in ((1, ["run"]), (0, ["run", "long", "short"])):
-        worker.measure(args, "graph", time.time() + _LONG, lane)
-        assert three_rows[0] == expected
-    assert Results(args.out, "graph").is_finished
+def test_a_row_is_measured_by_one_process(options, three_rows):
+    args = options()
+    results = Results(args.out, "graph")
+    with contextlib.ExitStack() as elsewhere:
+        assert results.takes(Row("run", 1.0, dict), elsewhere)
+        worker.measure(args, "graph", time.time() + _LONG)
+        assert three_rows[0] == ["long", "short"]
+        assert results.content["left"] == ["run"]
+    worker.measure(args, "graph", time.time() + _LONG)
+    assert three_rows[0] == ["long", "short", "run"]
+    assert results.is_finished
+
+
+def test_a_row_that_needs_another_waits_for_it(options):
+    args, plan = options(), Row("plan", 1.0, dict, after="run")
+    results = Results(args.out, "cifar10")
+    with contextlib.ExitStack() as stack:
+        assert not results.takes(plan, stack)
+    results.add("run", Result({}), 1.0, {})
+    with contextlib.ExitStack() as stack:
+        assert results.takes(plan, stack)
 
 
 def test_runs_go_side_by_side_and_what_is_timed_alone(options, monkeypatch):
     args, said, begun = options("--together=2", "--parts=schedules,cifar10,graph"), [], []
 
-    def begin(options, part, lane, until):
-        running = [(name, i) for name, i, process in begun if process.poll() is None]
+    def begin(options, part, until):
+        running = [name for name, process in begun if process.poll() is None]
         assert len(running) < (1 if part == "graph" else 2)
         process = subprocess.Popen(["sleep", "0.3"])
-        begun.append((part, lane, process))
+        begun.append((part, process))
         return process
 
     monkeypatch.setattr(schedule, "_begin", begin)
     schedule.run(args, time.time(), said.append)
-    assert [(part, lane) for part, lane, _ in begun] == [
-        *(("schedules", 0), ("schedules", 1), ("cifar10", 0), ("cifar10", 1)),
-        ("graph", 0),
-    ]
-    assert len(said) == 5
+    assert [part for part, _ in begun] == ["schedules", "schedules", "cifar10", "graph"]
+    assert len(said) == 4
 
 
-def test_several_processes_add_to_a_part(options):
-    args = options()
-    first, second = (Results(args.out, "graph") for _ in range(2))
-    first.begin(["a", "b"], ["a"])
-    second.begin(["a", "b"], ["b"])
-    first.fail("a", "why")
-    second.attempt("b", {"epochs": [0]})
-    second.attempted("b", {"seconds": 1.0})
-    second.add("b", Result({}), 1.0, {})
+def test_several_at_once_add_to_a_part(options):
+    args, names = options(), [str(i) for i in range(40)]
+    Results(args.out, "graph").begin(names)
+
+    def measure(name):  # each with a file of its own, as another process has
+        results = Results(args.out, "graph")
+        results.attempt(name, {"epochs": [0]})
+        results.attempted(name, {"seconds": 1.0})
+        results.add(name, Result({}), 1.0, {})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(measure, names))
     content = Results(args.out, "graph").content
-    assert content["left"] == ["a"]
-    assert content["failed"] == {"a": "why"}
-    assert content["attempts"] == {"b": [{"epochs": [0], "seconds": 1.0}]}
+    assert content["left"] == []
+    assert content["rows"].keys() == set(names)
+    assert content["attempts"] == {name: [{"epochs": [0], "seconds": 1.0}] for name in names}
 
 
 @pytest.mark.parametrize(
@@ -244,6 +259,7 @@ def test_what_does_not_work_is_passed_over_and_tried_again(options, three_rows, 
     assert [*results.content["rows"]] == ["run", "short"]
     assert not results.is_finished
     fails(None)
+    results.retry()
     worker.measure(args, "graph", time.time() + _LONG)
     assert measured == ["long", "run", "short", "long"]
     assert Results(args.out, "graph").is_finished
@@ -291,6 +307,7 @@ def test_images_of_an_archive_are_those_of_the_folder(options, tmp_path, rng):
     np.savez(tmp_path / "images.npz", **arrays)
     args = options(f"--data={tmp_path / 'images.npz'}")
     assert images.decoded(args) == args.data
+    assert training._config(args, 1).dataset.root == str(args.data)
     with pytest.raises(Skipped, match="no images of one size in train"):
         images.arrays_of(folder / "train")
 
@@ -323,7 +340,7 @@ def test_the_summary_has_all_and_the_archive_what_is_worth_it(options):
     args = options()
     for part, row, speed in (("steps", "bfloat16, logits held", 30.0), ("pytorch", "bfloat16", 10)):
         results = Results(args.out, part)
-        results.begin([row], [row])
+        results.begin([row])
         results.add(row, Result({"trained": Figure(speed, "images/s", 60.0)}), 1.0, {})
     (args.work / "large").touch()
     (args.out / "logs" / "steps.txt").touch()

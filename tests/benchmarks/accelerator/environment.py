@@ -23,7 +23,6 @@ def describe(options: Options, framework: str) -> dict[str, Any]:
         "commit": options.commit,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "seed": options.seed,
-        "together": options.together,
         "command": options.command,
     }
 

@@ -24,15 +24,12 @@ def decoded(options: Options) -> pathlib.Path:
     Raises:
       Skipped: where there are no images.
     """
-    if options.data is not None and options.data.suffix == ".npz":
-        return options.data
-    path = options.work / "images.npz"
     with alone(options.work):
-        if not path.is_file():
+        if not options.images.is_file():
             arrays = _arrays(options)
-            with outputs.whole(path) as part, part.open("wb") as file:
+            with outputs.whole(options.images) as part, part.open("wb") as file:
                 np.savez(file, **arrays)
-    return path
+    return options.images
 
 
 def _arrays(options: Options) -> dict[str, np.ndarray]:

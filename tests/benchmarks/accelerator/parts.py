@@ -39,9 +39,15 @@ class Options(NamedTuple):
         """Folder of what is needed to go on, and too large to bring back."""
         return self.out / "work"
 
+    @property
+    def images(self) -> pathlib.Path:
+        """The images' arrays, as the data set npz takes them."""
+        is_given = self.data is not None and self.data.suffix == ".npz"
+        return self.data if is_given else self.work / "images.npz"
+
     def lanes(self, part: str) -> int:
-        """Into how many processes a part's rows are dealt out."""
-        return self.together if PARTS[part].shares else 1
+        """How many processes measure a part's rows."""
+        return max(1, min(self.together, PARTS[part].shared_by))
 
 
 class Figure(NamedTuple):
@@ -75,12 +81,14 @@ class Row(NamedTuple):
       seconds: about how long it takes on an H100.
       measure: does it.
       can_be_cut: whether it goes on where it was stopped, so that it may begin with less time left.
+      after: a row that has to be measured first; "" for none.
     """
 
     name: str
     seconds: float
     measure: Callable[[], Result]
     can_be_cut: bool = False
+    after: str = ""
 
     @property
     def least(self) -> float:
@@ -95,13 +103,14 @@ class Part(NamedTuple):
       rows: where they are made, ``module:function`` of options and of a file of results.
       least: about how many seconds its start and its shortest row take on an H100.
       framework: whose devices it uses, "jax" or "torch".
-      shares: whether others may use the devices at the same time: its results are worth it.
+      shared_by: how many of its rows may be measured at once, and beside those of other such parts:
+        not their times are what counts; 0: it needs the devices for itself.
     """
 
     rows: str
     least: float
     framework: str = "jax"
-    shares: bool = False
+    shared_by: int = 0
 
 
 class Skipped(Exception):
@@ -116,14 +125,14 @@ def steps_row(dtype: str, *, streamed: bool = False) -> str:
 _CUT = 60.0  # less is not worth the start of a run
 _HERE = "tests.benchmarks.accelerator"
 PARTS = {
-    "cifar10": Part(f"{_HERE}.training:cifar10", 90, shares=True),
-    "singletons": Part(f"{_HERE}.training:singletons", 90, shares=True),
-    "schedules": Part(f"{_HERE}.training:schedules", 90, shares=True),
-    "ablations": Part(f"{_HERE}.training:ablations", 90, shares=True),
+    "cifar10": Part(f"{_HERE}.training:cifar10", 90, shared_by=1),
+    "singletons": Part(f"{_HERE}.training:singletons", 90, shared_by=2),
+    "schedules": Part(f"{_HERE}.training:schedules", 90, shared_by=18),
+    "ablations": Part(f"{_HERE}.training:ablations", 90, shared_by=18),
     "graph": Part(f"{_HERE}.graph:rows", 40),
     "imagenet": Part(f"{_HERE}.imagenet:rows", 60),
     "steps": Part(f"{_HERE}.steps:rows", 45),
     "trace": Part(f"{_HERE}.trace:rows", 45),
-    "resnet18": Part(f"{_HERE}.training:resnet18", 90, shares=True),
+    "resnet18": Part(f"{_HERE}.training:resnet18", 90, shared_by=1),
     "pytorch": Part(f"{_HERE}.pytorch:rows", 30, "torch"),
 }

@@ -1,15 +1,20 @@
 """A part's results in a JSON file, row by row, as they are measured."""
 
 import contextlib
-import fcntl
 import json
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pad_jax import outputs
-from tests.benchmarks.accelerator.parts import Result
+from pad_jax import locks, outputs
+from pad_jax.errors import InputError
+from tests.benchmarks.accelerator.parts import Result, Row
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
 
 _Content = dict[str, Any]
 
@@ -17,6 +22,10 @@ _Content = dict[str, Any]
 @contextlib.contextmanager
 def alone(folder: pathlib.Path) -> Iterator[None]:
     """Waits until no other process is in such a block of this folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if fcntl is None:
+        yield
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -35,6 +44,7 @@ class Results:
 
     def __init__(self, out: pathlib.Path, part: str):
         self._path, self._part = out / f"{part}.json", part
+        self._taken = out / "work" / "taken" / part
 
     @property
     def content(self) -> _Content:
@@ -61,13 +71,29 @@ class Results:
         """Whether a row is measured."""
         return row in self.content["rows"]
 
-    def begin(self, rows: Sequence[str], own: Sequence[str]) -> None:
-        """These are the part's rows, and a process's own; what hindered those may be gone."""
+    def retry(self) -> None:
+        """What hindered rows may be gone."""
         with self._changed() as content:
-            content["left"] = [row for row in rows if row not in content["rows"]]
-            for row in ("all", *own):
-                content["skipped"].pop(row, None)
-                content["failed"].pop(row, None)
+            content |= {"left": None, "skipped": {}, "failed": {}}
+
+    def begin(self, rows: Sequence[str]) -> None:
+        """These are the part's rows."""
+        with self._changed() as content:
+            done = {*content["rows"], *content["skipped"]}
+            content["left"] = [row for row in rows if row not in done]
+
+    def takes(self, row: Row, stack: contextlib.ExitStack) -> bool:
+        """Whether this process may measure a row; no other one may, until the stack is closed."""
+        folder = self._taken / row.name.replace(os.sep, "_")
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            locks.take(folder, stack, busy="another process measures it")
+        except InputError:
+            return False
+        content = self.content
+        if row.after and row.after not in content["rows"]:
+            return False
+        return not any(row.name in content[kind] for kind in ("rows", "skipped", "failed"))
 
     def add(self, row: str, result: Result, seconds: float, environment: dict[str, Any]) -> None:
         """A row was measured, which took so long."""

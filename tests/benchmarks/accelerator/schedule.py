@@ -44,10 +44,13 @@ def run(options: Options, start: float, say: Callable[[str], None] = print) -> N
     try:
         while waiting or running:
             if running and time.time() >= until:
-                _stop([each.process for each in running], options.sizes.margin)
+                with signals.held():  # a second one would keep them from saving
+                    _stop([each.process for each in running], options.sizes.margin)
             for each in [each for each in running if each.process.poll() is not None]:
                 running.remove(each)
-                say(f"{each.part}: {time.time() - each.begun:.0f} s{_said(options, each)}")
+                parts = [part for part, _ in waiting] + [other.part for other in running]
+                notes = "" if each.part in parts else _notes(options, each.part)
+                say(f"{each.part}: {time.time() - each.begun:.0f} s{_status(options, each)}{notes}")
             if not waiting or not _has_place(options, waiting[0][0], running):
                 time.sleep(_LOOK)
                 continue
@@ -58,7 +61,10 @@ def run(options: Options, start: float, say: Callable[[str], None] = print) -> N
             elif left < PARTS[part].least * options.sizes.pace:
                 why = f"not begun, {max(left, 0):.0f} s are left"
             else:
-                running.append(_Running(part, time.time(), _begin(options, part, lane, until)))
+                if lane == 0:
+                    Results(options.out, part).retry()
+                with signals.held():
+                    running.append(_Running(part, time.time(), _begin(options, part, until)))
                 continue
             if lane == 0:
                 say(f"{part}: {why}")
@@ -68,14 +74,16 @@ def run(options: Options, start: float, say: Callable[[str], None] = print) -> N
 
 
 def _has_place(options: Options, part: str, running: Sequence[_Running]) -> bool:
-    """Whether a lane of a part may begin beside what runs."""
-    most = min([options.lanes(name) for name in (part, *(each.part for each in running))])
-    return len(running) < most
+    """Whether a process of a part may begin beside what runs."""
+    parts = [part, *(each.part for each in running)]
+    are_alone = any(PARTS[name].shared_by == 0 for name in parts)
+    return len(running) < (1 if are_alone else options.together)
 
 
-def _begin(options: Options, part: str, lane: int, until: float) -> subprocess.Popen:
-    environment = {_TAKES_ALL: "false"} if options.lanes(part) > 1 else {}
-    told = worker.task(options, part, until, lane)
+def _begin(options: Options, part: str, until: float) -> subprocess.Popen:
+    is_shared = options.together > 1 and PARTS[part].shared_by
+    environment = {_TAKES_ALL: "false"} if is_shared else {}
+    told = worker.task(options, part, until)
     with (options.out / "logs" / f"{part}.txt").open("a") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "tests.benchmarks.accelerator.worker", told],
@@ -99,13 +107,16 @@ def _stop(processes: Sequence[subprocess.Popen], margin: float) -> None:
             process.wait()
 
 
-def _said(options: Options, ended: _Running) -> str:
-    content = Results(options.out, ended.part).content
+def _notes(options: Options, part: str) -> str:
+    content = Results(options.out, part).content
     notes = [f"skipped {row}: {why}" for row, why in content["skipped"].items()]
     notes += [f"failed {row}: {why}" for row, why in content["failed"].items()]
     if content["left"]:
         notes.append(f"left: {', '.join(content['left'])}")
-    if status := ended.process.returncode:
-        log = options.out / "logs" / f"{ended.part}.txt"
-        notes.append(f"exit status {status}, see {log}")
     return "".join(f"; {note}" for note in notes)
+
+
+def _status(options: Options, ended: _Running) -> str:
+    log = options.out / "logs" / f"{ended.part}.txt"
+    status = ended.process.returncode
+    return f"; exit status {status}, see {log}" if status else ""

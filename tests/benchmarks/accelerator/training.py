@@ -126,7 +126,8 @@ def _whole_run(
 ) -> list[Row]:
     run = functools.partial(_run, options, results, "run", name, config)
     plan = functools.partial(_plan, options, config)
-    return [Row("run", seconds, run, can_be_cut=True), Row("plan", 30, plan)]
+    # The plan's programs are compiled by then.
+    return [Row("run", seconds, run, can_be_cut=True), Row("plan", 30, plan, after="run")]
 
 
 def _row(
@@ -146,7 +147,7 @@ def _config(options: Options, num_epochs: int, **overrides: Any) -> ConfigDict:
             "model.name": options.sizes.encoder,
             "model.dtype": "bfloat16",
             "dataset.name": "npz",
-            "dataset.root": str(options.work / "images.npz"),
+            "dataset.root": str(options.images),
             "eval.pixels": False,
             "checkpoint.every_epochs": 10,
             **overrides,
@@ -216,7 +217,7 @@ def _times(epochs: list[metrics.Row]) -> dict[str, Figure]:
 
 
 def _plan(options: Options, config: ConfigDict) -> Result:
-    """What the plan says of the run; after it, since its programs are compiled by then."""
+    """What the plan says of the run."""
     with np.load(images.decoded(options)) as arrays:
         count, *shape = arrays["x_train"].shape
     count = min(count, config.dataset.max_images or count)

@@ -8,6 +8,7 @@ from pad_jax import signals
 if __name__ == "__main__":  # before what takes its time to load
     signals.install()
 
+import contextlib
 import importlib
 import json
 import logging
@@ -26,21 +27,20 @@ from tests.benchmarks.accelerator.sizes import Sizes
 _log = logging.getLogger(__name__)
 
 
-def task(options: Options, part: str, until: float, lane: int = 0) -> str:
+def task(options: Options, part: str, until: float) -> str:
     """What the process is told.
 
     Args:
       options: of the command.
       part: to be measured.
       until: the clock's time, in seconds, at which it has to end.
-      lane: which of the part's processes this is.
     """
     content = options._asdict() | {"sizes": options.sizes._asdict()}
-    return json.dumps({"part": part, "until": until, "lane": lane, "options": content}, default=str)
+    return json.dumps({"part": part, "until": until, "options": content}, default=str)
 
 
-def measure(options: Options, part: str, until: float, lane: int = 0) -> None:
-    """Measures what is left of a lane's rows; what does not work is noted and passed over."""
+def measure(options: Options, part: str, until: float) -> None:
+    """Measures what is left of a part and no other process has; what does not work is noted."""
     results = Results(options.out, part)
     is_for_jax = PARTS[part].framework == "jax" and options.sizes.on_accelerator
     if is_for_jax and parallel.platform() == "cpu":  # hours, for figures of no use
@@ -52,25 +52,31 @@ def measure(options: Options, part: str, until: float, lane: int = 0) -> None:
     except Skipped as skipped:
         results.skip("all", str(skipped))
         return
-    own = rows[lane :: options.lanes(part)]
-    results.begin([row.name for row in rows], [row.name for row in own])
-    for row in own:
-        left = until - time.time()
-        if results.has(row.name) or left < row.least * options.sizes.pace:
-            continue
-        _log.info("%s: %s, with %.0f s left", part, row.name, left)
-        start = time.perf_counter()
-        try:
-            with signals.unwrapped():
-                result = row.measure()
-        except Skipped as skipped:
-            results.skip(row.name, str(skipped))
-        except Exception as error:  # the other rows are worth their time all the same
-            _log.exception("%s: %s", part, row.name)
-            results.fail(row.name, f"{type(error).__name__}: {first_line(error)}")
-        else:
-            described = environment.describe(options, PARTS[part].framework)
-            results.add(row.name, result, time.perf_counter() - start, described)
+    results.begin([row.name for row in rows])
+    for row in rows:
+        with contextlib.ExitStack() as stack:
+            if results.takes(row, stack):
+                _measure(options, part, results, row, until)
+
+
+def _measure(options: Options, part: str, results: Results, row: Row, until: float) -> None:
+    """Measures a row, where the time suffices."""
+    left = until - time.time()
+    if left < row.least * options.sizes.pace:
+        return
+    _log.info("%s: %s, with %.0f s left", part, row.name, left)
+    start = time.perf_counter()
+    try:
+        with signals.unwrapped():
+            result = row.measure()
+    except Skipped as skipped:
+        results.skip(row.name, str(skipped))
+    except Exception as error:  # the other rows are worth their time all the same
+        _log.exception("%s: %s", part, row.name)
+        results.fail(row.name, f"{type(error).__name__}: {first_line(error)}")
+    else:
+        described = environment.describe(options, PARTS[part].framework)
+        results.add(row.name, result, time.perf_counter() - start, described)
 
 
 def _options(content: dict[str, Any]) -> Options:
@@ -93,7 +99,7 @@ def _main() -> None:
         runtime.configure()
     signals.ready()
     try:
-        measure(options, told["part"], told["until"], told["lane"])
+        measure(options, told["part"], told["until"])
     except signals.Stopped as stopped:
         sys.stderr.flush()
         signals.leave(stopped.signum, stopped.said)

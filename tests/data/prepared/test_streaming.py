@@ -1,5 +1,7 @@
 """A run's images from a prepared folder: those of the originals where small, larger otherwise."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from pad_jax.data.preparation import RESIZINGS, Pixels, recorded
 from pad_jax.data.prepared.fitting import default_stored_size, stored
 from pad_jax.data.prepared.index import Made
 from pad_jax.data.prepared.source import PreparedSource
+from pad_jax.epoch import EpochRunner
 from pad_jax.errors import InputError
 from tests.data.prepared.conftest import SHAPES, load, prepare, settings_of
 
@@ -135,3 +138,22 @@ def test_places_of_crops_are_a_function_of_seed_epoch_and_view():
     assert len(np.unique(places)) == plan.size
     for other in ((2, 2, 0), (1, 3, 0), (1, 2, 1)):
         assert (places != crop_places(plan, *other)).all()
+
+
+def test_an_epoch_that_goes_on_has_the_crops_of_the_whole(rng):
+    seen = []
+
+    def batches(rows, places):
+        seen.append(places)
+        return [np.zeros((row.size, 1)) for row in rows]
+
+    images = SimpleNamespace(preparation=SimpleNamespace(view_size=8), shape=(1,), batches=batches)
+    runner = SimpleNamespace(
+        _images=images,
+        _objective=SimpleNamespace(hard_positives=True),
+        _run_settings=SimpleNamespace(seed=0),
+    )
+    plan, groups = rng.integers(0, 50, (6, 8)), SimpleNamespace(hard_positive=np.arange(50))
+    for first in (0, 2):
+        list(EpochRunner._batches(runner, plan, groups, 0, slice(first, None)))
+    np.testing.assert_array_equal(seen[0][2:], seen[1])
