@@ -67,10 +67,6 @@ class Results:
         content = self.content
         return content["left"] == [] and not content["skipped"]
 
-    def has(self, row: str) -> bool:
-        """Whether a row is measured."""
-        return row in self.content["rows"]
-
     def retry(self) -> None:
         """What hindered rows may be gone."""
         with self._changed() as content:
