@@ -11,7 +11,7 @@ except ImportError:  # not on Windows
     fcntl = None
 
 
-def take(folder: pathlib.Path, stack: contextlib.ExitStack, busy: str) -> None:
+def take(folder: pathlib.Path, stack: contextlib.ExitStack, busy: str = "") -> None:
     """Takes a folder's lock until ``stack`` is closed.
 
     The lock is the system's, so it ends with the process, however that ends. Where the system or
@@ -20,7 +20,7 @@ def take(folder: pathlib.Path, stack: contextlib.ExitStack, busy: str) -> None:
     Args:
       folder: which is there.
       stack: of what is to be closed.
-      busy: what is said where another process has the lock.
+      busy: what is said where another process has the lock; "": that is waited for.
 
     Raises:
       InputError: where another one has it.
@@ -30,7 +30,7 @@ def take(folder: pathlib.Path, stack: contextlib.ExitStack, busy: str) -> None:
         return
     file = stack.enter_context((folder / ".lock").open("a"))
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
     except BlockingIOError:
         raise InputError(busy) from None
     except OSError:

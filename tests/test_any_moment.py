@@ -45,6 +45,20 @@ def train_until(dispatch, config, workdir, monkeypatch):
     return stopped.value.said
 
 
+def stop(*_, **__):
+    """In place of a function that a signal stops."""
+    raise Stopped(signal.SIGTERM)
+
+
+def stop_and_go_on(config, workdir, patch, caplog):
+    """Trains until what is patched stops the run, and then to its end as it is."""
+    with pytest.raises(Stopped):
+        train_and_evaluate(config, workdir)
+    patch.undo()
+    with caplog.at_level(logging.INFO, "pad_jax"):
+        train_and_evaluate(config, workdir)
+
+
 def assert_same_run(workdir, reference):
     assert_same_state(restored(workdir), restored(reference))
     assert without_clock(metrics.read(workdir)) == without_clock(metrics.read(reference))
@@ -99,16 +113,9 @@ def test_a_signal_in_the_evaluation_does_not_lose_the_epoch(
     finished, tmp_path, monkeypatch, caplog
 ):
     config = small_config(num_epochs=3)
-
-    def stopped(*_, **__):
-        raise Stopped(signal.SIGTERM)
-
     with monkeypatch.context() as patch:
-        patch.setattr(train.report, "write", stopped)  # the last thing before it is saved
-        with pytest.raises(Stopped):
-            train_and_evaluate(config, tmp_path)
-    with caplog.at_level(logging.INFO, "pad_jax"):
-        train_and_evaluate(config, tmp_path)
+        patch.setattr(train.report, "write", stop)  # the last thing before it is saved
+        stop_and_go_on(config, tmp_path, patch, caplog)
     assert "Going on in epoch 3, after 4 of 4 steps." in caplog.messages
     assert_same_run(tmp_path, finished)
 
@@ -123,28 +130,22 @@ def test_a_signal_while_groups_are_looked_for_does_not_lose_the_epochs_before(
         if arguments[-1] < 2:  # epochs done
             return discover(*arguments)
         try:
-            raise Stopped(signal.SIGTERM)
+            stop()
         except Stopped as error:
             raise SystemError("returned a result with an exception set") from error  # as Numba
 
     with monkeypatch.context() as patch:
         patch.setattr(train, "discover", stopped)
-        with pytest.raises(Stopped):
-            train_and_evaluate(config, tmp_path)
-    with caplog.at_level(logging.INFO, "pad_jax"):
-        train_and_evaluate(config, tmp_path)
+        stop_and_go_on(config, tmp_path, patch, caplog)
     assert "Going on after epoch 2." in caplog.messages
     assert_same_run(tmp_path, finished)
 
 
 def test_what_keeps_a_signal_from_saving_is_said(tmp_path, monkeypatch):
-    def stopped(*_, **__):
-        raise Stopped(signal.SIGTERM)
-
     def full(*_, **__):
         raise InputError("no space left")
 
-    monkeypatch.setattr(train.report, "write", stopped)
+    monkeypatch.setattr(train.report, "write", stop)
     monkeypatch.setattr(Checkpoints, "save_within", full)
     with pytest.raises(InputError, match="no space left"), signals.unwrapped():  # as the program
         train_and_evaluate(small_config(num_epochs=1, **QUICK), tmp_path)

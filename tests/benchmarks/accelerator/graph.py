@@ -64,14 +64,7 @@ def against_float64(features: np.ndarray, graph: Graph, seed: int) -> dict[str, 
     similarities = np.concatenate(all_of_them, axis=1)
     similarities[np.arange(_CHECKED), chosen] = -np.inf
     k = graph.indices.shape[1]
-    least = np.partition(similarities, -k, axis=1)[:, -k]
-    candidates = [np.flatnonzero(row >= low) for row, low in zip(similarities, least, strict=True)]
-    nearest = np.stack(
-        [
-            found[np.argsort(-row[found], kind="stable")[:k]]  # of equals the first
-            for row, found in zip(similarities, candidates, strict=True)
-        ]
-    )
+    nearest = np.stack([_largest(row, k) for row in similarities])
     exact = np.take_along_axis(similarities, nearest, axis=1)
     same = (graph.indices[chosen] == nearest).all(axis=1)
     error = np.abs(graph.similarities[chosen] - exact).max()
@@ -79,6 +72,12 @@ def against_float64(features: np.ndarray, graph: Graph, seed: int) -> dict[str, 
         "rows as in float64": Figure(float(same.mean())),
         "largest error of a similarity": Figure(float(error)),
     }
+
+
+def _largest(row: np.ndarray, k: int) -> np.ndarray:
+    """Where the k largest of a row are, the largest first, of equals the first."""
+    found = np.flatnonzero(row >= np.partition(row, -k)[-k])
+    return found[np.argsort(-row[found], kind="stable")[:k]]
 
 
 def _groups(features: np.ndarray, graph: Graph) -> dict[str, Figure]:

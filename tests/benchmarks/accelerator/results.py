@@ -11,11 +11,6 @@ from pad_jax import locks, outputs
 from pad_jax.errors import InputError
 from tests.benchmarks.accelerator.parts import Result, Row
 
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None  # type: ignore[assignment]
-
 _Content = dict[str, Any]
 
 
@@ -23,15 +18,9 @@ _Content = dict[str, Any]
 def alone(folder: pathlib.Path) -> Iterator[None]:
     """Waits until no other process is in such a block of this folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    if fcntl is None:
+    with contextlib.ExitStack() as stack:
+        locks.take(folder, stack)
         yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)  # and with it the lock
 
 
 class Results:
@@ -132,7 +121,7 @@ class Results:
     @contextlib.contextmanager
     def _changed(self) -> Iterator[_Content]:
         """What is known, to be changed in the block; it is written at the end."""
-        with alone(self._path.parent):
+        with alone(self._taken):  # out of the results' way
             content = self.content
             yield content
             with outputs.whole(self._path) as part:
