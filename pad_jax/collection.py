@@ -28,7 +28,7 @@ from pad_jax.groupings import GroupingSettings
 from pad_jax.groupings.scs import SubgraphSettings
 from pad_jax.modes.base import Call
 from pad_jax.run import cache, folder
-from pad_jax.run.checkpoints import newest_epoch
+from pad_jax.run.checkpoints import chosen_epoch, newest_epoch
 from pad_jax.settings import RunSettings, Settings
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _of_run(call: Call) -> Collection:
     workdir = call.run_folder
     preparation = folder.read_preparation(workdir)
     takes_images = preparation.kind == PIXELS or preparation.extractor is not None
-    epoch = newest_epoch(workdir)
+    epoch = chosen_epoch(workdir, call.epoch)
     settings = configs.read(call.config)
     if call.images is not None:
         if not takes_images:
@@ -166,7 +166,7 @@ def _of_run(call: Call) -> Collection:
             max_images=None,
         )
         settings = settings.replaced(others)
-    load = functools.cache(lambda: pad_jax.load(workdir))
+    load = functools.cache(lambda: pad_jax.load(workdir, epoch))
     selection = data.training_samples(settings)
     if selection.kind not in (preparation.kind, *([PIXELS] if takes_images else [])):
         raise InputError(
@@ -197,7 +197,7 @@ def _of_run(call: Call) -> Collection:
     asks_for_others = any(field.startswith("grouping.") for field in call.overrides)
 
     def known() -> np.ndarray | None:
-        if call.images is not None or asks_for_others:
+        if call.images is not None or asks_for_others or epoch != newest_epoch(workdir):
             return None
         return _groups_of_run(workdir, names)
 

@@ -78,6 +78,7 @@ def main(argv: list[str]) -> None:
         shared.path(shared.IMAGES.value),
         shared.path(shared.FEATURES.value),
         shared.path(shared.OUTPUT.value),
+        shared.EPOCH.value,
     )
     for name in shared.NAMES:
         if flags.FLAGS[name].value is not None and name not in mode.takes:
@@ -177,8 +178,9 @@ def _with_config_file(argv: list[str], mode: Mode) -> list[str]:
     given = _given(argv, "config")
     default = mode.default_config
     if "features" in mode.takes and _given(argv, "features"):
-        if _given(argv, "workdir") is not None:
-            raise InputError("--features stands in place of a run; leave --workdir out")
+        for name in ("workdir", "epoch"):
+            if _given(argv, name) is not None:
+                raise InputError(f"--features stands in place of a run; leave --{name} out")
         default = "cifar10"  # nothing is trained: its settings of groups count, the paper's
     config = default if given is None else given
     if config is not None:

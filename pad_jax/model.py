@@ -106,8 +106,8 @@ class Model:
     def assign(self, images: given.Given) -> tuple[np.ndarray, np.ndarray]:
         """The group of each image: that of the nearest training image that is in a group.
 
-        Groups are those of the run's ``groups.csv``. The first call embeds the run's own images,
-        and keeps their embeddings in the run's folder.
+        Groups are those of the run's ``groups.csv``, so this takes its newest encoder. The first
+        call embeds the run's own images, and keeps their embeddings in the run's folder.
 
         Args:
           images: B images, as ``embed`` takes them.
@@ -118,7 +118,8 @@ class Model:
           gets a group, however far that is; the similarity says how much it means.
 
         Raises:
-          InputError: where the run has no ``groups.csv``, or its images have changed or are gone.
+          InputError: where the run has no ``groups.csv``, or its images have changed or are gone,
+            or this is not the encoder of its newest checkpoint.
           ValueError: if no image is in a group, or as ``embed`` raises.
         """
         return known_rows.assign(*self._grouped, self.embed(images))
@@ -163,8 +164,11 @@ class Model:
         from pad_jax import run_images  # which imports this module
 
         names, groups = folder.read_groups(self.workdir)
-        if checkpoints.newest_epoch(self.workdir) != self.epoch:
-            raise InputError(f"the run in {self.workdir} has gone on; load it again")
+        if (newest := checkpoints.newest_epoch(self.workdir)) != self.epoch:
+            raise InputError(
+                f"the groups of {self.workdir} are those after epoch {newest}, and this encoder is "
+                f"that after {self.epoch}; load the newest, without an epoch"
+            )
         hint = "assign needs the images that the run was trained on, where its config has them"
         try:
             selection = data.training_samples(self.settings)
@@ -244,22 +248,23 @@ class Model:
             first = end
 
 
-def load(workdir: str | os.PathLike) -> Model:
-    """The encoder of the newest checkpoint in a run's folder.
+def load(workdir: str | os.PathLike, epoch: int | None = None) -> Model:
+    """The encoder of a checkpoint in a run's folder.
 
     Of the checkpoint only the encoder's part is read.
 
     Args:
       workdir: the folder; ``~`` stands for the home folder.
+      epoch: of the checkpoint after so many epochs; by default of the newest.
 
     Raises:
-      InputError: where there is no run or no checkpoint.
+      InputError: where there is no run or no such checkpoint.
     """
     workdir = pathlib.Path(workdir).expanduser()
     settings = configs.read(folder.read_config(workdir))
     preparation = folder.read_preparation(workdir)
     encoder = models.create(settings)
     shape = augmentation.input_shape(augmentation.create(settings, preparation), preparation)
-    epoch = checkpoints.newest_epoch(workdir)
+    epoch = checkpoints.chosen_epoch(workdir, epoch)
     variables = checkpoints.read_part(workdir, epoch, models.variables(encoder, shape))
     return Model(settings, encoder, variables, preparation, epoch, workdir)

@@ -155,13 +155,10 @@ def find(settings: Settings, workdir: pathlib.Path) -> Predecessor | None:
     try:
         own = configs.read(folder.read_config(path))
         preparation, run = folder.read_preparation(path), folder.read_run(path)
-        newest = checkpoints.newest_epoch(path)
+        epoch = checkpoints.chosen_epoch(path, epoch)
     except InputError as error:
         raise InputError(f"init_from={given}: {error}") from None
-    if epoch is not None and epoch not in checkpoints.epochs(path):
-        there = ", ".join(map(str, checkpoints.epochs(path)))
-        raise InputError(f"init_from={given} does not exist; {path} has checkpoints of: {there}")
-    return Predecessor(path, epoch or newest, own, preparation, run.get("fingerprint", ""))
+    return Predecessor(path, epoch, own, preparation, run.get("fingerprint", ""))
 
 
 def _variables(settings: Settings, encoder: nn.Module, preparation: Preparation) -> Any:

@@ -171,6 +171,11 @@ def test_a_folder_with_configs_of_its_own(tmp_path, run):
         (["search", "--query=a.png"], "'search' is no flag; write --mode=search"),
         (["--mode=sort", "--similarity=1"], "--similarity is no flag of this mode; it is one of "),
         ([DIGITS, "--images=DIR"], "--images has no meaning for --mode=train; leave it out"),
+        ([DIGITS, "--epoch=3"], "--epoch has no meaning for --mode=train; leave it out"),
+        (
+            ["--mode=embed", "--features=mine.npy", "--epoch=3"],
+            "--features stands in place of a run; leave --epoch out",
+        ),
         (["--mode=evaluate"], "--workdir is missing; give the folder of a run, or a --config"),
         (["--mode=report"], "--workdir is missing; give the folder of a run, or a --config"),
     ],

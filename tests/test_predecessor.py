@@ -144,7 +144,10 @@ def test_a_resumed_run_needs_the_other_no_more(before, tmp_path, monkeypatch):
         ({"dataset.image_size": 12}, "dataset.image_size=12 cannot be used; .* has 16; use that"),
         ({"dataset.channels": 3}, "dataset.channels=3 cannot be used; .* has 1; use that"),
         ({"init_from": "nowhere"}, "init_from=nowhere: nowhere holds no run .* give the folder"),
-        ({"init_from": "checkpoints/7"}, "checkpoints/7 does not exist; .* has checkpoints of: 1$"),
+        (
+            {"init_from": "checkpoints/7"},
+            "checkpoints/7: .* no checkpoint after epoch 7, but after: 1; give",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(before, tmp_path, monkeypatch, fields, message):

@@ -19,6 +19,7 @@ class Call(NamedTuple):
       images: of --images, or None.
       features: of --features, or None.
       output: of --output, or None.
+      epoch: of --epoch, or None for that of the newest checkpoint.
     """
 
     config: ConfigDict
@@ -28,6 +29,7 @@ class Call(NamedTuple):
     images: pathlib.Path | None = None
     features: pathlib.Path | None = None
     output: pathlib.Path | None = None
+    epoch: int | None = None
 
     @property
     def config_name(self) -> str:

@@ -14,6 +14,8 @@ def _label_command(call: Call) -> str:
         words.append(f"--workdir={call.run_folder}")
     else:
         words.append(f"--features={call.features}")
+    if call.epoch is not None:
+        words.append(f"--epoch={call.epoch}")
     if call.images is not None:
         words.append(f"--images={call.images}")
     return shlex.join([*words, "--mode=label", "--labels=labels.csv"])
@@ -32,4 +34,4 @@ def _run(call: Call) -> str:
     )
 
 
-MODE = Mode(_run, works_on_run=True, takes=("images", "features"))
+MODE = Mode(_run, works_on_run=True, takes=("images", "features", "epoch"))

@@ -102,4 +102,4 @@ def _run(call: Call) -> str:
     return f"{said}\nWritten: {output}"
 
 
-MODE = Mode(_run, works_on_run=True, takes=("images", "features", "output"))
+MODE = Mode(_run, works_on_run=True, takes=("images", "features", "epoch", "output"))

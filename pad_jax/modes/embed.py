@@ -100,4 +100,4 @@ def _run(call: Call) -> str:
     return f"Written: {write(collection, default, replace=True)}"
 
 
-MODE = Mode(_run, works_on_run=True, takes=("images", "features", "output"))
+MODE = Mode(_run, works_on_run=True, takes=("images", "features", "epoch", "output"))

@@ -1,4 +1,4 @@
-"""--mode=evaluate: evaluates a run's newest checkpoint, also on another data set."""
+"""--mode=evaluate: evaluates a checkpoint of a run, also on another data set."""
 
 import logging
 import os
@@ -22,17 +22,24 @@ from pad_jax.run import metrics
 _log = logging.getLogger(__name__)
 
 
-def evaluate(config: ConfigDict, workdir: str | os.PathLike) -> metrics.Row:
-    """Evaluates the newest checkpoint in ``workdir`` on the data set of ``config``, by its labels.
+def evaluate(
+    config: ConfigDict, workdir: str | os.PathLike, epoch: int | None = None
+) -> metrics.Row:
+    """Evaluates a checkpoint in ``workdir`` on the data set of ``config``, by its labels.
+
+    Args:
+      config: of the evaluation.
+      workdir: the run's folder.
+      epoch: of the checkpoint; by default of the newest.
 
     Returns:
       A row of metrics; no more than the epoch where no evaluator can do without labels.
 
     Raises:
-      InputError: where there is no checkpoint, or the data cannot be used.
+      InputError: where there is no such checkpoint, or the data cannot be used.
     """
     settings = configs.read(config)
-    trained = model.load(workdir)
+    trained = model.load(workdir, epoch)
     dataset = data.load(settings, trained.preparation)
     given, trained_on = dataset.train.preparation, trained.preparation
     if given.kind != trained_on.kind:
@@ -73,7 +80,7 @@ def describe(collection: Collection) -> metrics.Row:
 
 
 def _run(call: Call) -> str:
-    row = evaluate(call.config, call.run_folder)
+    row = evaluate(call.config, call.run_folder, call.epoch)
     collection = open_call(call)
     if not (collection.labels >= 0).any():
         _log.info("Without labels: what is said of groups and clusters needs none.")
@@ -84,4 +91,4 @@ def _run(call: Call) -> str:
     return f"{metrics.results_table(row)}\nWritten: {path}"
 
 
-MODE = Mode(_run, works_on_run=True)
+MODE = Mode(_run, works_on_run=True, takes=("epoch",))

@@ -10,8 +10,8 @@ def _run(call: Call) -> str:
     if call.output is None:
         raise InputError("--output is missing; give FILE.stablehlo, or FILE.safetensors")
     outputs.check_new(call.output)
-    pad_jax.load(call.run_folder).export(call.output)
+    pad_jax.load(call.run_folder, call.epoch).export(call.output)
     return f"Written: {call.output}"
 
 
-MODE = Mode(_run, works_on_run=True, takes=("output",))
+MODE = Mode(_run, works_on_run=True, takes=("output", "epoch"))

@@ -18,9 +18,12 @@ FEATURES = flags.DEFINE_string(
 OUTPUT = flags.DEFINE_string(
     "output", None, "File or folder to write to; by default something in the run's folder."
 )
+EPOCH = flags.DEFINE_integer(
+    "epoch", None, "Whose checkpoint is used; by default that of the newest.", lower_bound=1
+)
 COUNT = flags.DEFINE_integer("count", None, "How many are wanted.", lower_bound=1)
 
-NAMES = ("images", "features", "output", "count")
+NAMES = ("images", "features", "output", "epoch", "count")
 
 
 def path(value: str | None) -> pathlib.Path | None:

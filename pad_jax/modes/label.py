@@ -177,4 +177,4 @@ def _run(call: Call) -> str:
     return "\n".join(said)
 
 
-MODE = Mode(_run, works_on_run=True, takes=("images", "features", "output", "count"))
+MODE = Mode(_run, works_on_run=True, takes=("images", "features", "epoch", "output", "count"))

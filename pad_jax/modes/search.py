@@ -116,4 +116,4 @@ def _shown(collection: Collection, row: int) -> str:
     return text.decode("utf-8", "backslashreplace").replace("\n", "\\n")
 
 
-MODE = Mode(_run, works_on_run=True, takes=("images", "features", "count"))
+MODE = Mode(_run, works_on_run=True, takes=("images", "features", "epoch", "count"))

@@ -109,4 +109,4 @@ def _run(call: Call) -> str:
     return "\n".join([*lines, f"Written: {call.output}"])
 
 
-MODE = Mode(_run, works_on_run=True, takes=("images", "features", "output"))
+MODE = Mode(_run, works_on_run=True, takes=("images", "features", "epoch", "output"))

@@ -76,6 +76,24 @@ def newest_epoch(workdir: pathlib.Path) -> int:
     return found[-1]
 
 
+def chosen_epoch(workdir: pathlib.Path, epoch: int | None) -> int:
+    """That of the checkpoint after an epoch, which is then known to exist; of None the newest's.
+
+    Raises:
+      InputError: where there is none.
+    """
+    newest = newest_epoch(workdir)
+    if epoch is None:
+        return newest
+    if epoch not in (found := epochs(workdir)):
+        there = ", ".join(map(str, found))
+        raise InputError(
+            f"{workdir} has no checkpoint after epoch {epoch}, but after: {there}; give one of "
+            "these (checkpoint.keep says how many a run keeps)"
+        )
+    return epoch
+
+
 def epochs(workdir: pathlib.Path) -> list[int]:
     """How many epochs each checkpoint between two epochs has behind it, in order."""
     return _numbers(workdir / _WHOLE)
