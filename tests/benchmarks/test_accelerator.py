@@ -97,10 +97,14 @@ def test_a_run_that_is_stopped_goes_on_and_is_planned(options, h100, tmp_path):
 def test_full_schedules_with_and_without_groups(options):
     args = options("--parts=schedules", "--seed=3")
     names = [row.name for row in training.schedules(args, Results(args.out, "schedules"))]
-    assert names == ["singletons, seed 3", "PAD, fresh graph, seed 3"]
-    args = args._replace(sizes=args.sizes._replace(rows_of_tables=1))
+    runs = ["singletons, seed 3", "PAD, fresh graph, seed 3"]
+    assert names == [*runs, *(f"{name}, probe" for name in runs)]
+    args = args._replace(sizes=args.sizes._replace(rows_of_tables=1, schedule_epochs=11))
     worker.measure(args, "schedules", time.time() + _LONG)
-    row = Results(args.out, "schedules").content["rows"]["singletons, seed 3"]
+    found = Results(args.out, "schedules").content["rows"]
+    row, probe = found["singletons, seed 3"], found["singletons, seed 3, probe"]["figures"]
+    assert list(probe) == [f"linear probe, conv5, epoch {epoch}" for epoch in (10, 11)]
+    assert probe["linear probe, conv5, epoch 11"] == row["figures"]["linear probe, conv5"]
     config = row["details"]["config"]
     assert config["grouping.kind"] == "singleton"
     assert (config["seed"], config["model.name"]) == (3, "tiny")

@@ -127,7 +127,7 @@ _MANY = 100  # rows: more than anybody measures at once
 _HERE = "tests.benchmarks.accelerator"
 PARTS = {
     "cifar10": Part(f"{_HERE}.training:cifar10", 90, shared_by=1),
-    "singletons": Part(f"{_HERE}.training:singletons", 90, shared_by=2),
+    "compared": Part(f"{_HERE}.training:compared", 90, shared_by=_MANY),
     "schedules": Part(f"{_HERE}.training:schedules", 90, shared_by=_MANY),
     "ablations": Part(f"{_HERE}.training:ablations", 90, shared_by=_MANY),
     "graph": Part(f"{_HERE}.graph:rows", 40),

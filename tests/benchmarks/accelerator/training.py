@@ -15,17 +15,19 @@ from configs import cifar10 as cifar10_config
 from pad_jax import config as configs
 from pad_jax import tables, train
 from pad_jax.data.preparation import Pixels
+from pad_jax.modes import evaluate
 from pad_jax.plan import estimate, programs, topologies
-from pad_jax.run import metrics
+from pad_jax.run import checkpoints, metrics
 from pad_jax.settings import Settings
 from tests.benchmarks.accelerator import environment, images, timing
 from tests.benchmarks.accelerator.parts import Figure, Options, Result, Row
 from tests.benchmarks.accelerator.results import Results
 
+_PROBE = "linear probe, conv5"
 _EVALUATED = {
     "kNN, embedding": "eval/knn_accuracy",
     "kNN, fc": "eval/knn_accuracy_fc",
-    "linear probe, conv5": "eval/linear_accuracy_conv5",
+    _PROBE: "eval/linear_accuracy_conv5",
     "k-means ACC": "eval/kmeans_acc",
     "k-means ACC, deviation": "eval/kmeans_acc_std",
     "k-means NMI": "eval/kmeans_nmi",
@@ -36,7 +38,7 @@ _EVALUATED = {
 # From where on do groups help on photographs (docs/studies/cifar.md)?
 _SINGLETONS, _FRESH = {"grouping.kind": "singleton"}, {"grouping.features": "embed"}
 _NO_HPE = {"loss.hpe": "none"}
-_SCHEDULES = {
+_COMPARED = {
     "singletons": _SINGLETONS,
     "PAD, fresh graph": _FRESH,
     "singletons without HPE": {**_SINGLETONS, **_NO_HPE},
@@ -49,6 +51,13 @@ _SCHEDULES = {
     "PAD, edges by the graph": {**_FRESH, "grouping.edge_share": "auto"},
 }
 _TELLING, _DECIDING = 6, 2  # the first so many come first, of these a second seed then
+# Of 200 epochs of AlexNet, in this order, with about the seconds that they take.
+_COMPARED_AT_LENGTH = {
+    "PAD, a tenth of the edges": 350,
+    "singletons": 350,
+    "singletons without HPE": 200,
+    "AND": 200,
+}
 _TABLES = ("table3", "table1", "table4", "table5", "table6")  # of table 1 AND alone
 _WITHOUT = ("Random", "DeepCluster", "Instance", "RotNet", "PAD")
 
@@ -59,18 +68,14 @@ def cifar10(options: Options, results: Results) -> list[Row]:
     return _whole_run(options, results, "cifar10", base, seconds=400)
 
 
-def singletons(options: Options, results: Results) -> list[Row]:
-    """The same where each image is a class of its own, which is what groups are compared with.
-
-    The paper's baseline has no hard positive enhancement, and needs one view of an image.
-    """
-    sizes = options.sizes
-    base = _config(options, sizes.epochs, **{"eval.every_epochs": 50, **_SINGLETONS})
-    without = configs.changed(base, _NO_HPE)
-    return [
-        _row(options, results, "without HPE", "singletons", without, 200),
-        _row(options, results, "with HPE", "singletons", base, 350),
+def compared(options: Options, results: Results) -> list[Row]:
+    """The same with purer groups, with others, and with none."""
+    base = _config(options, options.sizes.epochs, **{"eval.every_epochs": 50})
+    rows = [
+        _row(options, results, name, "compared", configs.changed(base, _COMPARED[name]), seconds)
+        for name, seconds in _COMPARED_AT_LENGTH.items()
     ]
+    return rows[: options.sizes.rows_of_tables]
 
 
 def resnet18(options: Options, results: Results) -> list[Row]:
@@ -84,22 +89,30 @@ def resnet18(options: Options, results: Results) -> list[Row]:
 
 
 def schedules(options: Options, results: Results) -> list[Row]:
-    """A small encoder for 60 epochs, with and without groups; then all of it with another seed."""
+    """A small encoder for 60 epochs, with and without groups; then all of it with another seed.
+
+    Their probes by epoch come last.
+    """
     sizes = options.sizes
     base = _config(
         options,
         sizes.schedule_epochs,
         **{"model.name": "tiny", "model.dtype": "float32"},
         **{"eval.every_epochs": 10, "eval.kmeans_runs": 3},
+        **{"checkpoint.keep": sizes.schedule_epochs},
     )
-    names = list(_SCHEDULES)
+    names = list(_COMPARED)
     runs = [(name, options.seed) for name in names]
     again = [(name, options.seed + 1) for name in names]
-    rows = []
-    for name, seed in [*runs[:_TELLING], *again[:_DECIDING], *runs[_TELLING:], *again[_DECIDING:]]:
-        config = configs.changed(base, {**_SCHEDULES[name], "seed": seed})
-        rows.append(_row(options, results, f"{name}, seed {seed}", "schedules", config, 100))
-    return rows[: sizes.rows_of_tables]
+    order = [*runs[:_TELLING], *again[:_DECIDING], *runs[_TELLING:], *again[_DECIDING:]]
+    rows, probes = [], []
+    for name, seed in order[: sizes.rows_of_tables]:
+        config = configs.changed(base, {**_COMPARED[name], "seed": seed})
+        row = _row(options, results, f"{name}, seed {seed}", "schedules", config, 100)
+        probe = functools.partial(_probe, options, _folder("schedules", row.name), config)
+        rows.append(row)
+        probes.append(Row(f"{row.name}, probe", 30, probe, after=row.name))
+    return rows + probes
 
 
 def ablations(options: Options, results: Results) -> list[Row]:
@@ -134,9 +147,13 @@ def _row(
     options: Options, results: Results, name: str, part: str, config: ConfigDict, seconds: float
 ) -> Row:
     """One of several runs of a part."""
-    folder = f"{part},{name}".replace(" ", "_")
-    run = functools.partial(_run, options, results, name, folder, config)
+    run = functools.partial(_run, options, results, name, _folder(part, name), config)
     return Row(name, seconds, run, can_be_cut=True)
+
+
+def _folder(part: str, row: str) -> str:
+    """What the folder of a row's run is called."""
+    return f"{part},{row}".replace(" ", "_")
 
 
 def _config(options: Options, num_epochs: int, **overrides: Any) -> ConfigDict:
@@ -201,6 +218,20 @@ def _run(
         figures["peak device memory"] = timing.gigabytes(max(peaks))
     changed = configs.differences(configs.default().to_dict(), config.to_dict())
     return Result(figures, details={"config": {name: value for name, _, value, _ in changed}})
+
+
+def _probe(options: Options, folder: str, config: ConfigDict) -> Result:
+    """The linear probe after each epoch whose checkpoint a run has kept."""
+    workdir = options.work / "runs" / folder
+    images.decoded(options)
+    config = configs.changed(config, {"eval.evaluators": ("linear",)})
+    figures = {}
+    for epoch in checkpoints.epochs(workdir):
+        found = evaluate.evaluate(config, workdir, epoch)
+        figures[f"{_PROBE}, epoch {epoch}"] = Figure(found[_EVALUATED[_PROBE]])
+    gc.collect()  # what the encoders held on the device
+    jax.clear_caches()
+    return Result(figures)
 
 
 def _times(epochs: list[metrics.Row]) -> dict[str, Figure]:
