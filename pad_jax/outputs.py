@@ -34,6 +34,9 @@ def whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
+        if part.is_file():
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())  # else a file that is there may be empty after a power cut
         os.replace(part, path)
     except OSError as error:
         raise InputError(storage.unwritten(path, error)) from None

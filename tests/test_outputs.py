@@ -27,6 +27,19 @@ def test_whole_or_not_at_all(tmp_path):
     assert os.listdir(file.parent) == ["a.txt"]
 
 
+def test_a_file_is_on_the_disk_before_it_is_in_its_place(tmp_path, monkeypatch):
+    file, synced = tmp_path / "a.txt", []
+
+    def fsync(handle):
+        assert not file.exists()
+        synced.append(os.fstat(handle).st_ino)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with outputs.whole(file) as part:
+        part.write_text("1")
+    assert synced == [file.stat().st_ino]
+
+
 def test_what_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").touch()
     with (

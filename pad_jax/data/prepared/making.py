@@ -89,8 +89,6 @@ def prepare(settings: Settings, sources: Mapping[str, Source], output: pathlib.P
         index = _index(dataset, fingerprint, made, sources, names, jobs)
         with outputs.whole(output / indices.FILE) as part:
             part.write_text(indices.to_json(index), encoding="ascii")
-            with part.open() as file:
-                os.fsync(file.fileno())
         for path in (output / indices.BEGUN, *(facts_of(job.path) for job in jobs)):
             path.unlink(missing_ok=True)
     return index
@@ -262,6 +260,8 @@ def _work(settings: Settings, made: Made, jobs: Sequence[Job]) -> Iterator[None]
     finally:
         stop.set()
         pool.shutdown(cancel_futures=True)
+        # A signal ends the process without any cleaning up, and keeps this frame until then.
+        del pool, count, stop
 
 
 def _check_room(jobs: Sequence[Job]) -> None:

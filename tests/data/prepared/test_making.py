@@ -53,6 +53,19 @@ def test_killed_in_the_middle_it_goes_on_and_ends_the_same(tmp_path, caplog):
         assert (whole / name).read_bytes() == (killed / name).read_bytes()
 
 
+def test_a_signal_ends_it_in_one_line(tmp_path):
+    process = subprocess.Popen([*SLOW, f"--output={tmp_path}"], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("0-*.json")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.terminate()
+    _, said = process.communicate(timeout=60)  # till what looks after semaphores has ended, too
+    assert process.returncode == 128 + signal.SIGTERM
+    assert said.splitlines() == [
+        "pad_jax: stopped; a run goes on from what was saved when its command is given again"
+    ]
+
+
 def test_a_full_disk_ends_in_one_line_and_nothing_is_lost(photos, tmp_path):
     command = [
         *(sys.executable, "-m", "pad_jax", "--mode=prepare", "--config=folder"),
