@@ -28,7 +28,7 @@ from pad_jax.groupings import GroupingSettings
 from pad_jax.groupings.scs import SubgraphSettings
 from pad_jax.modes.base import Call
 from pad_jax.run import cache, folder
-from pad_jax.run.checkpoints import chosen_epoch, newest_epoch
+from pad_jax.run.checkpoints import chosen_epoch
 from pad_jax.settings import RunSettings, Settings
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ class Collection:
         None where nobody knows how.
       kept: the name that ``folder`` keeps the graph under; None where it does not.
       known: reads the groups of the run's groups.csv, int64 [N], numbered by falling size, -1 for
-        none; gives None where these are not its images, and groups have to be found.
+        none; gives None where these are not its images, or another epoch's embeddings are asked
+        for, and groups have to be found.
     """
 
     embeddings: np.ndarray
@@ -135,21 +136,25 @@ class Collection:
             return hierarchy.fit(self.embeddings, precomputed_knn=graph)
 
 
-def open_call(call: Call) -> Collection:
+def open_call(call: Call, epoch: int | None = None) -> Collection:
     """What a command line names: a run, by --workdir, or a file of --features; --images of either.
+
+    Args:
+      call: the command line.
+      epoch: of the run's checkpoint, where the caller has chosen it.
 
     Raises:
       InputError: where that cannot be read, or does not go together.
     """
-    return _of_run(call) if call.features is None else _of_features(call)
+    return _of_run(call, epoch) if call.features is None else _of_features(call)
 
 
-def _of_run(call: Call) -> Collection:
+def _of_run(call: Call, epoch: int | None) -> Collection:
     """A run's training images, or others, as its encoder sees them."""
     workdir = call.run_folder
     preparation = folder.read_preparation(workdir)
     takes_images = preparation.kind == PIXELS or preparation.extractor is not None
-    epoch = chosen_epoch(workdir, call.epoch)
+    epoch = chosen_epoch(workdir, epoch or call.epoch)
     settings = configs.read(call.config)
     if call.images is not None:
         if not takes_images:
@@ -197,7 +202,9 @@ def _of_run(call: Call) -> Collection:
     asks_for_others = any(field.startswith("grouping.") for field in call.overrides)
 
     def known() -> np.ndarray | None:
-        if call.images is not None or asks_for_others or epoch != newest_epoch(workdir):
+        if call.images is not None or asks_for_others or call.epoch is not None:
+            return None
+        if epoch != folder.last_epoch(workdir):  # whose groups they are
             return None
         return _groups_of_run(workdir, names)
 

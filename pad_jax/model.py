@@ -106,8 +106,9 @@ class Model:
     def assign(self, images: given.Given) -> tuple[np.ndarray, np.ndarray]:
         """The group of each image: that of the nearest training image that is in a group.
 
-        Groups are those of the run's ``groups.csv``, so this takes its newest encoder. The first
-        call embeds the run's own images, and keeps their embeddings in the run's folder.
+        Groups are those of the run's ``groups.csv``, so this takes the encoder after its last
+        epoch. The first call embeds the run's own images, and keeps their embeddings in the run's
+        folder.
 
         Args:
           images: B images, as ``embed`` takes them.
@@ -119,7 +120,7 @@ class Model:
 
         Raises:
           InputError: where the run has no ``groups.csv``, or its images have changed or are gone,
-            or this is not the encoder of its newest checkpoint.
+            or this is not the encoder after its last epoch.
           ValueError: if no image is in a group, or as ``embed`` raises.
         """
         return known_rows.assign(*self._grouped, self.embed(images))
@@ -164,10 +165,10 @@ class Model:
         from pad_jax import run_images  # which imports this module
 
         names, groups = folder.read_groups(self.workdir)
-        if (newest := checkpoints.newest_epoch(self.workdir)) != self.epoch:
+        if (last := folder.last_epoch(self.workdir)) != self.epoch:
             raise InputError(
-                f"the groups of {self.workdir} are those after epoch {newest}, and this encoder is "
-                f"that after {self.epoch}; load the newest, without an epoch"
+                f"the groups of {self.workdir} are those after epoch {last}, and this encoder is "
+                f"that after {self.epoch}; load that of epoch {last}"
             )
         hint = "assign needs the images that the run was trained on, where its config has them"
         try:

@@ -35,14 +35,19 @@ def whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
         if part.is_file():
-            with part.open("rb+") as file:
-                os.fsync(file.fileno())  # else a file that is there may be empty after a power cut
+            to_disk(part)
         os.replace(part, path)
     except OSError as error:
         raise InputError(storage.unwritten(path, error)) from None
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
+
+
+def to_disk(file: pathlib.Path) -> None:
+    """Waits until the disk has a file's content: else, after a power cut, it may be empty."""
+    with file.open("rb+") as opened:
+        os.fsync(opened.fileno())
 
 
 def write_csv(path: pathlib.Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -16,7 +16,7 @@ from pad_jax import model, progress
 from pad_jax.data.preparation import FEATURES, PIXELS, Preparation
 from pad_jax.data.source import DatasetSettings, Selection, UnreadableImage
 from pad_jax.errors import InputError
-from pad_jax.run import cache
+from pad_jax.run import cache, checkpoints
 
 _log = logging.getLogger(__name__)
 
@@ -158,7 +158,7 @@ def _block(selection: Selection) -> int:
 
 def _key(selection: Selection, settings: DatasetSettings, workdir: pathlib.Path, epoch: int) -> str:
     """Tells these images, embedded by this checkpoint, from all others."""
-    saved = (workdir / "checkpoints" / str(epoch)).stat().st_mtime_ns
+    saved = checkpoints.saved_at(workdir, epoch)
     read_by = [getattr(settings, field) for field in _READ_BY]
     digest = hashlib.sha256(json.dumps([epoch, saved, read_by]).encode())
     if (labels := pathlib.Path(settings.labels).expanduser()).is_file():

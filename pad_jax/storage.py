@@ -152,10 +152,11 @@ def check_space(folder: pathlib.Path, state_bytes: int, keep: int) -> None:
     needed = max(state_bytes, (keep + 2) * state_bytes - held) + _REST
     free = shutil.disk_usage(folder).free
     if free < needed:
+        fewer = f"set checkpoint.keep below {keep}, " if keep > 1 else ""
         raise InputError(
             f"the disk of --workdir={folder} has {free / _GIB:.3g} GiB left and this run needs "
             f"{needed / _GIB:.3g} ({keep + 2} checkpoints of {state_bytes / _GIB:.3g} GiB, and its "
-            f"report); make room, lower checkpoint.keep={keep}, or choose another --workdir"
+            f"report); make room, {fewer}or choose another --workdir"
         )
 
 

@@ -143,7 +143,8 @@ def train_epochs(
         _log.info("Going on after epoch %d.", first_epoch)
     train_state = state.to_devices(host_state)
     writer = metrics.MetricWriter(workdir, first_epoch, int(host_state.step))
-    storage.check_space(workdir, storage.size(host_state), checkpoint_settings.keep)
+    kept = min(checkpoint_settings.keep, run_settings.num_epochs)
+    storage.check_space(workdir, storage.size(host_state), kept)
     watch, breaks = doubts.Watch(), Breaks(checkpoint_settings.every_minutes, trace.dispatched)
     looked_at = likeness.few(images)
     del host_state, saved, blank  # as large as what is on the devices

@@ -101,11 +101,14 @@ def _of_mode(name: str, modes: Mapping[str, str]) -> str:
 
 def _meant(name: str, value: str) -> str:
     fields = [declared.name for declared in configs.declared()]
-    own = [field for field in fields if name in (field, field.rpartition(".")[2])]
+    short = {field: field.rpartition(".")[2] for field in fields}
+    own = [f for f in fields if name in (f, short[f], short[f].removeprefix("num_"))]
     if own:
         given = f"={value}" if value else "=VALUE"
         return "; it is a field of the config: " + " or ".join(
             f"--config.{field}{given}" for field in own
         )
-    near = difflib.get_close_matches(name, list(flags.FLAGS), 1)
-    return f"; did you mean --{near[0]}?" if near else "; --help shows all"
+    known = {word: f"config.{field}" for field, word in short.items()}
+    known |= {flag: flag for flag in flags.FLAGS}
+    near = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean --{known[near[0]]}?" if near else "; --help shows all"

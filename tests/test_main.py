@@ -167,6 +167,11 @@ def test_a_folder_with_configs_of_its_own(tmp_path, run):
             [DIGITS, "--num_epochs=20"],
             "--num_epochs is no flag; it is a field of the config: --config.",
         ),
+        (
+            [DIGITS, "--epochs=20"],
+            "--epochs is no flag; it is a field of the config: --config.num_epochs=20",
+        ),
+        ([DIGITS, "--num_epoch=20"], "--num_epoch is no flag; did you mean --config.num_epochs?"),
         (["--confg=digits"], "--confg is no flag; did you mean --config?"),
         (["search", "--query=a.png"], "'search' is no flag; write --mode=search"),
         (["--mode=sort", "--similarity=1"], "--similarity is no flag of this mode; it is one of "),

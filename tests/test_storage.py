@@ -237,6 +237,12 @@ storage.leave(2)
 
 def test_a_run_without_room_does_not_begin(tmp_path, monkeypatch):
     monkeypatch.setattr(storage, "_REST", 2**60)
-    with pytest.raises(InputError, match="GiB left and this run needs.*lower checkpoint.keep=2"):
-        train_and_evaluate(small_config(num_epochs=1, **SMALL), tmp_path / "run")
-    assert not folder.has_begun(tmp_path / "run")
+    for keep, message in (
+        (1, r"this run needs.*\(3 checkpoints .*; make room, or choose another"),
+        # No more than it has epochs.
+        (1000, r"this run needs.*\(4 checkpoints .*; make room, set checkpoint.keep below 2, or"),
+    ):
+        config = small_config(num_epochs=2, **SMALL, **{"checkpoint.keep": keep})
+        with pytest.raises(InputError, match=message):
+            train_and_evaluate(config, tmp_path / "run")
+        assert not folder.has_begun(tmp_path / "run")

@@ -101,5 +101,7 @@ def _write_site(folder: pathlib.Path, data: Iterable[tuple[str, str]]) -> pathli
     if site.exists():
         shutil.rmtree(part)
     else:
+        for file in part.iterdir():
+            outputs.to_disk(file)
         part.rename(site)
     return site

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image
 
-from pad_jax import progress
+from pad_jax import outputs, progress
 
 if TYPE_CHECKING:
     from pad_jax.collection import Collection
@@ -72,6 +72,7 @@ def write(collection: "Collection", rows: np.ndarray, site: pathlib.Path) -> pat
         text = f"Pad.receivePictures({first // PER_PACK},[\n{''.join(lines)}]);\n"
         part = folder / (_name(first) + ".part")
         part.write_text(text, encoding="ascii")
+        outputs.to_disk(part)
         part.replace(folder / _name(first))
         return sum(line.endswith(',""],\n') for line in lines)
 

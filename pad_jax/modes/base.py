@@ -42,6 +42,11 @@ class Call(NamedTuple):
         return self.workdir or pathlib.Path("runs", self.config_name)
 
 
+def config_flags(overrides: Mapping[str, Any]) -> list[str]:
+    """What a command line says of fields of its config, by dotted name."""
+    return [f"--config.{field}={value}" for field, value in overrides.items()]
+
+
 class Mode(NamedTuple):
     """A mode of the command line.
 

@@ -81,7 +81,7 @@ def describe(collection: Collection) -> metrics.Row:
 
 def _run(call: Call) -> str:
     row = evaluate(call.config, call.run_folder, call.epoch)
-    collection = open_call(call)
+    collection = open_call(call, row["epoch"])  # the run may have gone on
     if not (collection.labels >= 0).any():
         _log.info("Without labels: what is said of groups and clusters needs none.")
     row |= describe(collection)

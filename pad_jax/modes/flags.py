@@ -19,7 +19,7 @@ OUTPUT = flags.DEFINE_string(
     "output", None, "File or folder to write to; by default something in the run's folder."
 )
 EPOCH = flags.DEFINE_integer(
-    "epoch", None, "Whose checkpoint is used; by default that of the newest.", lower_bound=1
+    "epoch", None, "After which epoch the encoder is taken; by default the newest.", lower_bound=1
 )
 COUNT = flags.DEFINE_integer("count", None, "How many are wanted.", lower_bound=1)
 

@@ -19,7 +19,7 @@ from ml_collections import ConfigDict
 from pad_jax import config as configs
 from pad_jax import objectives, outputs, signals, tables
 from pad_jax.errors import InputError
-from pad_jax.modes.base import Call, Mode
+from pad_jax.modes.base import Call, Mode, config_flags
 from pad_jax.run import folder, metrics
 from pad_jax.tables import Row, Table
 
@@ -171,7 +171,11 @@ def _train(
 ) -> int:
     """Trains in a process of its own, which a crash ends alone; its exit status."""
     folder.make_workdir(run.workdir)
-    arguments = [f"--config={config_file}", *_flags(run.overrides), f"--workdir={run.workdir}"]
+    arguments = [
+        f"--config={config_file}",
+        *config_flags(run.overrides),
+        f"--workdir={run.workdir}",
+    ]
     with (run.workdir / "log.txt").open("a") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "pad_jax.main", *arguments],
@@ -188,10 +192,6 @@ def _train(
             return process.wait()
         finally:
             running.discard(process)
-
-
-def _flags(overrides: Mapping[str, Any]) -> list[str]:
-    return [f"--config.{field}={value}" for field, value in overrides.items()]
 
 
 def _write(
@@ -211,7 +211,7 @@ def _write(
     if config.dataset.max_images is not None:
         head += f" Shortened: {config.dataset.max_images:,} of the training images."
     if overrides:
-        head += f" With {' '.join(_flags(overrides))}"
+        head += f" With {' '.join(config_flags(overrides))}"
     text = f"{head}\n\n{_markdown(lines)}"
     metrics.write_text(workdir / f"{name}.md", text)
     with (

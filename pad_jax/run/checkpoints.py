@@ -10,6 +10,7 @@ import functools
 import itertools
 import json
 import logging
+import operator
 import os
 import pathlib
 import sys
@@ -30,6 +31,7 @@ _log = logging.getLogger(__name__)
 _WHOLE, _WITHIN = "checkpoints", "within_epoch"  # folders
 _ITEM = "default"  # what Orbax calls the one thing that a checkpoint holds
 _METADATA = "_CHECKPOINT_METADATA"  # its file of what is known of it
+_LISTED = 10  # epochs in a message, the newest
 # What the system says of files that are gone or others. All else it says is not of the checkpoint.
 _OF_DAMAGE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 
@@ -77,7 +79,7 @@ def newest_epoch(workdir: pathlib.Path) -> int:
 
 
 def chosen_epoch(workdir: pathlib.Path, epoch: int | None) -> int:
-    """That of the checkpoint after an epoch, which is then known to exist; of None the newest's.
+    """The epoch that is asked for, where there is a checkpoint after it; for None the newest's.
 
     Raises:
       InputError: where there is none.
@@ -85,18 +87,34 @@ def chosen_epoch(workdir: pathlib.Path, epoch: int | None) -> int:
     newest = newest_epoch(workdir)
     if epoch is None:
         return newest
-    if epoch not in (found := epochs(workdir)):
-        there = ", ".join(map(str, found))
+    chosen = operator.index(epoch)
+    if chosen not in (found := epochs(workdir)):
+        there = ", ".join(map(str, found[-_LISTED:]))
         raise InputError(
-            f"{workdir} has no checkpoint after epoch {epoch}, but after: {there}; give one of "
-            "these (checkpoint.keep says how many a run keeps)"
+            f"{workdir} has no checkpoint after epoch {chosen}, but after: "
+            f"{'..., ' * (len(found) > _LISTED)}{there}; give one of these (checkpoint.keep says "
+            "how many a run keeps)"
         )
-    return epoch
+    return chosen
 
 
 def epochs(workdir: pathlib.Path) -> list[int]:
     """How many epochs each checkpoint between two epochs has behind it, in order."""
     return _numbers(workdir / _WHOLE)
+
+
+def saved_at(workdir: pathlib.Path, epoch: int) -> int:
+    """When the checkpoint after an epoch was saved, in nanoseconds.
+
+    Raises:
+      InputError: where it is gone.
+    """
+    try:
+        return _path(workdir, _WHOLE, epoch).stat().st_mtime_ns
+    except FileNotFoundError:
+        raise InputError(
+            f"{workdir} keeps its checkpoint after epoch {epoch} no more; give the command again"
+        ) from None
 
 
 def is_saved(workdir: pathlib.Path, epoch: int) -> bool:

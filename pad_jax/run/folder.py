@@ -104,6 +104,15 @@ def has_begun(workdir: pathlib.Path) -> bool:
     return bool(metrics.read(workdir)) or checkpoints.has_any(workdir)
 
 
+def last_epoch(workdir: pathlib.Path) -> int:
+    """The epoch after which a run has ended, or will; groups.csv has the groups after it.
+
+    Raises:
+      InputError: where there is no run.
+    """
+    return read_config(workdir)["num_epochs"]
+
+
 def is_finished(workdir: pathlib.Path, num_epochs: int) -> bool:
     """Whether the run in the folder has the checkpoint of its last epoch."""
     return checkpoints.is_saved(workdir, num_epochs)

@@ -77,6 +77,7 @@ class MetricWriter:
             return
         with self._path.open("a") as file:
             file.write(json.dumps({"step": step, "epoch": epoch} | values) + "\n")
+        outputs.to_disk(self._path)  # a checkpoint without its row is not resumed from
         histograms = {k: v for k, v in values.items() if isinstance(v, list) and v}
         self._events.write(
             step,

@@ -115,6 +115,20 @@ def test_full_schedules_with_and_without_groups(options):
     assert (args.out / "curves" / "schedules,singletons,_seed_3.jsonl").exists()
 
 
+def test_what_is_compared_at_length(options):
+    args = options()
+    args = args._replace(sizes=args.sizes._replace(rows_of_tables=None))
+    rows = [row.name for row in training.compared(args, Results(args.out, "compared"))]
+    assert rows == ["PAD, a tenth of the edges", "singletons", "singletons without HPE", "AND"]
+
+
+def test_a_probe_without_its_runs_checkpoints_is_skipped(options):
+    args = options("--parts=schedules")
+    probe = training.schedules(args, Results(args.out, "schedules"))[-1]
+    with pytest.raises(Skipped, match="the run's checkpoints are not here"):
+        probe.measure()
+
+
 def test_rows_are_measured_once_and_held_against_the_plan(options, h100):
     args = options()
     worker.measure(args, "graph", time.time() + _LONG)

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -54,38 +56,58 @@ def test_figures_are_those_of_the_epoch(run, call):
         assert row["eval/knn_accuracy"] == measured[epoch]
 
 
-def test_images_are_embedded_by_the_epoch_and_grouped_anew(run, call):
+def test_images_are_embedded_by_the_epoch(run, call):
     newest, older = open_call(call(run)), open_call(call(run, epoch=1))
     assert np.abs(newest.embeddings - older.embeddings).max() > 1e-3
-    assert newest.known() is not None  # those of groups.csv
-    assert older.known() is None
-    assert (older.groups.labels_ >= 0).any()
     again = open_call(call(run, epoch=2))
     np.testing.assert_array_equal(again.embeddings, newest.embeddings)
-    np.testing.assert_array_equal(again.known(), newest.known())
     embed.MODE.run(call(run, epoch=1))
     np.testing.assert_array_equal(np.load(run / "embeddings.npy"), older.embeddings)
+    query = np.random.default_rng(0).integers(0, 256, (16, 16), np.uint8)
+    np.testing.assert_array_equal(older.embed([query]), pad_jax.load(run, 1).embed([query]))
 
 
-def test_the_encoder_of_the_epoch_is_exported(run, call, tmp_path):
+def test_groups_of_epochs_are_found_alike(run, call):
+    assert open_call(call(run)).known() is not None  # those of groups.csv
+    for epoch in (1, 2):  # groups of the run's memory could not be compared with these
+        collection = open_call(call(run, epoch=epoch))
+        assert collection.known() is None
+        assert (collection.groups.labels_ >= 0).any()
+
+
+def test_groups_of_the_last_epoch_are_not_those_of_an_older_checkpoint(run, call):
+    (run / "checkpoints/2").rename(run / "checkpoints/2.damaged")
+    assert open_call(call(run)).known() is None
+    with pytest.raises(InputError, match="are those after epoch 2, and this .* after 1; load that"):
+        pad_jax.load(run).assign([np.zeros((16, 16), np.uint8)])
+
+
+def test_a_checkpoint_that_goes_meanwhile(run, call, monkeypatch):
+    monkeypatch.setattr("pad_jax.collection.chosen_epoch", lambda workdir, epoch: 7)
+    with pytest.raises(InputError, match="keeps its checkpoint after epoch 7 no more; give the"):
+        open_call(call(run))
+
+
+def test_the_encoder_of_the_epoch_is_exported(run, tmp_path):
     from safetensors.numpy import load_file
 
-    export.MODE.run(call(run, epoch=1, output=tmp_path / "older.safetensors"))
-    export.MODE.run(call(run, output=tmp_path / "newest.safetensors"))
-    older, newest = (load_file(tmp_path / f"{name}.safetensors") for name in ("older", "newest"))
-    kernel = pad_jax.load(run, 1).variables["params"]["embedding"]["kernel"]
-    assert any(np.array_equal(array, kernel) for array in older.values())
-    assert not any(np.array_equal(array, kernel) for array in newest.values())
+    files = {epoch: tmp_path / f"{epoch}.safetensors" for epoch in (1, 2)}
+    for epoch, file in files.items():
+        given = [f"--workdir={run}", f"--epoch={epoch}", f"--output={file}"]
+        subprocess.run([sys.executable, "-m", "pad_jax", "--mode=export", *given], check=True)
+    for epoch, other in ((1, 2), (2, 1)):
+        kernel = pad_jax.load(run, epoch).variables["params"]["embedding"]["kernel"]
+        assert any(np.array_equal(array, kernel) for array in load_file(files[epoch]).values())
+        assert not any(np.array_equal(array, kernel) for array in load_file(files[other]).values())
 
 
-def test_names_of_the_page_are_for_the_same_epoch(run, call):
-    said = browse.MODE.run(call(run, epoch=1))
-    assert said.endswith(f"--workdir={run} --epoch=1 --mode=label --labels=labels.csv")
-
-
-def test_a_group_is_of_the_newest(run):
-    with pytest.raises(InputError, match="are those after epoch 2, and this .* after 1; load the"):
-        pad_jax.load(run, 1).assign([np.zeros((16, 16), np.uint8)])
+def test_names_of_the_page_are_for_the_same_epoch_and_groups(run, call):
+    given = call(run, epoch=1)._replace(overrides={"grouping.num_neighbors": 7})
+    said = browse.MODE.run(given)
+    assert said.endswith(
+        f"--workdir={run} --epoch=1 --mode=label --labels=labels.csv "
+        "--config.grouping.num_neighbors=7"
+    )
 
 
 def test_an_epoch_that_was_not_kept(run, call):

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from pad_jax import locks, outputs, progress
+from pad_jax import locks, outputs, progress, signals
 from pad_jax.data.decoding import tell
 from pad_jax.data.preparation import PIXELS
 from pad_jax.data.prepared import index as indices
@@ -239,7 +239,9 @@ def _work(settings: Settings, made: Made, jobs: Sequence[Job]) -> Iterator[None]
         initargs=(settings, made, count, stop),
     )
     try:
-        waiting, told, checked = {pool.submit(make, job) for job in jobs}, 0, False
+        with signals.held():  # what it raises would hold on to the pool, as below
+            waiting = {pool.submit(make, job) for job in jobs}
+        told, checked = 0, False
         while waiting:
             ended, waiting = wait(waiting, _POLL, FIRST_COMPLETED)
             for future in ended:

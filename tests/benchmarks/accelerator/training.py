@@ -20,7 +20,7 @@ from pad_jax.plan import estimate, programs, topologies
 from pad_jax.run import checkpoints, metrics
 from pad_jax.settings import Settings
 from tests.benchmarks.accelerator import environment, images, timing
-from tests.benchmarks.accelerator.parts import Figure, Options, Result, Row
+from tests.benchmarks.accelerator.parts import Figure, Options, Result, Row, Skipped
 from tests.benchmarks.accelerator.results import Results
 
 _PROBE = "linear probe, conv5"
@@ -223,10 +223,13 @@ def _run(
 def _probe(options: Options, folder: str, config: ConfigDict) -> Result:
     """The linear probe after each epoch whose checkpoint a run has kept."""
     workdir = options.work / "runs" / folder
+    kept = checkpoints.epochs(workdir)
+    if config.num_epochs not in kept:
+        raise Skipped("the run's checkpoints are not here; they stay behind with OUT/work")
     images.decoded(options)
     config = configs.changed(config, {"eval.evaluators": ("linear",)})
     figures = {}
-    for epoch in checkpoints.epochs(workdir):
+    for epoch in kept:
         found = evaluate.evaluate(config, workdir, epoch)
         figures[f"{_PROBE}, epoch {epoch}"] = Figure(found[_EVALUATED[_PROBE]])
     gc.collect()  # what the encoders held on the device
