@@ -4,7 +4,7 @@ Huang, Dong, Gong, Zhu: Unsupervised Deep Learning via Affinity Diffusion. AAAI 
 
 Command:   python -m pad_jax.main --config=configs/features.py --config.dataset.root=FILE.npz
            FILE is .npz, .npy or Parquet; --mode=features makes one of a folder of images.
-Cost:      10,000 x 1,280 take 40 s on 2 CPU cores, 65 s where labels are there to evaluate with.
+Cost:      10,000 x 1,280 take 37 s on 2 CPU cores, 65 s where labels are there to evaluate with.
            An epoch grows with the square of the number of images.
 Expected:  docs/studies/features.md: three sets of photographs, with what it is compared with.
 

@@ -3,7 +3,7 @@
 Huang, Dong, Gong, Zhu: Unsupervised Deep Learning via Affinity Diffusion. AAAI 2020.
 
 Command:   python -m pad_jax.main --config=configs/photos.py --config.dataset.root=DIR
-Cost:      about an hour on 2 CPU cores for 3,000 to 10,000 photographs; more take ten epochs, and
+Cost:      about an hour on 2 CPU cores for 3,000 to 27,000 photographs; more take ten epochs, and
            an hour for each 50,000 images or so. On an accelerator 200 epochs.
 Expected:  no figure holds for every pile: flowers had kNN 0.47, CIFAR-10 0.69 after 60 epochs.
            What speaks for each value is at the end of docs/studies/cifar.md. Groups are smaller
