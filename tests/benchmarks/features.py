@@ -14,39 +14,38 @@ from configs import features as features_config
 from pad_jax import config as configs
 from pad_jax import data, groupings, models, objectives, parallel, runtime, steps, train
 from pad_jax import state as states
-from pad_jax.graph.search import Graph
 from pad_jax.settings import RunSettings
 from tests.benchmarks import measure
-from tests.benchmarks.cycle import N, stand_in_graph
+from tests.benchmarks.cycle import N, groups_of, stand_in_graph
 
 WIDTH = 768
 
 
-def write(path: pathlib.Path) -> None:
+def write(path: pathlib.Path, count: int) -> None:
     """A file of float16 features, in pieces."""
     rng = np.random.default_rng(0)
-    file = np.lib.format.open_memmap(path, "w+", np.float16, (N, WIDTH))
-    for first in range(0, N, 20_000):
+    file = np.lib.format.open_memmap(path, "w+", np.float16, (count, WIDTH))
+    for first in range(0, count, 20_000):
         piece = file[first : first + 20_000]
         piece[:] = rng.standard_normal(piece.shape, np.float32)
     file.flush()
 
 
 def main():
-    args = measure.arguments(__doc__, steps=3)
+    args = measure.arguments(__doc__, steps=3, rows=N)
     runtime.configure()
-    rows, rng = [], np.random.default_rng(0)
+    rows, n, rng = [], args.rows, np.random.default_rng(0)
 
     timed = functools.partial(measure.timed, rows)
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "features.npy")
-        write(path)
+        write(path, n)
         config = features_config.get_config()
         config.dataset.root = str(path)
         settings = configs.read(config)
         images = timed("features read and standardised", lambda: data.load(settings).train)
         encoder, objective = models.create(settings), objectives.create(settings)
-        parts = train.step_parts(settings, encoder, objective, N)
+        parts = train.step_parts(settings, encoder, objective, n)
         state = train.init_state(settings[RunSettings], parts, images)
         embed = train.feature_embedder(settings, parts)
         variables = parallel.replicate(state.variables)
@@ -54,8 +53,7 @@ def main():
         grouping = groupings.create(settings)
 
         def discover():
-            graph, features = stand_in_graph(), embed(variables, images)
-            return grouping.find(Graph(graph, None), graph, features, 0)
+            return groups_of(grouping, stand_in_graph(n), embed(variables, images))
 
         groups = timed("all embedded again, SCS search, hard positives", discover)
         state = timed("state to the devices", lambda: states.to_devices(state))
@@ -64,7 +62,7 @@ def main():
         step, resident = steps.pmap_resident_train_steps(parts), parallel.replicate(images.array)
         held = [state, sums]
         for i in range(args.steps):
-            plan = rng.choice(N, (jax.device_count(), 1, config.batch_size), False)
+            plan = rng.choice(n, (jax.device_count(), 1, config.batch_size), False)
             on_devices = parallel.shard(plan.astype(np.int32))
             name = "compilation and first step" if i == 0 else f"step {i + 1}, memory refreshed"
 
@@ -74,7 +72,7 @@ def main():
 
             timed(name, run)
     rows.append({"part": "peak of the process", "MiB held": measure.resident_mib(peak=True)})
-    measure.report(f"N = {N} x {WIDTH}, float16, batch {config.batch_size}", rows, args.json)
+    measure.report(f"N = {n} x {WIDTH}, float16, batch {config.batch_size}", rows, args.json)
 
 
 if __name__ == "__main__":

@@ -91,13 +91,14 @@ def main():
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workdir", type=pathlib.Path, help="a trained run, for its graph")
-    parser.add_argument("--connected", type=int, default=1_360_000, help="10-d points; 0 for none")
+    parser.add_argument("--connected", type=int, default=1_360_000, help="6-d points; 0 for none")
+    parser.add_argument("--copies", type=int, default=80_000, help="8-d points of each of 17")
     args = parser.parse_args()
     strongly_connected_subgraphs(np.zeros((20, K), np.int32))  # compiled, or from the cache
-    graph = gaussian_graph(80_000, 8, copies=17)
+    graph = gaussian_graph(args.copies, 8, copies=17)
     rows = [memory_row(graph), *compare("17 copies of 8-d points", graph, args.rounds)]
     if args.connected:
-        rows += compare("10-d points", gaussian_graph(args.connected, 10), args.rounds)
+        rows += compare("6-d points", gaussian_graph(args.connected, 6), args.rounds)
     if args.workdir:
         rows += compare("trained memory", trained_graph(args.workdir), args.rounds)
     measure.report("SCS search on one core", rows, args.json)

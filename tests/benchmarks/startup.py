@@ -18,7 +18,7 @@ from tests.benchmarks import measure
 N = 50_000
 
 
-def child(workdir: pathlib.Path, started: float) -> None:
+def child(workdir: pathlib.Path, started: float, *overrides: str) -> None:
     """Runs the real program up to its first step."""
     import jax
 
@@ -57,27 +57,30 @@ def child(workdir: pathlib.Path, started: float) -> None:
         "--config.dataset.name=npz",
         f"--config.dataset.root={workdir / 'images.npz'}",
         f"--workdir={workdir / 'run'}",
+        *overrides,
     ]
     main.run()
 
 
 def main():
     if sys.argv[1:2] == ["child"]:
-        return child(pathlib.Path(sys.argv[2]), float(sys.argv[3]))
-    args = measure.arguments(__doc__, epoch_images_per_second=0)
-    rows = []
+        return child(pathlib.Path(sys.argv[2]), float(sys.argv[3]), *sys.argv[4:])
+    args = measure.arguments(__doc__, epoch_images_per_second=0, images=N)
+    rows, n = [], args.images
+    # Few are for a look at whether it works.
+    encoder = "alexnet" if n >= 10_000 else "tiny"
     with tempfile.TemporaryDirectory() as folder:
         rng = np.random.default_rng(0)
         images = {
-            f"x_{split}": rng.integers(0, 256, (n, 32, 32, 3), np.uint8)
-            for split, n in (("train", N), ("test", 1000))
+            f"x_{split}": rng.integers(0, 256, (count, 32, 32, 3), np.uint8)
+            for split, count in (("train", n), ("test", 1000))
         }
         np.savez(pathlib.Path(folder) / "images.npz", **images)
         environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": f"{folder}/cache"}
         for cache in ("empty", "warm"):
             command = [sys.executable, "-m", "tests.benchmarks.startup", "child", folder]
             output = subprocess.run(
-                [*command, str(time.time())],
+                [*command, str(time.time()), f"--config.model.name={encoder}"],
                 env=environment, check=True, capture_output=True, text=True,
             ).stdout  # fmt: skip
             words = output.split()
@@ -85,10 +88,10 @@ def main():
             row["first step after s"] = float(words[words.index("first_step") + 1])
             rows.append({"compilation cache": cache} | row)
     if args.epoch_images_per_second:
-        epoch = N / args.epoch_images_per_second
+        epoch = n / args.epoch_images_per_second
         overhead = rows[-1]["graph"] + rows[-1]["search"]
         rows.append({"compilation cache": "share of the epoch", "graph": overhead / epoch})
-    measure.report(f"Start of the program, {N} images, AlexNet", rows, args.json)
+    measure.report(f"Start of the program, {n} images, {encoder}", rows, args.json)
 
 
 if __name__ == "__main__":
