@@ -19,16 +19,15 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
+import pad_jax
 from pad_jax import config as configs
-from pad_jax import data, models, runtime
-from pad_jax.data import augmentation
+from pad_jax import data, runtime
 from pad_jax.graph.diagnostics import group_statistics
 from pad_jax.graph.groups import Groups, from_labels
 from pad_jax.graph.modularity import clusters, modularity
 from pad_jax.graph.neighbors import nearest_neighbors
 from pad_jax.graph.subgraphs import strongest_edges, strongly_connected_subgraphs
 from pad_jax.graph.trust import SOUND, support, trusted_edges
-from pad_jax.model import Model
 from pad_jax.run import checkpoints, folder
 
 _NEIGHBORS = 10
@@ -71,17 +70,12 @@ def points(rows: np.ndarray, labels: np.ndarray) -> Iterator[dict[str, float]]:
 
 def of_run(workdir: pathlib.Path) -> Iterator[dict]:
     """The points of some kept epochs of a run."""
-    settings = configs.read(folder.read_config(workdir))
-    preparation = folder.read_preparation(workdir)
-    encoder = models.create(settings)
-    shape = augmentation.input_shape(augmentation.create(settings), preparation)
-    train = data.load(settings).train
+    train = data.load(configs.read(folder.read_config(workdir))).train
     [images] = train.batches(np.arange(len(train))[None])
     kept = checkpoints.epochs(workdir)
     for epoch in kept[:: max(len(kept) // _EPOCHS, 1)]:
-        variables = checkpoints.read_part(workdir, epoch, models.variables(encoder, shape))
-        model = Model(settings, encoder, variables, preparation, epoch, workdir)
-        for point in points(model.embed(images), train.labels):
+        embeddings = pad_jax.load(workdir, epoch).embed(images)
+        for point in points(embeddings, train.labels):
             yield {"run": workdir.name, "epoch": epoch} | point
 
 
