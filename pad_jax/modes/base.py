@@ -42,7 +42,7 @@ class Call(NamedTuple):
         return self.workdir or pathlib.Path("runs", self.config_name)
 
 
-def config_flags(overrides: Mapping[str, Any]) -> list[str]:
+def field_flags(overrides: Mapping[str, Any]) -> list[str]:
     """What a command line says of fields of its config, by dotted name."""
     return [f"--config.{field}={value}" for field, value in overrides.items()]
 

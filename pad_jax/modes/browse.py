@@ -4,7 +4,7 @@ import shlex
 
 from pad_jax import browse
 from pad_jax.collection import open_call
-from pad_jax.modes.base import Call, Mode, config_flags
+from pad_jax.modes.base import Call, Mode, field_flags
 
 
 def _label_command(call: Call) -> str:
@@ -18,7 +18,7 @@ def _label_command(call: Call) -> str:
         words.append(f"--epoch={call.epoch}")
     if call.images is not None:
         words.append(f"--images={call.images}")
-    words += ["--mode=label", "--labels=labels.csv", *config_flags(call.overrides)]
+    words += ["--mode=label", "--labels=labels.csv", *field_flags(call.overrides)]
     return shlex.join(words)
 
 

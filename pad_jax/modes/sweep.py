@@ -19,7 +19,7 @@ from ml_collections import ConfigDict
 from pad_jax import config as configs
 from pad_jax import objectives, outputs, signals, tables
 from pad_jax.errors import InputError
-from pad_jax.modes.base import Call, Mode, config_flags
+from pad_jax.modes.base import Call, Mode, field_flags
 from pad_jax.run import folder, metrics
 from pad_jax.tables import Row, Table
 
@@ -173,7 +173,7 @@ def _train(
     folder.make_workdir(run.workdir)
     arguments = [
         f"--config={config_file}",
-        *config_flags(run.overrides),
+        *field_flags(run.overrides),
         f"--workdir={run.workdir}",
     ]
     with (run.workdir / "log.txt").open("a") as log:
@@ -211,7 +211,7 @@ def _write(
     if config.dataset.max_images is not None:
         head += f" Shortened: {config.dataset.max_images:,} of the training images."
     if overrides:
-        head += f" With {' '.join(config_flags(overrides))}"
+        head += f" With {' '.join(field_flags(overrides))}"
     text = f"{head}\n\n{_markdown(lines)}"
     metrics.write_text(workdir / f"{name}.md", text)
     with (
