@@ -38,7 +38,8 @@ def _run(call: Call) -> str:
     settings = configs.read(call.config)
     topology = topologies.find(_TOPOLOGY.value) if _TOPOLOGY.value else topologies.at_hand()
     count, preparation = samples.of_run(settings, call.workdir, _NUM_IMAGES.value)
-    _log.info("Compiling for %s: minutes, for a TPU.", topology.name)
+    minutes = ", which takes minutes" if topology.platform == "tpu" else ""
+    _log.info("Compiling for %s%s.", topology.name, minutes)
     compiled = programs.compile_run(settings, preparation, count, topology)
     plan = estimate.estimate(settings, compiled, count, topology, _HOST_RATE.value)
     if (path := shared.path(_JSON.value)) is not None:

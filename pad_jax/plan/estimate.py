@@ -156,7 +156,10 @@ def table(plan: Mapping[str, Any]) -> str:
 
 def _times(plan: Mapping[str, Any]) -> list[str]:
     if plan["epoch"] is None:
-        return ["What these devices can do is not known, so neither are the times."]
+        return [
+            "What these devices can do is not known, so neither are the times; --topology=h100:1 "
+            "plans for others."
+        ]
     parts = ", ".join(f"{name} {_number(value)} s" for name, value in plan["epoch"].items())
     said = [
         f"An epoch takes at least {_number(sum(plan['epoch'].values()))} s ({parts}); "

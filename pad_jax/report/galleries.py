@@ -7,7 +7,7 @@ import numpy as np
 from pad_jax.graph import diagnostics
 from pad_jax.graph.groups import Groups
 from pad_jax.graph.search import search
-from pad_jax.report.pictures import Picture, pictures
+from pad_jax.report.pictures import Picture, class_name, pictures
 from pad_jax.report.snapshot import Snapshot
 
 _GROUPS = 6  # of a gallery
@@ -21,6 +21,7 @@ class GroupTable:
 
     Attributes:
       size: int [G].
+      number: int [G], by falling size, as groups.csv has them.
       purity: float64 [G], NaN where fewer than two members have a label.
     """
 
@@ -31,6 +32,7 @@ class GroupTable:
         real = size > 1
         self._start = (np.cumsum(size) - size)[real]
         self.size = size[real]
+        self.number = np.argsort(np.argsort(-self.size, kind="stable"))
         self.purity = diagnostics.purity_by_group(group, labels[sample], len(size))[real]
 
     def __len__(self) -> int:
@@ -120,12 +122,14 @@ def group_galleries(snapshot: Snapshot, table: GroupTable) -> list[Gallery]:
 def _card(snapshot: Snapshot, table: GroupTable, i: int) -> Card:
     """Group i, its most typical members first; random ones of a large group."""
     members, expected = table.members(i), table.majority(i)
-    title = f"{len(members)} members"
+    noun = snapshot.objective.noun.capitalize()
+    title = f"{noun} {table.number[i]}: {len(members)} members"
     if expected >= 0:
         labels = snapshot.images.labels[members]
         known = int(np.sum(labels >= 0))
         of_known = "" if known == len(members) else f" of {known} with a label"
-        title += f", {int(np.sum(labels == expected))}{of_known} of class {expected}"
+        own, name = int(np.sum(labels == expected)), class_name(snapshot.images, expected)
+        title += f", {own}{of_known} of {name}"
     if len(members) > _MEMBERS:
         members = np.random.default_rng(0).choice(members, _MEMBERS, replace=False)
         title += f"; {_MEMBERS} random ones shown"

@@ -59,12 +59,17 @@ def pictures(
     return [
         Picture(
             *_inline(_UNKNOWN if pixels is None else pixels),
-            name=images.names[row] if label < 0 else f"{images.names[row]} (class {label})",
+            name=images.names[row] + (f" ({class_name(images, label)})" if label >= 0 else ""),
             wrong=expected >= 0 and label >= 0 and label != expected,
             note=note,
         )
         for row, pixels, label, note in zip(rows.tolist(), looks, labels, notes, strict=True)
     ]
+
+
+def class_name(images: Images, label: int) -> str:
+    """What a class is called: by its name, where it has one."""
+    return f"class {label}" if images.class_names is None else f"class {images.class_names[label]}"
 
 
 def _inline(pixels: np.ndarray) -> tuple[str, int, int]:

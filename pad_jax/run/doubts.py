@@ -80,7 +80,8 @@ class Watch:
 
     def look(self, row: Mapping) -> None:
         """Takes notice of an epoch's row; of several processes the first one speaks."""
-        said = _doubts(row)
+        # Of the groups that the row is of: what is found after the last epoch is said at the end.
+        said = _doubts({name: value for name, value in row.items() if name != "eval/support"})
         self._epochs = {about: self._epochs.get(about, 0) + 1 for about in said}
         for about, text in said.items():
             due = _IN_A_ROW if about in ("no groups", "one group") else 1

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pad_jax.graph.discovery import Discovery
-from pad_jax.graph.groups import Groups, singletons
+from pad_jax.graph.groups import Groups, by_falling_size, singletons
 from pad_jax.graph.search import Graph
 from pad_jax.report import galleries, graphs, pictures
 from pad_jax.report.galleries import GroupTable
@@ -78,6 +78,23 @@ def test_galleries_show_what_they_promise(rng):
     assert (table.purity[numbers[first : first + 6]] == 1).all()
 
 
+def test_a_group_has_the_number_and_the_class_the_name_that_users_know(rng):
+    rows, cluster = clustered(400, 8, rng)
+    images = make_images(cluster % 2)
+    images.class_names = ("rose", "tulip")
+    found = discover(rows)
+    snapshot = Snapshot(images, make_objective(), found, rows)
+    number = by_falling_size(found.groups.group_id)  # as groups.csv has it
+    table = GroupTable(found.groups, images.labels)
+    for gallery in galleries.group_galleries(snapshot, table):
+        for card in gallery.cards:
+            first = card.pictures[0].name
+            row = int(first.split()[0])
+            assert card.title.startswith(f"Group {number[row]}: ")
+            assert first == f"{row} (class {images.class_names[images.labels[row]]})"
+            assert card.title.endswith(("of class rose", "of class tulip"))
+
+
 def test_members_come_most_typical_first_and_large_groups_are_sampled(rng):
     rows, _ = clustered(50, 1, rng)
     everything = np.zeros(50, np.int32)
@@ -85,7 +102,7 @@ def test_members_come_most_typical_first_and_large_groups_are_sampled(rng):
     snapshot = Snapshot(make_images(np.zeros(50, np.int64)), make_objective(), found, rows)
     table = GroupTable(found.groups, snapshot.images.labels)
     (card,) = galleries.group_galleries(snapshot, table)[0].cards
-    assert card.title == "50 members, 50 of class 0; 20 random ones shown"
+    assert card.title == "Group 0: 50 members, 50 of class 0; 20 random ones shown"
     members = [int(p.name.split()[0]) for p in card.pictures]
     assert len(set(members)) == 20
     typical = rows[members] @ rows[members].mean(0)

@@ -36,6 +36,13 @@ def test_a_warning_comes_once_and_again_after_sound_groups(caplog):
     assert {record.levelname for record in caplog.records} == {"WARNING"}
 
 
+def test_what_is_said_of_an_epoch_is_of_its_own_groups(caplog):
+    last = row(3, 0.22) | {"eval/support": 0.26}
+    doubts.Watch().look(last)
+    assert "supports them with 0.22" in caplog.text
+    assert "supports them with 0.26" in doubts.sentence(last)
+
+
 def test_images_that_are_all_alike_are_said_from_the_third_epoch_on():
     alike = {"features/similarity": 0.99999}
     assert not doubts.sentence(row(2) | alike)
