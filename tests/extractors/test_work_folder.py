@@ -71,6 +71,18 @@ def savez_halfway(patch):
     return contextlib.nullcontext()
 
 
+def fsync_of_the_file(patch):
+    fsync = os.fsync
+
+    def stopping(handle):
+        if os.readlink(f"/proc/self/fd/{handle}").endswith(work_folder._PACKED):
+            raise Stop
+        fsync(handle)
+
+    patch.setattr(os, "fsync", stopping)
+    return contextlib.nullcontext()
+
+
 STOPS = {
     "in the first batch": (stop_in_call(1), 5),
     "in a view of the first batch": (stop_in_call(2), 5),
@@ -79,7 +91,8 @@ STOPS = {
     "when a batch is added": (stop_in(work_folder.WorkFolder, "add", after=True), 4),
     "before it is packed": (stop_in(work_folder.WorkFolder, "pack"), 0),
     "while it is packed": (savez_halfway, 0),
-    "before it has its name": (stop_in(os, "fsync"), 0),
+    "before it has its name": (fsync_of_the_file, 0),
+    "when its progress is brought to the disk": (stop_in(os, "fsync"), 5),
     "when its progress gets its name": (stop_in(os, "replace"), 5),
 }
 

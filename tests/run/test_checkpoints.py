@@ -150,7 +150,8 @@ def test_the_newest_that_is_whole_is_used(workdir, caplog, damage):
         found, within, epoch = read_newest(workdir)
     assert (within, epoch) == (None, 2)
     assert_equal(found, state(8))
-    [warning] = caplog.messages
+    # Reads of TensorStore's that end late speak up as well.
+    [warning] = [r.getMessage() for r in caplog.records if r.name.startswith("pad_jax")]
     assert "checkpoints/3 cannot be restored" in warning
     assert "\n" not in warning
     assert checkpoints.epochs(workdir) == [2]
