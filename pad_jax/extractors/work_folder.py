@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pad_jax import outputs
 from pad_jax.errors import InputError, first_line
 from pad_jax.run import metrics
 
@@ -133,8 +134,7 @@ class WorkFolder:
         with self._writing():
             with (self.folder / _PACKED).open("wb") as file:
                 np.savez(file, **arrays)
-                file.flush()
-                os.fsync(file.fileno())
+            outputs.to_disk(self.folder / _PACKED)
             os.replace(self.folder / _PACKED, self._output)
             self._remove()
         return self.kept, features.shape[-1]

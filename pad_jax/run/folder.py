@@ -110,7 +110,7 @@ def last_epoch(workdir: pathlib.Path) -> int:
     Raises:
       InputError: where there is no run.
     """
-    return read_config(workdir)["num_epochs"]
+    return _config(workdir)["num_epochs"]
 
 
 def is_finished(workdir: pathlib.Path, num_epochs: int) -> bool:
@@ -231,6 +231,7 @@ def write_groups(
     if jax.process_index() != 0 or groups.members is not None:
         return
     _, index, size = np.unique(groups.group_id, return_inverse=True, return_counts=True)
+    number = by_falling_size(groups.group_id)
     # File names that are no UTF-8 are written as the bytes they are.
     with (
         outputs.whole(workdir / "groups.csv") as part,
@@ -238,8 +239,11 @@ def write_groups(
     ):
         writer = csv.writer(file)
         writer.writerow(("image", "group", "size", "cluster"))
-        columns = (by_falling_size(groups.group_id), size[index], cluster)
+        columns = (number, size[index], cluster)
         writer.writerows(zip(names, *(column.tolist() for column in columns), strict=True))
+    # Not those of the last epoch's row, which it was trained with.
+    share, count = 100 * np.mean(number >= 0), number.max() + 1
+    _log.info("At the end %.0f %% of the images are in %d groups.", share, count)
 
 
 def read_groups(workdir: pathlib.Path) -> tuple[list[str], np.ndarray]:

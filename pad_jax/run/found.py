@@ -1,6 +1,5 @@
 """What is said of groups and of the graph that they come of: every epoch, and at the end."""
 
-import logging
 import pathlib
 
 import jax
@@ -14,8 +13,6 @@ from pad_jax.graph.partition import partition
 from pad_jax.graph.trust import support
 from pad_jax.run import folder, kinds
 from pad_jax.run.metrics import Row
-
-_log = logging.getLogger(__name__)
 
 
 def figures(
@@ -60,9 +57,4 @@ def write(
     with progress.clock("kinds of images"):
         cluster = partition(found, rows)
     folder.write_groups(workdir, images.names, found.groups, cluster)
-    if found.groups.members is None:
-        statistics = diagnostics.group_statistics(found.groups, images.labels)
-        coverage, count = statistics["coverage"], statistics["count"]
-        # Not those of the last epoch's row, which it was trained with.
-        _log.info("At the end %.0f %% of the images are in %d groups.", 100 * coverage, count)
     return kinds.figures(found.clusters) | kinds.agreement(cluster, images.labels)

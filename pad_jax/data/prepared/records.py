@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pad_jax import outputs
 from pad_jax.data import reading
 from pad_jax.errors import InputError, first_line
 
@@ -71,12 +72,8 @@ class ShardWriter:
         """Brings it to the disk."""
         with _as_system_error(self._part):
             self._writer.close()
-        handle = os.open(self._part, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-            size = os.fstat(handle).st_size
-        finally:
-            os.close(handle)
+        outputs.to_disk(self._part)
+        size = self._part.stat().st_size
         os.replace(self._part, self._path)
         return Shard(self._path.name, self.images, size)
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from pad_jax import data
+from pad_jax import data, outputs
 from pad_jax.data.decoding import UnreadableImage
 from pad_jax.data.prepared.fitting import stored
 from pad_jax.data.prepared.index import Made
@@ -136,10 +136,8 @@ def _make(job: Job) -> None:
     }
     path = facts_of(job.path)
     part = path.with_name(path.name + ".part")
-    with part.open("w", encoding="ascii") as file:
-        json.dump(facts, file)
-        file.flush()
-        os.fsync(file.fileno())
+    part.write_text(json.dumps(facts), encoding="ascii")
+    outputs.to_disk(part)
     os.replace(part, path)
 
 
