@@ -26,7 +26,7 @@ def get_config():
     config.dataset.max_image_size = 64
     config.dataset.channels = 3
     config.model.name = None
-    config.model.dtype = "bfloat16"  # of an accelerator; a CPU takes float32
+    config.model.dtype = None
     # Groups of the most similar alone, by the encoder as it is: few, and pure.
     config.grouping.features = "embed"
     config.grouping.edge_share = 0.1

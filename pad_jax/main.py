@@ -68,7 +68,9 @@ def main(argv: list[str]) -> None:
         raise InputError(f"{argv[1]!r} is no flag; flags are written --name=value")
     mode = _find_mode(_MODE.value)
     logger = _log_to_stderr()
-    runtime.configure(deterministic=_DETERMINISTIC.value)
+    runtime.configure(
+        deterministic=_DETERMINISTIC.value, bfloat16=_CONFIG.value.model.dtype == "bfloat16"
+    )
     flag = flags.FLAGS["config"]
     call = Call(
         _CONFIG.value,

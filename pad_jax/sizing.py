@@ -1,9 +1,9 @@
 """What a config leaves to choose, chosen from the images and the devices: a run that sizes itself.
 
-``num_epochs``, ``batch_size`` and ``model.name`` may be None in a config, and so may
-``dataset.image_size`` where ``dataset.max_image_size`` is set. A run replaces them by values before
-anything else reads them, and records these in its ``config.json``: what goes on with it, or works
-on it, finds them there, and nothing is chosen twice.
+``num_epochs``, ``batch_size``, ``model.name`` and ``model.dtype`` may be None in a config, and so
+may ``dataset.image_size`` where ``dataset.max_image_size`` is set. A run replaces them by values
+before anything else reads them, and records these in its ``config.json``: what goes on with it, or
+works on it, finds them there, and nothing is chosen twice.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from pad_jax.settings import flatten
 
 _log = logging.getLogger(__name__)
 
-_FIELDS = ("model.name", "dataset.image_size", "batch_size", "num_epochs")
+_FIELDS = ("model.name", "model.dtype", "dataset.image_size", "batch_size", "num_epochs")
 _BATCH, _LEAST_BATCH, _LEAST_STEPS = 128, 8, 10  # the paper's batch; steps of an epoch
 _LEAST_SIZE = 28  # px, what encoders are made for
 _LOOKED_AT = 32  # images, whose sizes stand for all
@@ -63,6 +63,8 @@ def resolved(config: ConfigDict, workdir: pathlib.Path) -> ConfigDict:
     on_cpu = parallel.platform() == "cpu"
     if "model.name" in left:
         chosen.model.name = ("tiny" if on_cpu else "alexnet") if is_pixels else "linear"
+    if "model.dtype" in left:
+        chosen.model.dtype = "float32" if on_cpu else "bfloat16"
     if "dataset.image_size" in left and is_pixels:
         most = settings[DatasetSettings].max_image_size
         chosen.dataset.image_size = min(most, max(side or most, _LEAST_SIZE))

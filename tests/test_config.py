@@ -37,6 +37,7 @@ def sized(config):
     for name in ("num_epochs", "batch_size"):
         config[name] = config[name] or 10
     config.model.name = config.model.name or "tiny"
+    config.model.dtype = config.model.dtype or "float32"
     return config
 
 

@@ -219,6 +219,18 @@ def test_parts_in_the_folder_it_is_started_in(tmp_path, run):
     assert (done.returncode, done.stdout) == (0, "digits: 7\n"), done.stderr
 
 
+@pytest.mark.parametrize(("dtype", "fast_products"), [("bfloat16", True), ("float32", False)])
+def test_xlas_flags_go_with_the_dtype(tmp_path, run, dtype, fast_products):
+    (tmp_path / "my_modes.py").write_text(
+        "import os\n"
+        "from pad_jax.modes.base import Mode\n"
+        "MODE = Mode(lambda call: os.environ['XLA_FLAGS'])\n"
+    )
+    arguments = ("--config=digits", f"--config.model.dtype={dtype}", "--mode=my_modes:MODE")
+    done = run(*arguments, XLA_FLAGS="")
+    assert ("INDIVIDUAL_DOT" in done.stdout) == fast_products, done.stderr
+
+
 def test_help_says_what_every_mode_takes(run):
     done = run("--help")
     assert done.returncode == 0

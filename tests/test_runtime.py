@@ -111,10 +111,13 @@ def test_freed_memory_is_given_back_on_request():
     assert before - after > 200
 
 
+_FLAGS = f"{runtime._CPU_FLAGS},LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"  # with those of bfloat16
+
+
 @pytest.mark.parametrize(
     ("before", "version", "after"),
     [
-        ("", "0.10.2", [runtime._CPU_FLAGS, "--xla_gpu_deterministic_ops=true"]),
+        ("", "0.10.2", [_FLAGS, "--xla_gpu_deterministic_ops=true"]),
         ("--xla_cpu_x", "0.12.0.1", ["--xla_cpu_x", "--xla_gpu_deterministic_ops=true"]),
         (
             "--xla_gpu_deterministic_ops=false --xla_cpu_x",
@@ -129,8 +132,17 @@ def test_flags_that_are_added_to_the_users(monkeypatch, before, version, after):
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
     monkeypatch.setattr(runtime.importlib.metadata, "version", lambda name: version)
     monkeypatch.setattr(runtime, "keep_freed_memory", lambda: None)
-    runtime.configure(deterministic=True)
+    runtime.configure(deterministic=True, bfloat16=True)
     assert os.environ["XLA_FLAGS"].split() == after
+
+
+def test_without_bfloat16_its_flag_is_left_out(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "")
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
+    monkeypatch.setattr(runtime.importlib.metadata, "version", lambda name: "0.10.2")
+    monkeypatch.setattr(runtime, "keep_freed_memory", lambda: None)
+    runtime.configure()
+    assert os.environ["XLA_FLAGS"] == runtime._CPU_FLAGS
 
 
 def test_a_jaxlib_that_may_not_know_the_flag_is_not_aborted(monkeypatch):
@@ -143,10 +155,11 @@ def test_a_jaxlib_that_may_not_know_the_flag_is_not_aborted(monkeypatch):
 
 def test_this_jaxlib_knows_the_flags():
     program = (
-        "from pad_jax import runtime; runtime.configure(deterministic=True); "
-        "import os, jax; jax.devices(); print(os.environ['XLA_FLAGS'].count('deterministic_ops'))"
+        "from pad_jax import runtime; runtime.configure(deterministic=True, bfloat16=True); "
+        "import os, jax; jax.devices(); "
+        "print(*(os.environ['XLA_FLAGS'].count(x) for x in ('deterministic_ops', 'DUAL_DOT')))"
     )
-    assert run(program, XLA_FLAGS="") == [1]
+    assert run(program, XLA_FLAGS="") == [1, 1]
 
 
 def test_as_many_files_may_be_open_as_the_system_allows():

@@ -61,10 +61,10 @@ def test_epochs_for_about_an_hour(num_images, model, side, epochs):
 @pytest.mark.parametrize(
     ("platform", "size", "expected"),
     [
-        ("cpu", (41, 90), ("tiny", 41, 8, 200)),
-        ("gpu", (41, 90), ("alexnet", 41, 8, 200)),
-        ("cpu", (500, 100), ("tiny", 64, 8, 200)),
-        ("tpu", (20, 20), ("alexnet", 28, 8, 200)),
+        ("cpu", (41, 90), ("tiny", "float32", 41, 8, 200)),
+        ("gpu", (41, 90), ("alexnet", "bfloat16", 41, 8, 200)),
+        ("cpu", (500, 100), ("tiny", "float32", 64, 8, 200)),
+        ("tpu", (20, 20), ("alexnet", "bfloat16", 28, 8, 200)),
     ],
 )
 def test_a_pile_of_images(tmp_path, monkeypatch, platform, size, expected):
@@ -73,24 +73,24 @@ def test_a_pile_of_images(tmp_path, monkeypatch, platform, size, expected):
         save(tmp_path / f"{i:02}.png", np.full((*size, 3), 20 * i, np.uint8))
     config = photos(tmp_path)
     assert chosen(sizing.resolved(config, tmp_path / "run")) == expected
-    assert chosen(config) == (None,) * 4  # as it was given
+    assert chosen(config) == (None,) * 5  # as it was given
 
 
 def test_features(tmp_path):
     np.save(tmp_path / "features.npy", np.random.default_rng(0).normal(size=(700, 5)))
     fields = {"dataset.name": "features", "dataset.root": str(tmp_path / "features.npy")}
     config = sizing.resolved(photos(tmp_path, **fields), tmp_path / "run")
-    assert chosen(config) == ("linear", None, 64, 20)
+    assert chosen(config) == ("linear", "float32", None, 64, 20)
 
 
 def test_what_is_given_is_not_chosen_and_what_is_chosen_is_said_once(pile, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     given = {"batch_size": 13, "dataset.image_size": 30}
     config = sizing.resolved(photos(pile, **given), tmp_path)
-    assert chosen(config) == ("tiny", 30, 13, 200)
+    assert chosen(config) == ("tiny", "float32", 30, 13, 200)
     said = [record for record in caplog.records if record.name.startswith("pad_jax")]
     assert [record.message for record in said] == [
-        "Chosen for 40 images on a CPU: model.name=tiny, num_epochs=200; "
+        "Chosen for 40 images on a CPU: model.dtype=float32, model.name=tiny, num_epochs=200; "
         "--config.FIELD=VALUE sets another."
     ]
     whole = configs.default()
@@ -109,7 +109,7 @@ def test_a_run_keeps_what_it_chose(pile, tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             train_and_evaluate(config, tmp_path / "run")
     recorded = configs.filled(folder.read_config(tmp_path / "run"))
-    assert chosen(recorded) == ("tests.support.parts:linear", 41, 8, 1)
+    assert chosen(recorded) == ("tests.support.parts:linear", "float32", 41, 8, 1)
     # As if it had gone on to its end.
     row = {"epoch": 1, "train/loss": 3.0}
     (tmp_path / "run/metrics.jsonl").write_text(json.dumps(row) + "\n")

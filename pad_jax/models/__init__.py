@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from pad_jax import parallel, registry
+from pad_jax.models import products
 from pad_jax.settings import Settings, at_least, named, one_of, refuse, setting
 
 # Encoders by model.name: f(settings, platform) -> a Flax module.
@@ -47,8 +48,10 @@ class ModelSettings:
     embedding_dim: int = setting(128, "size of the embedding", at_least(2), "paper")
     dtype: str = setting(
         "float32",
-        "of the activations; bfloat16 for an accelerator, a CPU takes float32",
+        "of the activations, bfloat16 for an accelerator; on a CPU of the factors of large "
+        "products in training; None: bfloat16 on an accelerator, float32 on a CPU",
         one_of("float32", "bfloat16"),
+        may_be_left=True,
     )
 
     def activations(self, platform: str) -> jnp.dtype:
@@ -59,6 +62,15 @@ class ModelSettings:
         """
         settings = self
         return jnp.dtype("float32" if platform == "cpu" else settings.dtype)
+
+    def factors(self, platform: str) -> jnp.dtype:
+        """What the factors of large products are rounded to in training on a CPU.
+
+        Embeddings are of float32 everywhere on a CPU, so what they are does not depend on it.
+        """
+        settings = self
+        rounded = platform == "cpu" and products.cpu_multiplies_bfloat16()
+        return jnp.dtype(settings.dtype if rounded else "float32")
 
 
 def create(settings: Settings, platform: str | None = None) -> nn.Module:

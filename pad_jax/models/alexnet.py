@@ -39,6 +39,7 @@ def _build(settings: ModelSettings, platform: str, **sizes: Any) -> nn.Module:
         stem=settings.stem,
         dtype=settings.activations(platform),
         platform=platform,
+        factors=settings.factors(platform),
         **sizes,
     )
 
@@ -55,6 +56,7 @@ class AlexNet(nn.Module):
       fc_widths: widths of the fully connected layers; the last one is the feature "fc".
       dtype: type of the activations; parameters and the embedding are float32.
       platform: what it runs on; on a "cpu" convolutions and products are done another way.
+      factors: on a CPU, what the factors of large products are rounded to in training.
     """
 
     takes: ClassVar[str] = PIXELS
@@ -66,6 +68,7 @@ class AlexNet(nn.Module):
     fc_widths: Sequence[int] = (4096, 4096)
     dtype: Any = jnp.float32
     platform: str = ""
+    factors: Any = jnp.float32
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
@@ -78,26 +81,23 @@ class AlexNet(nn.Module):
         small = self.stem == "small"
         kernels = self.kernels or ((5, 5, 3, 3, 3) if small else (11, 5, 3, 3, 3))
         pool = layers.max_pool_2x2 if small else layers.max_pool_3x3
+        how = {
+            "dtype": self.dtype,
+            "platform": self.platform,
+            "factors": self.factors if train else jnp.float32,
+        }
         features = {}
         x = images.astype(self.dtype)
         for i, (width, kernel) in enumerate(zip(self.widths, kernels, strict=True), start=1):
             strides, padding = ((4, 4), 2) if i == 1 and not small else ((1, 1), kernel // 2)
-            x = layers.conv(
-                width,
-                (kernel, kernel),
-                strides,
-                padding,
-                dtype=self.dtype,
-                platform=self.platform,
-                name=f"conv{i}",
-            )(x)
+            x = layers.conv(width, (kernel, kernel), strides, padding, name=f"conv{i}", **how)(x)
             x = nn.relu(layers.batch_norm(train, self.dtype, name=f"conv{i}_bn")(x))
             if i in _POOLED:
                 x = pool(x)
             features[f"conv{i}"] = x
         x = x.reshape(x.shape[0], -1)
         for i, width in enumerate(self.fc_widths, start=1):
-            x = layers.dense(width, dtype=self.dtype, platform=self.platform, name=f"fc{i}")(x)
+            x = layers.dense(width, name=f"fc{i}", **how)(x)
             x = nn.relu(layers.batch_norm(train, self.dtype, name=f"fc{i}_bn")(x))
         features["fc"] = x
         features["embedding"] = layers.embedding_head(x, self.embedding_dim, self.dtype)

@@ -58,13 +58,13 @@ def embedding_head(x: jax.Array, embedding_dim: int, dtype: Any) -> jax.Array:
     return l2_normalize(x.astype(jnp.float32))
 
 
-def conv(*args: Any, platform: str, **kwargs: Any) -> nn.Conv:
+def conv(*args: Any, platform: str, factors: Any = jnp.float32, **kwargs: Any) -> nn.Conv:
     """A convolution without a bias, since every one is followed by batch norm."""
-    convolve = functools.partial(winograd.conv_general_dilated, platform=platform)
+    convolve = functools.partial(winograd.conv_general_dilated, platform=platform, factors=factors)
     return nn.Conv(*args, use_bias=False, conv_general_dilated_cls=lambda: convolve, **kwargs)
 
 
-def dense(*args: Any, platform: str, **kwargs: Any) -> nn.Dense:
+def dense(*args: Any, platform: str, factors: Any = jnp.float32, **kwargs: Any) -> nn.Dense:
     """A fully connected layer without a bias, since every one is followed by batch norm."""
-    multiply = functools.partial(products.dot_general, platform=platform)
+    multiply = functools.partial(products.dot_general, platform=platform, factors=factors)
     return nn.Dense(*args, use_bias=False, dot_general_cls=lambda: multiply, **kwargs)

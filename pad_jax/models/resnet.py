@@ -1,7 +1,7 @@
 """ResNet-18 and ResNet-50 (He et al. 2016)."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -33,6 +33,7 @@ def _build(
         stem=settings.stem,
         dtype=settings.activations(platform),
         platform=platform,
+        factors=settings.factors(platform),
     )
 
 
@@ -41,17 +42,16 @@ class BasicBlock(nn.Module):
 
     width: int
     stride: int
-    dtype: Any
-    platform: str
+    how: Mapping[str, Any]  # the keywords of layers.conv
     expansion = 1
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        conv = functools.partial(layers.conv, dtype=self.dtype, platform=self.platform)
+        conv = functools.partial(layers.conv, **self.how)
         y = conv(self.width, (3, 3), self.stride, 1)(x)
-        y = nn.relu(layers.batch_norm(train, self.dtype)(y))
+        y = nn.relu(layers.batch_norm(train, y.dtype)(y))
         y = conv(self.width, (3, 3), 1, 1)(y)
-        return _add_shortcut(x, y, self.stride, train, self.dtype, self.platform)
+        return _add_shortcut(x, y, self.stride, train, self.how)
 
 
 class Bottleneck(nn.Module):
@@ -59,31 +59,28 @@ class Bottleneck(nn.Module):
 
     width: int
     stride: int
-    dtype: Any
-    platform: str
+    how: Mapping[str, Any]  # the keywords of layers.conv
     expansion = 4
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        conv = functools.partial(layers.conv, dtype=self.dtype, platform=self.platform)
+        conv = functools.partial(layers.conv, **self.how)
         y = conv(self.width, (1, 1))(x)
-        y = nn.relu(layers.batch_norm(train, self.dtype)(y))
+        y = nn.relu(layers.batch_norm(train, y.dtype)(y))
         y = conv(self.width, (3, 3), self.stride, 1)(y)
-        y = nn.relu(layers.batch_norm(train, self.dtype)(y))
+        y = nn.relu(layers.batch_norm(train, y.dtype)(y))
         y = conv(self.width * self.expansion, (1, 1))(y)
-        return _add_shortcut(x, y, self.stride, train, self.dtype, self.platform)
+        return _add_shortcut(x, y, self.stride, train, self.how)
 
 
 def _add_shortcut(
-    x: jax.Array, y: jax.Array, stride: int, train: bool, dtype: Any, platform: str
+    x: jax.Array, y: jax.Array, stride: int, train: bool, how: Mapping[str, Any]
 ) -> jax.Array:
     # The last scale starts at zero: every block begins as the identity (Goyal et al. 2017).
-    y = layers.batch_norm(train, dtype, scale_init=nn.initializers.zeros)(y)
+    y = layers.batch_norm(train, y.dtype, scale_init=nn.initializers.zeros)(y)
     if x.shape != y.shape:
-        x = layers.conv(
-            y.shape[-1], (1, 1), stride, dtype=dtype, platform=platform, name="shortcut"
-        )(x)
-        x = layers.batch_norm(train, dtype, name="shortcut_bn")(x)
+        x = layers.conv(y.shape[-1], (1, 1), stride, name="shortcut", **how)(x)
+        x = layers.batch_norm(train, y.dtype, name="shortcut_bn")(x)
     return nn.relu(x + y)
 
 
@@ -98,6 +95,7 @@ class ResNet(nn.Module):
         and a max-pool, for 224 px).
       dtype: type of the activations; parameters and the embedding are float32.
       platform: what it runs on; on a "cpu" convolutions are done another way.
+      factors: on a CPU, what the factors of large products are rounded to in training.
     """
 
     takes: ClassVar[str] = PIXELS
@@ -108,6 +106,7 @@ class ResNet(nn.Module):
     stem: str = "small"
     dtype: Any = jnp.float32
     platform: str = ""
+    factors: Any = jnp.float32
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
@@ -118,7 +117,12 @@ class ResNet(nn.Module):
           "fc": [B, c], conv5 averaged over its map; "embedding": float32 [B, embedding_dim], unit
           rows.
         """
-        conv = functools.partial(layers.conv, dtype=self.dtype, platform=self.platform)
+        how = {
+            "dtype": self.dtype,
+            "platform": self.platform,
+            "factors": self.factors if train else jnp.float32,
+        }
+        conv = functools.partial(layers.conv, **how)
         x = images.astype(self.dtype)
         if self.stem == "small":
             x = conv(64, (3, 3), 1, 1, name="conv1")(x)
@@ -132,7 +136,7 @@ class ResNet(nn.Module):
             for i in range(blocks):
                 stride = 2 if stage > 0 and i == 0 else 1
                 name = f"conv{stage + 2}_{i + 1}"
-                block = self.block(64 * 2**stage, stride, self.dtype, self.platform, name=name)
+                block = self.block(64 * 2**stage, stride, how, name=name)
                 x = block(x, train=train)
             features[f"conv{stage + 2}"] = x
         x = x.mean((1, 2))

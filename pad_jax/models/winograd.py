@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.polynomial import polynomial
 
+from pad_jax.models import products
+
 # Outputs along each side of a tile.
 _TILE = 4
 
@@ -25,7 +27,14 @@ _MIN_CHANNELS = 96
 
 
 def conv_general_dilated(
-    x: jax.Array, kernel: jax.Array, strides: Any, padding: Any, *, platform: str, **options: Any
+    x: jax.Array,
+    kernel: jax.Array,
+    strides: Any,
+    padding: Any,
+    *,
+    platform: str,
+    factors: Any = jnp.float32,
+    **options: Any,
 ) -> jax.Array:
     """``jax.lax.conv_general_dilated`` with a faster way for large 3x3 and 5x5 kernels on a CPU.
 
@@ -34,6 +43,7 @@ def conv_general_dilated(
       kernel: [R, R, C, O].
       strides, padding, **options: as Flax hands them over.
       platform: what the program is for; only on a CPU is there a faster way.
+      factors: see ``convolve``.
 
     Returns:
       [B, H', W', O].
@@ -49,11 +59,11 @@ def conv_general_dilated(
         and options.get("feature_group_count", 1) == 1
     )
     if platform == "cpu" and x.dtype == jnp.float32 and min(channels) >= _MIN_CHANNELS and plain:
-        return convolve(x, kernel)
+        return convolve(x, kernel, factors)
     return jax.lax.conv_general_dilated(x, kernel, strides, padding, **options)
 
 
-def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def convolve(x: jax.Array, kernel: jax.Array, factors: Any = jnp.float32) -> jax.Array:
     """Convolution of stride 1 that keeps the size of the map: Y = A [(G g G') * (B x B')] A'.
 
     Its gradient is that of the formula, so both passes multiply less.
@@ -61,6 +71,8 @@ def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     Args:
       x: float32 [B, H, W, C].
       kernel: float32 [R, R, C, O], R = 3 or 5.
+      factors: what the factors of its products are rounded to (``products.multiply``). bfloat16
+        leaves an error of about 2 % (R = 3) or 5 % (R = 5) of the result's norm.
 
     Returns:
       float32 [B, H, W, O].
@@ -74,8 +86,7 @@ def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     tiles = _tiles(x, rows, columns, side, size // 2).reshape(side**2, -1)
     tiles = (from_tile @ tiles).reshape(side**2, -1, channels)
     kernel = (from_kernel @ kernel.reshape(size**2, -1)).reshape(side**2, channels, width)
-    products = jnp.einsum("ptc,pco->pto", tiles, kernel)
-    y = to_outputs @ products.reshape(side**2, -1)
+    y = to_outputs @ products.multiply(tiles, kernel, factors).reshape(side**2, -1)
     y = y.reshape(_TILE, _TILE, batch, rows, columns, width).transpose(2, 3, 0, 4, 1, 5)
     return y.reshape(batch, rows * _TILE, columns * _TILE, width)[:, :height, :wide]
 

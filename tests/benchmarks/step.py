@@ -2,7 +2,8 @@
 
 Ours is the real step, augmentation of both views included; PyTorch gets its views ready-made, and
 stands with the best of float32 and, where the processor has it, bfloat16 (autocast), images as they
-come and channels last. Beside it stands our step without its look at whether it is finite.
+come and channels last. Beside it stands our step without its look at whether it is finite. Ours is
+in float32; with ``--bfloat16=1`` the factors of its large products are rounded.
 """
 
 import contextlib
@@ -62,8 +63,8 @@ def torch_contender(batch_size, encoder, images, group_id, count, bfloat16, chan
 
 
 def main():
-    args = measure.arguments(__doc__, steps=20, rounds=3)
-    runtime.configure()
+    args = measure.arguments(__doc__, steps=20, rounds=3, bfloat16=0)
+    runtime.configure(bfloat16=bool(args.bfloat16))
     rng = np.random.default_rng(0)
     # Where it is emulated a step of AlexNet takes minutes.
     precisions = (False, True) if "bf16" in measure.processor("flags", "Features") else (False,)
@@ -73,6 +74,7 @@ def main():
         ("AlexNet, CIFAR-10's size", cifar10.get_config(), "alexnet", (50_000, 32, 32, 3)),
     ):
         config.model.name = encoder_name
+        config.model.dtype = "bfloat16" if args.bfloat16 else "float32"
         settings = configs.read(config)
         encoder = models.create(settings)
         images = rng.integers(0, 256, shape, np.uint8)

@@ -67,6 +67,7 @@ def test_embeddings_are_unit_rows_in_float32(rng, name, dtype):
     ("platform", "dtype"), [("cpu", "float32"), ("gpu", "bfloat16"), ("tpu", "bfloat16")]
 )
 def test_bfloat16_is_for_accelerators(name, platform, dtype):
+    """A CPU's activations are float32; which products it rounds, test_products.py says."""
     assert create(platform, name=name, dtype="bfloat16").dtype == dtype
 
 

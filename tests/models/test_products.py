@@ -1,6 +1,9 @@
-"""Products of fully connected layers against float64, and where they are used."""
+"""Products with a layer's weights against float64, and where they are used."""
+
+import pathlib
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -9,16 +12,64 @@ from pad_jax.models import ModelSettings, products
 from pad_jax.settings import Settings
 
 
-def test_values_and_gradients(rng):
+@pytest.mark.parametrize("factors", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize("batch", [(), (4,)])
+def test_values_and_gradients(rng, batch, factors):
     x, kernel, dy = (
-        rng.standard_normal(shape).astype(np.float32) for shape in ((5, 7), (7, 3), (5, 3))
+        rng.standard_normal((*batch, *shape)).astype(np.float32)
+        for shape in ((5, 7), (7, 3), (5, 3))
     )
-    y, pull_back = jax.vjp(products.multiply, x, kernel)
-    exact_x, exact_kernel, exact_dy = (v.astype(np.float64) for v in (x, kernel, dy))
-    np.testing.assert_allclose(y, exact_x @ exact_kernel, rtol=1e-5, atol=1e-6)
+    y, pull_back = jax.vjp(lambda x, kernel: products.multiply(x, kernel, factors), x, kernel)
     dx, dkernel = pull_back(dy)
-    np.testing.assert_allclose(dx, exact_dy @ exact_kernel.T, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(dkernel, exact_x.T @ exact_dy, rtol=1e-5, atol=1e-6)
+    assert {y.dtype, dx.dtype, dkernel.dtype} == {jnp.dtype("float32")}
+    exact_x, exact_dy = (v.astype(np.float64) for v in (x, dy))
+    np.testing.assert_allclose(dkernel, exact_x.mT @ exact_dy, rtol=1e-5, atol=1e-6)
+    x, kernel, dy = (v.astype(factors).astype(np.float64) for v in (x, kernel, dy))
+    np.testing.assert_allclose(y, x @ kernel, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(dx, dy @ kernel.mT, rtol=1e-5, atol=1e-6)
+
+
+def encoder_and_variables(platform, **fields):
+    encoder = models.create(Settings(ModelSettings(**fields)), platform)
+    images = jax.ShapeDtypeStruct((2, 32, 32, 3), jnp.float32)
+    return encoder, images, jax.eval_shape(encoder.init, jax.random.key(0), images)
+
+
+@pytest.mark.parametrize("name", ["alexnet", "resnet18"])
+@pytest.mark.parametrize(
+    ("platform", "processor_can", "dtype", "train", "rounded"),
+    [
+        ("cpu", True, "bfloat16", True, True),
+        ("cpu", True, "bfloat16", False, False),
+        ("cpu", False, "bfloat16", True, False),
+        ("cpu", True, "float32", True, False),
+    ],
+)
+def test_factors_are_rounded_in_training_alone_and_where_the_processor_can(
+    name, platform, processor_can, dtype, train, rounded, monkeypatch
+):
+    monkeypatch.setattr(products, "cpu_multiplies_bfloat16", lambda: processor_can)
+    encoder, images, variables = encoder_and_variables(platform, name=name, dtype=dtype)
+
+    def apply(variables, images):
+        return encoder.apply(variables, images, train=train, mutable=["batch_stats"])
+
+    assert ("bf16[" in str(jax.make_jaxpr(apply)(variables, images))) == rounded
+    features = jax.eval_shape(apply, variables, images)[0]
+    assert {feature.dtype for feature in features.values()} == {jnp.dtype("float32")}
+
+
+@pytest.mark.parametrize(
+    ("flags", "can"), [("avx512f avx512_bf16 fsrm", True), ("avx2 fma", False), (None, False)]
+)
+def test_what_the_processor_can(monkeypatch, flags, can):
+    def read(path, *_, **__):
+        if flags is None:
+            raise FileNotFoundError(path)
+        return f"flags\t\t: {flags}\n"
+
+    monkeypatch.setattr(pathlib.Path, "read_text", read)
+    assert products.cpu_multiplies_bfloat16.__wrapped__() == can
 
 
 @pytest.mark.parametrize(("platform", "transposed"), [("cpu", 2), ("gpu", 0)])

@@ -57,6 +57,20 @@ def test_rounding_grows_little_with_many_channels(rng):
         assert relative_error(winograd.convolve(x, kernel), direct(x, kernel)) < 1e-5
 
 
+@pytest.mark.parametrize(("size", "most"), [(3, 0.02), (5, 0.06)])
+def test_factors_in_bfloat16_leave_the_error_that_is_stated(rng, size, most):
+    x = np.maximum(rng.standard_normal((2, 8, 8, 96)), 0).astype(np.float32)
+    kernel = rng.standard_normal((size, size, 96, 64)).astype(np.float32)
+    y, pull_back = jax.vjp(lambda x: winograd.convolve(x, kernel, jnp.bfloat16), x)
+    dy = rng.standard_normal(y.shape).astype(np.float32)
+    errors = (
+        relative_error(y, direct(x, kernel)),
+        relative_error(pull_back(dy)[0], direct(dy, kernel[::-1, ::-1].swapaxes(2, 3))),
+    )
+    assert min(errors) > most / 4
+    assert max(errors) < most
+
+
 def jaxpr_of(name, platform, *, train=False):
     """The program of an encoder on two images of 32 px, as text."""
     encoder = models.create(Settings(ModelSettings(name=name)), platform)
