@@ -32,6 +32,7 @@ from pad_jax.modes import MODES
 from pad_jax.modes import flags as shared
 from pad_jax.modes.base import Call, Mode
 from pad_jax.run import folder, recorded
+from pad_jax.settings import flatten
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config",
@@ -68,9 +69,6 @@ def main(argv: list[str]) -> None:
         raise InputError(f"{argv[1]!r} is no flag; flags are written --name=value")
     mode = _find_mode(_MODE.value)
     logger = _log_to_stderr()
-    runtime.configure(
-        deterministic=_DETERMINISTIC.value, bfloat16=_CONFIG.value.model.dtype == "bfloat16"
-    )
     flag = flags.FLAGS["config"]
     call = Call(
         _CONFIG.value,
@@ -82,11 +80,16 @@ def main(argv: list[str]) -> None:
         shared.path(shared.OUTPUT.value),
         shared.EPOCH.value,
     )
+    config = sizing.as_recorded(call.config, call.run_folder)
+    runtime.configure(
+        deterministic=_DETERMINISTIC.value,
+        bfloat16=dict(flatten(config)).get("model.dtype") == "bfloat16",
+    )
     for name in shared.NAMES:
         if flags.FLAGS[name].value is not None and name not in mode.takes:
             raise InputError(f"--{name} has no meaning for --mode={_MODE.value}; leave it out")
     if mode.works_on_run and call.features is None:
-        call = call._replace(config=sizing.as_recorded(call.config, call.run_folder))
+        call = call._replace(config=config)
     is_first = True
     if mode.one_process and _DISTRIBUTED.value:
         raise InputError(f"--mode={_MODE.value} is for one process; leave --distributed out")

@@ -64,7 +64,7 @@ def resolved(config: ConfigDict, workdir: pathlib.Path) -> ConfigDict:
     if "model.name" in left:
         chosen.model.name = ("tiny" if on_cpu else "alexnet") if is_pixels else "linear"
     if "model.dtype" in left:
-        chosen.model.dtype = "float32" if on_cpu else "bfloat16"
+        chosen.model.dtype = dtype(parallel.platform())
     if "dataset.image_size" in left and is_pixels:
         most = settings[DatasetSettings].max_image_size
         chosen.dataset.image_size = min(most, max(side or most, _LEAST_SIZE))
@@ -97,6 +97,11 @@ def as_recorded(config: ConfigDict, workdir: pathlib.Path) -> ConfigDict:
     filled = config.copy_and_resolve_references()
     filled.update_from_flattened_dict({name: run[name] for name in left})
     return filled
+
+
+def dtype(platform: str) -> str:
+    """``model.dtype`` for a platform: a CPU is never given bfloat16 unasked."""
+    return "float32" if platform == "cpu" else "bfloat16"
 
 
 def batch_size(num_images: int, num_devices: int) -> int:

@@ -10,9 +10,11 @@ import sys
 import numpy as np
 import pytest
 
+from pad_jax import config as configs
 from pad_jax.modes import MODES
 from pad_jax.run import folder, kinds, metrics
 from tests.studies.kills import PYTHON
+from tests.support.small_runs import make_checkpoint
 
 DIGITS = "--config=digits"
 DIGITS_FILE = f"--config={pathlib.Path(__file__).parents[1] / 'configs' / 'digits.py'}"
@@ -219,16 +221,25 @@ def test_parts_in_the_folder_it_is_started_in(tmp_path, run):
     assert (done.returncode, done.stdout) == (0, "digits: 7\n"), done.stderr
 
 
+@pytest.mark.parametrize("recorded", [False, True])
 @pytest.mark.parametrize(("dtype", "fast_products"), [("bfloat16", True), ("float32", False)])
-def test_xlas_flags_go_with_the_dtype(tmp_path, run, dtype, fast_products):
+def test_xlas_flags_go_with_the_dtype(tmp_path, run, dtype, fast_products, recorded):
+    """Also with that of a run whose config leaves it open."""
     (tmp_path / "my_modes.py").write_text(
         "import os\n"
         "from pad_jax.modes.base import Mode\n"
         "MODE = Mode(lambda call: os.environ['XLA_FLAGS'])\n"
     )
-    arguments = ("--config=digits", f"--config.model.dtype={dtype}", "--mode=my_modes:MODE")
+    config = configs.default()
+    config.model.dtype = dtype
+    make_checkpoint(tmp_path / "runs/photos", 1)
+    (tmp_path / "runs/photos/config.json").write_text(config.to_json())
+    arguments = ["--config=photos", "--mode=my_modes:MODE"]
+    if not recorded:
+        arguments += ["--workdir=runs/new", f"--config.model.dtype={dtype}"]
     done = run(*arguments, XLA_FLAGS="")
-    assert ("INDIVIDUAL_DOT" in done.stdout) == fast_products, done.stderr
+    assert done.returncode == 0, done.stderr
+    assert ("INDIVIDUAL_DOT" in done.stdout) == fast_products
 
 
 def test_help_says_what_every_mode_takes(run):

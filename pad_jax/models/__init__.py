@@ -57,8 +57,8 @@ class ModelSettings:
     def activations(self, platform: str) -> jnp.dtype:
         """Their type on a platform.
 
-        A run in bfloat16 may be used on a CPU, which gains nothing by it. There jaxlib 0.11.2 makes
-        numbers of 1e38 of pooled bfloat16 maps.
+        A run in bfloat16 may be used on a CPU, which gains nothing by such activations. There
+        jaxlib 0.11.2 makes numbers of 1e38 of pooled bfloat16 maps.
         """
         settings = self
         return jnp.dtype("float32" if platform == "cpu" else settings.dtype)
@@ -66,7 +66,7 @@ class ModelSettings:
     def factors(self, platform: str) -> jnp.dtype:
         """What the factors of large products are rounded to in training on a CPU.
 
-        Embeddings are of float32 everywhere on a CPU, so what they are does not depend on it.
+        What embeds images outside of training computes in float32, whatever the processor.
         """
         settings = self
         rounded = platform == "cpu" and products.cpu_multiplies_bfloat16()

@@ -1,7 +1,7 @@
-"""Products with a layer's weights on CPUs.
+"""Products with the weights of fully connected layers and of Winograd convolutions on CPUs.
 
-XLA's products on a CPU are four times slower where the second factor, [4096, 4096], is read by
-rows that the product sums over, as the gradient of a layer's input does. Transposing it first
+XLA's products on a CPU are four times slower where the second factor, such as [4096, 4096], is read
+by rows that the product sums over, as the gradient of a layer's input does. Transposing it first
 costs a tenth of that. Accelerators' libraries read both ways, so they are left alone.
 
 Where the factors are rounded to bfloat16 neither holds, and a processor that multiplies bfloat16
@@ -15,6 +15,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+# Smaller kernels of fully connected layers are not rounded: they take hardly a part of a step.
+_MIN_WIDTH = 1024
 
 
 @functools.cache
@@ -42,13 +45,13 @@ def dot_general(
       kernel: [F, O].
       dimension_numbers, **options: as Flax hands them over.
       platform: what the program is for; only on a CPU is there a faster way.
-      factors: see ``multiply``.
+      factors: see ``multiply``; of large kernels.
 
     Returns:
       [B, O].
     """
     if platform == "cpu" and x.ndim == 2:
-        return multiply(x, kernel, factors)
+        return multiply(x, kernel, factors if min(kernel.shape) >= _MIN_WIDTH else jnp.float32)
     return lax.dot_general(x, kernel, dimension_numbers, **options)
 
 

@@ -32,11 +32,13 @@ _JSON = flags.DEFINE_string("json", None, "File to write the figures to as well.
 
 
 def _run(call: Call) -> str:
-    if missing := sizing.left_to_choose(call.config):
+    topology = topologies.find(_TOPOLOGY.value) if _TOPOLOGY.value else topologies.at_hand()
+    config = call.config.copy_and_resolve_references()
+    config.model.dtype = config.model.dtype or sizing.dtype(topology.platform)
+    if missing := sizing.left_to_choose(config):
         wanted = ", ".join(f"--config.{name}" for name in missing)
         raise InputError(f"a plan opens no data set, so it cannot choose {wanted}; give it")
-    settings = configs.read(call.config)
-    topology = topologies.find(_TOPOLOGY.value) if _TOPOLOGY.value else topologies.at_hand()
+    settings = configs.read(config)
     count, preparation = samples.of_run(settings, call.workdir, _NUM_IMAGES.value)
     minutes = ", which takes minutes" if topology.platform == "tpu" else ""
     _log.info("Compiling for %s%s.", topology.name, minutes)

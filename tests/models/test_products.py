@@ -35,21 +35,22 @@ def encoder_and_variables(platform, **fields):
     return encoder, images, jax.eval_shape(encoder.init, jax.random.key(0), images)
 
 
-@pytest.mark.parametrize("name", ["alexnet", "resnet18"])
+@pytest.mark.parametrize("name", ["alexnet", "resnet18", "tiny"])
 @pytest.mark.parametrize(
-    ("platform", "processor_can", "dtype", "train", "rounded"),
+    ("processor_can", "dtype", "train", "rounded"),
     [
-        ("cpu", True, "bfloat16", True, True),
-        ("cpu", True, "bfloat16", False, False),
-        ("cpu", False, "bfloat16", True, False),
-        ("cpu", True, "float32", True, False),
+        (True, "bfloat16", True, True),
+        (True, "bfloat16", False, False),
+        (False, "bfloat16", True, False),
+        (True, "float32", True, False),
     ],
 )
 def test_factors_are_rounded_in_training_alone_and_where_the_processor_can(
-    name, platform, processor_can, dtype, train, rounded, monkeypatch
+    name, processor_can, dtype, train, rounded, monkeypatch
 ):
     monkeypatch.setattr(products, "cpu_multiplies_bfloat16", lambda: processor_can)
-    encoder, images, variables = encoder_and_variables(platform, name=name, dtype=dtype)
+    encoder, images, variables = encoder_and_variables("cpu", name=name, dtype=dtype)
+    rounded &= name != "tiny"  # which has no large products
 
     def apply(variables, images):
         return encoder.apply(variables, images, train=train, mutable=["batch_stats"])

@@ -11,6 +11,7 @@ from pad_jax import config as configs
 from pad_jax import objectives, train
 from pad_jax.data.preparation import Pixels
 from pad_jax.errors import InputError
+from pad_jax.models import ModelSettings
 from pad_jax.plan import estimate, programs, samples, topologies
 from pad_jax.plan.costs import Cost
 from pad_jax.plan.programs import Program, Programs
@@ -140,7 +141,11 @@ def test_the_command_on_the_devices_at_hand(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--config=photos",), "it cannot choose --config.model.name"),
+        (
+            ("--config=photos",),
+            "it cannot choose --config.model.name, --config.dataset.image_size, "
+            "--config.batch_size, --config.num_epochs; give it",
+        ),
         (
             ("--config=digits", "--num_images=100"),
             "batch_size=128 cannot be used; there are 100 images",
@@ -151,6 +156,28 @@ def test_the_command_on_the_devices_at_hand(tmp_path, monkeypatch):
 )
 def test_what_cannot_be_planned_is_one_line(monkeypatch, arguments, message):
     assert message in command.run(monkeypatch, "--mode=plan", *arguments).error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "dtype"), [((), "float32"), (("--topology=h100:1",), "bfloat16")]
+)
+def test_the_dtype_that_is_left_open_is_that_of_the_topology(
+    tmp_path, monkeypatch, arguments, dtype
+):
+    def compile_run(settings, *_):
+        raise InputError(f"for {settings[ModelSettings].dtype}")
+
+    monkeypatch.setattr(programs, "compile_run", compile_run)
+    monkeypatch.setattr(topologies, "find", lambda name: _h100())
+    (tmp_path / "mine.py").write_text(
+        "from configs import cifar10\n"
+        "def get_config():\n"
+        "    config = cifar10.get_config()\n"
+        "    config.model.dtype = None\n"
+        "    return config\n"
+    )
+    said = command.run(monkeypatch, "--mode=plan", f"--config={tmp_path / 'mine.py'}", *arguments)
+    assert f"for {dtype}" in said.error
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("libtpu"), reason="libtpu is not installed")
