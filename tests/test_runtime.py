@@ -111,13 +111,11 @@ def test_freed_memory_is_given_back_on_request():
     assert before - after > 200
 
 
-_FLAGS = f"{runtime._CPU_FLAGS},LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"  # with those of bfloat16
-
-
+@pytest.mark.parametrize("bfloat16", [False, True])
 @pytest.mark.parametrize(
     ("before", "version", "after"),
     [
-        ("", "0.10.2", [_FLAGS, "--xla_gpu_deterministic_ops=true"]),
+        ("", "0.10.2", [runtime._CPU_FLAGS, "--xla_gpu_deterministic_ops=true"]),
         ("--xla_cpu_x", "0.12.0.1", ["--xla_cpu_x", "--xla_gpu_deterministic_ops=true"]),
         (
             "--xla_gpu_deterministic_ops=false --xla_cpu_x",
@@ -127,22 +125,15 @@ _FLAGS = f"{runtime._CPU_FLAGS},LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"  # with thos
         ("--xla_gpu_deterministic_ops=true", "0.99.0", ["--xla_gpu_deterministic_ops=true"]),
     ],
 )
-def test_flags_that_are_added_to_the_users(monkeypatch, before, version, after):
+def test_flags_that_are_added_to_the_users(monkeypatch, before, version, after, bfloat16):
     monkeypatch.setenv("XLA_FLAGS", before)
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
     monkeypatch.setattr(runtime.importlib.metadata, "version", lambda name: version)
     monkeypatch.setattr(runtime, "keep_freed_memory", lambda: None)
-    runtime.configure(deterministic=True, bfloat16=True)
+    runtime.configure(deterministic=True, bfloat16=bfloat16)
+    products = ",LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT" * bfloat16
+    after = [flag + products * (flag == runtime._CPU_FLAGS) for flag in after]
     assert os.environ["XLA_FLAGS"].split() == after
-
-
-def test_without_bfloat16_its_flag_is_left_out(monkeypatch):
-    monkeypatch.setenv("XLA_FLAGS", "")
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
-    monkeypatch.setattr(runtime.importlib.metadata, "version", lambda name: "0.10.2")
-    monkeypatch.setattr(runtime, "keep_freed_memory", lambda: None)
-    runtime.configure()
-    assert os.environ["XLA_FLAGS"] == runtime._CPU_FLAGS
 
 
 def test_a_jaxlib_that_may_not_know_the_flag_is_not_aborted(monkeypatch):

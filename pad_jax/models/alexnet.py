@@ -81,11 +81,7 @@ class AlexNet(nn.Module):
         small = self.stem == "small"
         kernels = self.kernels or ((5, 5, 3, 3, 3) if small else (11, 5, 3, 3, 3))
         pool = layers.max_pool_2x2 if small else layers.max_pool_3x3
-        how = {
-            "dtype": self.dtype,
-            "platform": self.platform,
-            "factors": self.factors if train else jnp.float32,
-        }
+        how = layers.arithmetic(self, train)
         features = {}
         x = images.astype(self.dtype)
         for i, (width, kernel) in enumerate(zip(self.widths, kernels, strict=True), start=1):

@@ -58,6 +58,15 @@ def embedding_head(x: jax.Array, embedding_dim: int, dtype: Any) -> jax.Array:
     return l2_normalize(x.astype(jnp.float32))
 
 
+def arithmetic(encoder: Any, train: bool) -> dict[str, Any]:
+    """How an encoder's ``conv`` and ``dense`` compute: factors are rounded in training alone."""
+    return {
+        "dtype": encoder.dtype,
+        "platform": encoder.platform,
+        "factors": encoder.factors if train else jnp.float32,
+    }
+
+
 def conv(*args: Any, platform: str, factors: Any = jnp.float32, **kwargs: Any) -> nn.Conv:
     """A convolution without a bias, since every one is followed by batch norm."""
     convolve = functools.partial(winograd.conv_general_dilated, platform=platform, factors=factors)

@@ -42,7 +42,7 @@ class BasicBlock(nn.Module):
 
     width: int
     stride: int
-    how: Mapping[str, Any]  # the keywords of layers.conv
+    how: Mapping[str, Any]  # layers.arithmetic
     expansion = 1
 
     @nn.compact
@@ -59,7 +59,7 @@ class Bottleneck(nn.Module):
 
     width: int
     stride: int
-    how: Mapping[str, Any]  # the keywords of layers.conv
+    how: Mapping[str, Any]  # layers.arithmetic
     expansion = 4
 
     @nn.compact
@@ -117,11 +117,7 @@ class ResNet(nn.Module):
           "fc": [B, c], conv5 averaged over its map; "embedding": float32 [B, embedding_dim], unit
           rows.
         """
-        how = {
-            "dtype": self.dtype,
-            "platform": self.platform,
-            "factors": self.factors if train else jnp.float32,
-        }
+        how = layers.arithmetic(self, train)
         conv = functools.partial(layers.conv, **how)
         x = images.astype(self.dtype)
         if self.stem == "small":

@@ -33,9 +33,11 @@ _JSON = flags.DEFINE_string("json", None, "File to write the figures to as well.
 
 def _run(call: Call) -> str:
     topology = topologies.find(_TOPOLOGY.value) if _TOPOLOGY.value else topologies.at_hand()
-    config = call.config.copy_and_resolve_references()
-    config.model.dtype = config.model.dtype or sizing.dtype(topology.platform)
-    if missing := sizing.left_to_choose(config):
+    config, missing = call.config, sizing.left_to_choose(call.config)
+    if "model.dtype" in missing:
+        config = configs.changed(config, {"model.dtype": sizing.dtype(topology.platform)})
+        missing.remove("model.dtype")
+    if missing:
         wanted = ", ".join(f"--config.{name}" for name in missing)
         raise InputError(f"a plan opens no data set, so it cannot choose {wanted}; give it")
     settings = configs.read(config)

@@ -10,6 +10,7 @@ import pytest
 from pad_jax import models
 from pad_jax.models import ModelSettings, products
 from pad_jax.settings import Settings
+from tests.support import programs
 
 
 @pytest.mark.parametrize("factors", [jnp.float32, jnp.bfloat16])
@@ -29,12 +30,6 @@ def test_values_and_gradients(rng, batch, factors):
     np.testing.assert_allclose(dx, dy @ kernel.mT, rtol=1e-5, atol=1e-6)
 
 
-def encoder_and_variables(platform, **fields):
-    encoder = models.create(Settings(ModelSettings(**fields)), platform)
-    images = jax.ShapeDtypeStruct((2, 32, 32, 3), jnp.float32)
-    return encoder, images, jax.eval_shape(encoder.init, jax.random.key(0), images)
-
-
 @pytest.mark.parametrize("name", ["alexnet", "resnet18", "tiny"])
 @pytest.mark.parametrize(
     ("processor_can", "dtype", "train", "rounded"),
@@ -49,15 +44,10 @@ def test_factors_are_rounded_in_training_alone_and_where_the_processor_can(
     name, processor_can, dtype, train, rounded, monkeypatch
 ):
     monkeypatch.setattr(products, "cpu_multiplies_bfloat16", lambda: processor_can)
-    encoder, images, variables = encoder_and_variables("cpu", name=name, dtype=dtype)
     rounded &= name != "tiny"  # which has no large products
-
-    def apply(variables, images):
-        return encoder.apply(variables, images, train=train, mutable=["batch_stats"])
-
-    assert ("bf16[" in str(jax.make_jaxpr(apply)(variables, images))) == rounded
-    features = jax.eval_shape(apply, variables, images)[0]
-    assert {feature.dtype for feature in features.values()} == {jnp.dtype("float32")}
+    program = programs.of_encoder(name, "cpu", train=train, dtype=dtype)
+    assert ("bf16[" in str(program)) == rounded
+    assert {out.dtype for out in program.out_avals} == {jnp.dtype("float32")}
 
 
 @pytest.mark.parametrize(

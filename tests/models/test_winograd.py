@@ -5,9 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pad_jax import models
-from pad_jax.models import ModelSettings, winograd
-from pad_jax.settings import Settings
+from pad_jax.models import winograd
+from tests.support import programs
 
 
 def direct(x, kernel):
@@ -71,21 +70,9 @@ def test_factors_in_bfloat16_leave_the_error_that_is_stated(rng, size, most):
     assert max(errors) < most
 
 
-def jaxpr_of(name, platform, *, train=False):
-    """The program of an encoder on two images of 32 px, as text."""
-    encoder = models.create(Settings(ModelSettings(name=name)), platform)
-    images = jax.ShapeDtypeStruct((2, 32, 32, 3), jnp.float32)
-    variables = jax.eval_shape(encoder.init, jax.random.key(0), images)
-
-    def apply(variables, images):
-        return encoder.apply(variables, images, train=train, mutable=["batch_stats"])
-
-    return str(jax.make_jaxpr(apply)(variables, images))
-
-
 @pytest.mark.parametrize(("name", "direct_ones"), [("alexnet", 1), ("tiny", 5)])
 def test_only_large_convolutions_go_this_way(name, direct_ones):
-    jaxpr = jaxpr_of(name, "cpu")
+    jaxpr = str(programs.of_encoder(name, "cpu"))
     assert jaxpr.count("conv_general_dilated[") == direct_ones
 
 
@@ -104,7 +91,7 @@ def test_they_go_this_way_on_a_cpu_alone(name, convolutions, large_ones, train, 
         ("cpu", convolutions - large_ones),
     ):
         calls.clear()
-        jaxpr = jaxpr_of(name, platform, train=train)
+        jaxpr = str(programs.of_encoder(name, platform, train=train))
         assert jaxpr.count("conv_general_dilated[") == direct_ones
         # Traced twice: for the variables' shapes, and for the program.
         assert len(calls) == 2 * (convolutions - direct_ones)
