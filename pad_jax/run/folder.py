@@ -346,15 +346,25 @@ def _read(workdir: pathlib.Path, name: str, kinds: Mapping[str, files.Kind]) -> 
     try:
         return files.read_object(workdir / name, kinds)
     except (FileNotFoundError, NotADirectoryError):
+        near = _nearby(workdir)
         if workdir.is_file():
-            raise InputError(f"{workdir} is a file; give the folder of a run") from None
+            raise InputError(f"{workdir} is a file; give the folder of a run{near}") from None
         left = [other for other in files.FILES if (workdir / other).exists()]
         if left:
             raise InputError(
                 f"{workdir} has no {name} any more, but {left[0]}; put it back, or give another "
                 "folder"
             ) from None
-        raise InputError(f"{workdir} holds no run (no {name}); give the folder of one") from None
+        raise InputError(
+            f"{workdir} holds no run (no {name}); give the folder of one{near}"
+        ) from None
+
+
+def _nearby(path: pathlib.Path) -> str:
+    """The run that a path was probably meant for: the one it is in, or the newest one below."""
+    runs = [folder / "run.json" for folder in path.parents if (folder / "run.json").is_file()]
+    runs += sorted(path.glob("*/run.json"), key=lambda file: file.stat().st_mtime, reverse=True)
+    return f", as {runs[0].parent}" if runs else ""
 
 
 def _to_dict(config: ConfigDict) -> dict:

@@ -193,5 +193,15 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
 
 def test_no_checkpoint(tmp_path):
     for name in ("nowhere", "."):
-        with pytest.raises(InputError, match="holds no run"):
+        with pytest.raises(InputError, match="holds no run .*give the folder of one$"):
             pad_jax.load(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", [".", "new/checkpoints", "new/checkpoints/20", "new/run.json"])
+def test_a_path_beside_a_run_names_the_run(tmp_path, name):
+    for seconds, run in enumerate(("old", "new")):
+        (tmp_path / run / "checkpoints/20").mkdir(parents=True)
+        (tmp_path / run / "run.json").touch()
+        os.utime(tmp_path / run / "run.json", (seconds, seconds))
+    with pytest.raises(InputError, match=rf"give the folder of (one|a run), as {tmp_path}/new$"):
+        pad_jax.load(tmp_path / name)
