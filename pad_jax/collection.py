@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import hashlib
-import os
 import pathlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,10 +13,11 @@ import pad_jax
 from pad_jax import config as configs
 from pad_jax import data, progress, run_images
 from pad_jax.data import feature_files
-from pad_jax.data.decoding import decode
+from pad_jax.data.decoding import DEFAULT, Decoding, decode_if_possible
+from pad_jax.data.features import Files
 from pad_jax.data.preparation import PIXELS
 from pad_jax.data.reading import Withheld
-from pad_jax.data.source import DatasetSettings, UnreadableImage
+from pad_jax.data.source import DatasetSettings, UnreadableImage, called
 from pad_jax.errors import InputError
 from pad_jax.graph.estimators import similarities_to_means
 from pad_jax.graph.groups import by_falling_size, from_labels
@@ -62,12 +62,13 @@ class Collection:
       labels: int64 [N], the classes where they are known, else -1. For diagnostics only.
       folder: where outputs go by default.
       settings: how groups are found.
-      embed: embeds other images as these were, uint8 [H, W] or [H, W, C] each -> float32 [B, D];
-        None where nobody knows how.
+      embed: embeds the images of files as these were, B paths -> float32 [B, D]; None where nobody
+        knows how.
       kept: the name that ``folder`` keeps the graph under; None where it does not.
       known: reads the groups of the run's groups.csv, int64 [N], numbered by falling size, -1 for
         none; gives None where these are not its images, or another epoch's embeddings are asked
         for, and groups have to be found.
+      decoding: how files are decoded, as for whoever embedded them.
     """
 
     embeddings: np.ndarray
@@ -77,12 +78,19 @@ class Collection:
     labels: np.ndarray
     folder: pathlib.Path
     settings: Settings = dataclasses.field(default_factory=Settings)
-    embed: Callable[[Iterable[np.ndarray]], np.ndarray] | None = None
+    embed: Callable[[Iterable[str]], np.ndarray] | None = None
     kept: str | None = None
     known: Callable[[], np.ndarray | None] = lambda: None
+    decoding: Decoding = DEFAULT
 
     def __len__(self) -> int:
         return len(self.embeddings)
+
+    def original(self, i: int) -> np.ndarray | None:
+        """As ``picture``, and in full size, however large, where row i has a file."""
+        if (file := self.path(i)) is None:
+            return self.picture(i)
+        return decode_if_possible(file, dataclasses.replace(self.decoding, least_side=None))
 
     @functools.cached_property
     def graph(self) -> Graph:
@@ -166,13 +174,14 @@ def _of_run(call: Call, epoch: int | None) -> Collection:
             settings[DatasetSettings],
             name="folder",
             root=str(call.images),
-            train_split="." if call.images.is_dir() else "train",  # a list of images is one split
+            train_split=data.whole(call.images),
             labels="",
             max_images=None,
         )
         settings = settings.replaced(others)
     load = functools.cache(lambda: pad_jax.load(workdir, epoch))
-    selection = data.training_samples(settings)
+    with called("--images" if call.images is not None else "dataset.root"):
+        selection = data.training_samples(settings)
     if selection.kind not in (preparation.kind, *([PIXELS] if takes_images else [])):
         raise InputError(
             f"dataset: it has {selection.kind}, and {workdir} was trained on {preparation}; give a "
@@ -212,13 +221,14 @@ def _of_run(call: Call, epoch: int | None) -> Collection:
         embeddings=_unit_rows(embeddings, f"the embeddings by {workdir}"),
         names=names,
         path=path,
-        picture=_picture(path, unfiled),
+        picture=_picture(path, unfiled, settings[DatasetSettings].decoding),
         labels=_told_apart(labels),
         folder=workdir,
         settings=settings,
-        embed=(lambda images: load().embed(images)) if takes_images else None,
+        embed=(lambda files: load().embed(files)) if takes_images else None,
         kept=name,
         known=known,
+        decoding=settings[DatasetSettings].decoding,
     )
 
 
@@ -256,22 +266,19 @@ def _of_features(call: Call) -> Collection:
         feature_files.check_paths(f"--images={call.images}", found)
         bases.insert(0, call.images.parent)
     paths, count = found.paths, len(features)
-
-    def path(i: int) -> pathlib.Path | None:
-        if paths is None or not paths[i]:
-            return None
-        candidates = (base / paths[i] for base in bases)
-        return next((file.absolute() for file in candidates if os.path.isfile(file)), None)
-
+    settings = configs.read(call.config)
+    decoding = settings[DatasetSettings].decoding
+    path = Files(paths, bases)
     unknown = np.full(count, -1, np.int64)
     return Collection(
         embeddings=_unit_rows(features, f"--features={file}"),
         names=[(paths[i] if paths else "") or str(i) for i in range(count)],
         path=path,
-        picture=_picture(path, lambda i: None),
+        picture=_picture(path, lambda i: None, decoding),
         labels=unknown if found.labels is None else _told_apart(found.labels.astype(np.int64)),
         folder=file.absolute().parent,
-        settings=configs.read(call.config),
+        settings=settings,
+        decoding=decoding,
     )
 
 
@@ -284,13 +291,17 @@ def _unit_rows(features: np.ndarray, what: str) -> np.ndarray:
 
 
 def _picture(
-    path: Callable[[int], pathlib.Path | None], unfiled: Callable[[int], np.ndarray | None]
+    path: Callable[[int], pathlib.Path | None],
+    unfiled: Callable[[int], np.ndarray | None],
+    decoding: Decoding,
 ) -> Callable[[int], np.ndarray | None]:
     """A function of i: the image of row i, from its file, or as ``unfiled`` says if it has none."""
 
     def picture(i: int) -> np.ndarray | None:
+        if (file := path(i)) is not None:
+            return decode_if_possible(file, decoding)
         try:
-            return unfiled(i) if (file := path(i)) is None else decode(file)
+            return unfiled(i)
         except (UnreadableImage, Withheld):
             return None
 

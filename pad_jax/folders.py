@@ -8,9 +8,11 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from pad_jax import outputs, progress
+from pad_jax import outputs, progress, storage
 from pad_jax.collection import Collection
 from pad_jax.errors import InputError
+
+_LONGEST = 255  # bytes of a file's name
 
 
 def sort_into(
@@ -51,7 +53,7 @@ def _fill(part: pathlib.Path, collection: Collection, folders: Sequence[str], co
         if source is not None:
             name = _free(taken, folder, source.stem, source.suffix)
             if copy:
-                shutil.copy2(source, target / name)
+                _copy(source, target / name)
             else:
                 os.symlink(source, target / name)
             continue
@@ -63,11 +65,28 @@ def _fill(part: pathlib.Path, collection: Collection, folders: Sequence[str], co
         Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(target / name)
 
 
+def _copy(source: pathlib.Path, target: pathlib.Path) -> None:
+    try:
+        shutil.copy2(source, target)
+    except OSError as error:
+        if error.filename != os.fspath(source):
+            raise
+        raise InputError(storage.unread(source, error)) from None
+
+
 def _free(taken: set[tuple[str, str]], folder: str, stem: str, suffix: str) -> str:
-    """A name that no other file in the folder has, also where A and a are one."""
-    name, number = stem + suffix, 1
+    """A name that no other file in the folder has, also where A and a are one; not too long."""
+    name, number = _of_length(stem, suffix), 1
     while (folder, name.casefold()) in taken:
         number += 1
-        name = f"{stem}-{number}{suffix}"
+        name = _of_length(stem, f"-{number}{suffix}")
     taken.add((folder, name.casefold()))
     return name
+
+
+def _of_length(stem: str, end: str) -> str:
+    """The name of a file, shortened to what systems take."""
+    room = _LONGEST - len(os.fsencode(end))
+    if len(os.fsencode(stem)) <= room:
+        return stem + end
+    return os.fsencode(stem)[:room].decode(errors="ignore") + end

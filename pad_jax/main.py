@@ -31,6 +31,7 @@ from pad_jax.errors import InputError, first_line
 from pad_jax.modes import MODES
 from pad_jax.modes import flags as shared
 from pad_jax.modes.base import Call, Mode
+from pad_jax.paths import expanded
 from pad_jax.run import folder, recorded
 from pad_jax.settings import flatten
 
@@ -116,7 +117,7 @@ def _workdir() -> pathlib.Path | None:
 def _as_folder(workdir: str) -> pathlib.Path:
     if "://" in workdir:
         raise InputError(f"--workdir={workdir} is no folder; mount the bucket and give its path")
-    return pathlib.Path(workdir).expanduser()
+    return expanded(workdir)
 
 
 def _parse_flags(argv: list[str]) -> list[str]:

@@ -19,6 +19,7 @@ from pad_jax.errors import InputError
 from pad_jax.extractors import Extractor
 from pad_jax.graph import queries as known_rows
 from pad_jax.graph.search import Graph
+from pad_jax.paths import expanded
 from pad_jax.run import checkpoints, folder
 from pad_jax.settings import Settings
 
@@ -261,7 +262,7 @@ def load(workdir: str | os.PathLike, epoch: int | None = None) -> Model:
     Raises:
       InputError: where there is no run or no such checkpoint.
     """
-    workdir = pathlib.Path(workdir).expanduser()
+    workdir = expanded(workdir)
     settings = configs.read(folder.read_config(workdir))
     preparation = folder.read_preparation(workdir)
     encoder = models.create(settings)

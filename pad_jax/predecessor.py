@@ -18,6 +18,7 @@ from pad_jax.errors import InputError
 from pad_jax.models import ModelSettings
 from pad_jax.objectives import ObjectiveSettings
 from pad_jax.objectives.base import Objective
+from pad_jax.paths import expanded
 from pad_jax.run import checkpoints, folder
 from pad_jax.settings import RunSettings, Settings, declarations, refuse
 
@@ -141,7 +142,7 @@ def find(settings: Settings, workdir: pathlib.Path) -> Predecessor | None:
       InputError: where there is no such run, or it has no checkpoint.
     """
     given = settings[RunSettings].init_from
-    path, epoch = pathlib.Path(given).expanduser(), None
+    path, epoch = expanded(given), None
     if path.parent.name == "checkpoints" and path.name.isdecimal():
         epoch, path = int(path.name), path.parent
     if path.name == "checkpoints":

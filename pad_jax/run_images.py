@@ -14,8 +14,10 @@ import numpy as np
 
 from pad_jax import model, progress
 from pad_jax.data.preparation import FEATURES, PIXELS, Preparation
-from pad_jax.data.source import DatasetSettings, Selection, UnreadableImage
+from pad_jax.data.selection import Selection
+from pad_jax.data.source import DatasetSettings, UnreadableImage
 from pad_jax.errors import InputError
+from pad_jax.paths import expanded
 from pad_jax.run import cache, checkpoints
 
 _log = logging.getLogger(__name__)
@@ -53,9 +55,9 @@ def embedded(
 ) -> Embedded:
     """The embeddings of images by a run's encoder: those its folder keeps, or new ones.
 
-    They are kept in ``cache/NAME.npz``, with what they depend on: the checkpoint, the settings, and
-    the images' names, sizes and times, or the features themselves. What is kept of others is not
-    used, but replaced.
+    They are kept in ``cache/NAME.npz``, with what they depend on: the checkpoint, the settings, the
+    images' names, and sizes and times of all files that images or labels are in, or the features
+    and labels themselves. What is kept of others is not used, but replaced.
 
     Args:
       selection: N images, or features of images.
@@ -157,16 +159,20 @@ def _block(selection: Selection) -> int:
 
 
 def _key(selection: Selection, settings: DatasetSettings, workdir: pathlib.Path, epoch: int) -> str:
-    """Tells these images, embedded by this checkpoint, from all others."""
+    """Tells these images and labels, embedded by this checkpoint, from all others."""
     saved = checkpoints.saved_at(workdir, epoch)
     read_by = [getattr(settings, field) for field in _READ_BY]
     digest = hashlib.sha256(json.dumps([epoch, saved, read_by]).encode())
-    if (labels := pathlib.Path(settings.labels).expanduser()).is_file():
-        digest.update(_stamp(labels))
     if selection.kind == FEATURES:
         for block in _features(selection):
             digest.update(np.ascontiguousarray(block))
+        digest.update(np.asarray(selection.labels, np.int64))
         return digest.hexdigest()
+    # Names are those of one data set: another one may have images of the same names.
+    root = expanded(settings.root).absolute() if settings.root else ""
+    digest.update(json.dumps([settings.name, os.fspath(root)]).encode())
+    for file in (root, expanded(settings.labels), *selection.files):
+        digest.update(_stamp(file) if os.path.isfile(file) else b"-")
     for i in range(len(selection)):
         identity, path = selection.identity(i), selection.path(i)
         file = b"" if path is None else _stamp(path)
@@ -174,10 +180,10 @@ def _key(selection: Selection, settings: DatasetSettings, workdir: pathlib.Path,
     return digest.hexdigest()
 
 
-def _stamp(path: pathlib.Path) -> bytes:
+def _stamp(path: str | os.PathLike) -> bytes:
     """Changes with the file, which may be gone."""
     try:
-        found = path.stat()
+        found = os.stat(path)
     except OSError:
         return b"?"
     return f"{found.st_size} {found.st_mtime_ns}".encode()

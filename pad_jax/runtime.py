@@ -14,6 +14,7 @@ import sys
 import jax
 
 from pad_jax.errors import InputError
+from pad_jax.paths import expanded
 
 try:
     import resource
@@ -64,7 +65,7 @@ def configure(*, deterministic: bool = False, bfloat16: bool = False) -> None:
             )
         _add_xla_flag(f"{_DETERMINISTIC}=true", unless=_DETERMINISTIC)
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+        cache = expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
         if _is_private(cache / "pad_jax"):
             jax.config.update("jax_compilation_cache_dir", str(cache / "pad_jax"))
         else:

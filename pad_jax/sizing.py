@@ -18,7 +18,8 @@ from ml_collections import ConfigDict
 from pad_jax import config as configs
 from pad_jax import data, parallel
 from pad_jax.data.preparation import PIXELS
-from pad_jax.data.source import DatasetSettings, Selection, UnreadableImage
+from pad_jax.data.selection import Selection
+from pad_jax.data.source import DatasetSettings, UnreadableImage
 from pad_jax.run import folder
 from pad_jax.settings import flatten
 

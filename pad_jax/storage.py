@@ -173,8 +173,11 @@ def unread(path: pathlib.Path, error: OSError) -> str:
 
 
 def unwritten(path: pathlib.Path, error: OSError) -> str:
-    """That a file cannot be written, why, and what to do, in one line."""
-    hint = _ANYWHERE.get(error.errno or 0, "choose another place")
+    """That a file cannot be written, why, and what to do, in one line.
+
+    NumPy and Pillow tell of a write that was cut short without the system's number.
+    """
+    hint = _ROOM if error.errno is None else _ANYWHERE.get(error.errno, "choose another place")
     return f"{path} cannot be written ({error.strerror or error}); {hint}"
 
 

@@ -71,3 +71,20 @@ def test_whole_or_not_at_all(collection, tmp_path, copy):
         sort_into(unknown, FOLDERS, tmp_path / "out", copy=copy)
     assert sorted(os.listdir(tmp_path)) == ["in"]
     assert len(contents(tmp_path / "in")) == 3
+
+
+def test_names_are_not_longer_than_systems_take(collection, tmp_path):
+    long = "\u00e9" * 150  # 300 bytes
+    collection.names[3] = f"train/{long}"
+    sort_into(collection, FOLDERS, tmp_path / "out")
+    (placed,) = (tmp_path / "out/two/deep").iterdir()
+    assert len(os.fsencode(placed.name)) <= 255
+    assert placed.name.startswith("train-\u00e9\u00e9")
+    assert placed.suffix == ".png"
+
+
+def test_an_original_that_is_gone_is_named(collection, tmp_path):
+    collection.path(1).unlink()
+    with pytest.raises(InputError, match="cannot read .*in/b/x.png .No such file.*"):
+        sort_into(collection, FOLDERS, tmp_path / "out", copy=True)
+    assert not (tmp_path / "out").exists()

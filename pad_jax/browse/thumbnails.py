@@ -28,6 +28,8 @@ _EXACT_SIDE = 64  # up to here a picture is kept without loss: it is shown enlar
 _VERSION = b"1 webp"  # of what is written; another one makes all pictures anew
 _MAX_THREADS = 8  # each holds a decoded original
 _PREFIX = "pictures-"
+_GREY = ".grey"  # ending of what says that a pack has not all of its pictures
+_OLD = "old-"  # begins the name of a pack that is being written anew
 # A line of a pack: what the picture is of, and WebP as base64, empty where nobody has a picture.
 _LINE = re.compile(rb'\["([0-9a-f]{32})","([A-Za-z0-9+/=]*)"\],\n')
 
@@ -44,7 +46,8 @@ def write(collection: "Collection", rows: np.ndarray, site: pathlib.Path) -> pat
     """Writes the packs of all images; pictures that are there already are not made again.
 
     The folder's name says what is in it, so packs of one that was stopped half-way are kept, and
-    what another folder has of the same images is copied.
+    what another folder has of the same images is copied. Packs without some of their pictures are
+    written anew: what was not at hand may be there now.
 
     Args:
       collection: the images.
@@ -58,6 +61,10 @@ def write(collection: "Collection", rows: np.ndarray, site: pathlib.Path) -> pat
     digest = hashlib.blake2b(b"".join(keys), digest_size=8).hexdigest()
     folder = site / (_PREFIX + digest)
     folder.mkdir(parents=True, exist_ok=True)
+    for grey in folder.glob(f"*{_GREY}"):
+        if (pack_of_before := grey.with_suffix(".js")).exists():
+            pack_of_before.replace(grey.with_name(_OLD + pack_of_before.name))
+        grey.unlink()
     packs = range(0, len(rows), PER_PACK)
     missing = [first for first in packs if not (folder / _name(first)).exists()]
     stored = dict(_stored(site)) if missing else {}
@@ -73,8 +80,10 @@ def write(collection: "Collection", rows: np.ndarray, site: pathlib.Path) -> pat
         part = folder / (_name(first) + ".part")
         part.write_text(text, encoding="ascii")
         outputs.to_disk(part)
+        if unknown := sum(line.endswith(',""],\n') for line in lines):
+            (folder / _name(first)).with_suffix(_GREY).touch()
         part.replace(folder / _name(first))
-        return sum(line.endswith(',""],\n') for line in lines)
+        return unknown
 
     pool = ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1))
     try:
@@ -82,6 +91,8 @@ def write(collection: "Collection", rows: np.ndarray, site: pathlib.Path) -> pat
         unknown = sum(progress.bar(done, len(missing) * PER_PACK, "pictures", each=PER_PACK))
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for all that is planned
+    for old in folder.glob(f"{_OLD}*"):
+        old.unlink()
     if unknown:
         _log.warning(
             "%d of %d images have no picture at hand and are grey on the page.", unknown, len(rows)

@@ -3,6 +3,7 @@
 import importlib.util
 import itertools
 import logging
+import os
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -12,10 +13,11 @@ from pad_jax import registry
 from pad_jax.data import classes, images, reading, vectors
 from pad_jax.data.images import Images
 from pad_jax.data.preparation import FEATURES, PIXELS, Preparation, Standardization
-from pad_jax.data.prepared import streaming
-from pad_jax.data.prepared.index import is_prepared
+from pad_jax.data.prepared import index, streaming
 from pad_jax.data.prepared.source import PreparedSource
-from pad_jax.data.source import DatasetSettings, Selection, Source, refuse_overlap
+from pad_jax.data.selection import Selection
+from pad_jax.data.source import WHOLE, DatasetSettings, Source, refuse_overlap
+from pad_jax.paths import expanded
 from pad_jax.settings import Settings, refuse
 
 _log = logging.getLogger(__name__)
@@ -121,8 +123,18 @@ def opened(settings: Settings, split: str) -> Source:
     """
     dataset = settings[DatasetSettings]
     with reading.in_one_line(dataset.root or dataset.name):
-        name = "prepared" if is_prepared(dataset.root) else dataset.name
+        name = "prepared" if index.is_prepared(dataset.root) else dataset.name
         return find(SOURCES, name, "dataset.name")(settings, split)
+
+
+def whole(root: str | os.PathLike) -> str:
+    """``dataset.train_split`` for all images of a folder, a list, or a folder of prepared images.
+
+    Raises:
+      InputError: where what was prepared is damaged.
+    """
+    folder = expanded(root)
+    return "+".join(index.read(folder).splits) if (folder / index.FILE).is_file() else WHOLE
 
 
 def _opened_apart(settings: Settings) -> tuple[list[Source], list[Source]]:

@@ -1,13 +1,13 @@
 """Sources that hold whole arrays: scikit-learn's digits, and .npz files."""
 
 import hashlib
-import pathlib
 
 import numpy as np
 
 from pad_jax.data import reading
 from pad_jax.data.source import DatasetSettings, Example
 from pad_jax.errors import InputError
+from pad_jax.paths import expanded
 from pad_jax.settings import Settings, refuse
 
 
@@ -62,7 +62,7 @@ def npz(settings: Settings, split: str) -> ArraySource:
     """
     path = settings[DatasetSettings].root
     try:
-        with np.load(pathlib.Path(path).expanduser()) as arrays:
+        with np.load(expanded(path)) as arrays:
             names, images, labels = list(arrays), arrays.get(f"x_{split}"), arrays.get(f"y_{split}")
     except FileNotFoundError:
         raise InputError(f"dataset.root={path!r} does not exist; give an .npz file") from None

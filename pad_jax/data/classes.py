@@ -12,6 +12,7 @@ from pad_jax.data import csv_files
 from pad_jax.data.preparation import FEATURES
 from pad_jax.data.source import Source
 from pad_jax.errors import InputError
+from pad_jax.paths import expanded
 from pad_jax.settings import refuse
 
 _log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ def chosen(labels: str, sources: Sequence[Source]) -> Classes | None:
         return _of_folders(sources)
     if not labels:
         return _joined(sources)
-    path = pathlib.Path(labels).expanduser()
+    path = expanded(labels)
     if csv_files.has_names(path):
         return _of_file(path, f"dataset.labels={labels}", sources)
     if all(getattr(source, "kind", None) == FEATURES for source in sources):
@@ -111,11 +112,11 @@ def _of_folders(sources: Sequence[Source]) -> Classes | None:
         return _joined(sources)
 
     def file(source: Source, row: int) -> pathlib.Path | None:
-        # Of prepared images the originals may be gone; where they were is known all the same.
+        # The files of prepared images, or of features, may be gone: where they were is known still.
         find = getattr(source, "place", None) or getattr(source, "path", lambda row: None)
         return find(row)
 
-    if any(file(source, 0) is None for source in sources):
+    if any(all(file(source, row) is None for row in range(len(source))) for source in sources):
         refuse("dataset.labels", FOLDER, "the images' files are not known; give '' or none")
 
     def name(source: Source, row: int) -> str:

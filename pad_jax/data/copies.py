@@ -19,8 +19,8 @@ def tell(digests: list[bytes]) -> None:
     copies = len(digests) - len(set(digests))
     if copies:
         _log.info(
-            "%d of %d images have the very same pixels as an earlier one; --mode=duplicates lists "
-            "them.",
+            "%d of %d images have the very same pixels as an earlier one, as they are read; "
+            "--mode=duplicates lists them.",
             copies,
             len(digests),
         )

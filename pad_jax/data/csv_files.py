@@ -3,6 +3,7 @@
 import csv
 import io
 import pathlib
+import re
 from typing import NamedTuple
 
 from pad_jax.errors import InputError
@@ -41,7 +42,7 @@ def read(path: pathlib.Path, field: str) -> Table:
     """
     text = read_text(path, field)
     try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), _dialect(text)) if row]
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), dialect(text)) if any(row)]
     except csv.Error as error:
         raise InputError(f"{field} cannot be read ({error}); write it as CSV") from None
     header = [name.strip().lower() for name in rows[0]] if rows else []
@@ -59,6 +60,11 @@ def read(path: pathlib.Path, field: str) -> Table:
     for number, row in enumerate(rows, 1):
         if len(row) <= width:
             raise InputError(f"{field}: row {number} has {len(row)} columns; make it {width + 1}")
+        if any(row[len(header) :]):
+            raise InputError(
+                f"{field}: row {number} has {len(row)} columns, and the first line {len(header)}; "
+                "put names with commas into quotation marks"
+            )
     return Table(
         [row[image] for row in rows],
         None if label is None else [row[label].strip() for row in rows],
@@ -71,7 +77,7 @@ def has_names(path: pathlib.Path) -> bool:
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             first = file.readline(2**16)
-        header = [name.strip().lower() for name in next(csv.reader([first], _dialect(first)), [])]
+        header = [name.strip().lower() for name in next(csv.reader([first], dialect(first)), [])]
     except (OSError, csv.Error):
         return False
     return _place(header, _IMAGE) is not None and _place(header, _LABEL) is not None
@@ -94,14 +100,23 @@ def read_text(path: pathlib.Path, field: str) -> str:
     return text
 
 
-def _dialect(text: str) -> type[csv.Dialect]:
-    first = text.partition("\n")[0]
-
+def dialect(text: str) -> type[csv.Dialect]:
     class Dialect(csv.excel):
-        delimiter = next((mark for mark in ",\t;" if mark in first), ",")
+        delimiter = _separator(text)
         strict = True
 
     return Dialect
+
+
+def _separator(text: str) -> str:
+    """What divides the columns, by the first line with something in it.
+
+    A tab, where there is one, since names hardly have any; else the more frequent of the others,
+    outside of quotation marks.
+    """
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    bare = re.sub(r'"[^"]*"', "", first)
+    return "\t" if "\t" in bare else max(",;", key=bare.count)
 
 
 def _place(header: list[str], names: tuple[str, ...]) -> int | None:

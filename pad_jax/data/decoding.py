@@ -15,8 +15,8 @@ import numpy as np
 from PIL import ExifTags, Image, ImageColor
 
 from pad_jax.data import reading
-from pad_jax.data.eight_bits import has_16_bits, in_8_bits, swap_bytes
-from pad_jax.data.reading import Opened, OutOfMemory, patiently, printable
+from pad_jax.data.eight_bits import has_16_bits, in_8_bits, scale_key, swap_bytes
+from pad_jax.data.reading import Opened, OutOfMemory, Withheld, patiently, printable
 from pad_jax.errors import InputError
 
 _log = logging.getLogger(__name__)
@@ -105,6 +105,14 @@ def decode(path: str | os.PathLike, decoding: Decoding = DEFAULT) -> np.ndarray:
     return Decoder(decoding)(path, os.fspath(path))
 
 
+def decode_if_possible(path: str | os.PathLike, decoding: Decoding) -> np.ndarray | None:
+    """As ``decode``; None for a file that cannot be decoded, or that the system does not give."""
+    try:
+        return decode(path, decoding)
+    except (UnreadableImage, Withheld):
+        return None
+
+
 def from_pillow(image: Image.Image, decoding: Decoding = DEFAULT) -> np.ndarray:
     """The array of an image that Pillow has opened or made, as ``decode`` gives that of its file.
 
@@ -173,7 +181,8 @@ class Decoder:
                     raise
                 if any(text in str(error) for text in _NO_MEMORY):
                     raise MemoryError from error
-                reason = f"{error or type(error).__name__}{_hint(opened.stream)}"
+                what = str(error).partition(" <")[0]  # Pillow's names an object of Python's
+                reason = f"{what or type(error).__name__}{_hint(opened.stream)}"
                 raise UnreadableImage(f"{printable(name)}: {printable(reason)}") from error
             opened.check()
         return pixels[..., None] if pixels.ndim == 2 else pixels
@@ -251,6 +260,7 @@ def _loaded(
         name, image.filename = image.filename, ""
         image.load()
         image.filename = name
+    scale_key(image)
     image.load()
     turn = _turn(image, note)
     loaded = in_8_bits(image, low_bytes, note)

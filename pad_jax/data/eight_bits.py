@@ -34,7 +34,7 @@ def in_8_bits(
         grey = image.convert("L")
         if transparent is None:
             return grey
-        return _with_alpha(grey, (np.asarray(grey) > 0) != transparent)
+        return _with_alpha(grey, (np.asarray(grey) > 0) != bool(transparent))  # 1 or 255
     if image.mode in ("RGB", "RGBA") and low_bytes:
         image = _scaled_colour(image, low_bytes, note)
     if image.mode in ("LA", "RGBA") or (image.mode in ("L", "RGB") and transparent is None):
@@ -42,6 +42,18 @@ def in_8_bits(
     if image.mode == "L":
         return image.convert("LA")
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def scale_key(image: Image.Image) -> None:
+    """Brings the transparent value of an opened grey image of 2 or 4 bits to the range of 8.
+
+    Pillow does so with its pixels alone.
+    """
+    key = image.info.get("transparency")
+    for bits in (2, 4):
+        is_of = any(tile.args == f"L;{bits}" for tile in getattr(image, "tile", ()))
+        if is_of and isinstance(key, int) and key < 2**bits:
+            image.info["transparency"] = key * 255 // (2**bits - 1)
 
 
 def has_16_bits(image: Image.Image) -> bool:

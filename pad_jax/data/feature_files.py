@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pad_jax.data import parquet, reading
+from pad_jax.data import csv_files, parquet, reading
 from pad_jax.errors import InputError, first_line
 
 
@@ -41,11 +41,11 @@ def read(path: pathlib.Path, name: str = "dataset.root") -> FeatureFile:
       InputError: where the file is none, or is not as described in ``FeatureFile``.
     """
     field = f"{name}={path}"
-    if path.suffix not in _READERS:
+    if path.suffix.lower() not in _READERS:
         raise InputError(f"{field} is no file of features; give .npz, .npy or .parquet")
     if not path.exists():
         raise InputError(f"{field} does not exist; give a file of features")
-    found = _opened(field, _READERS[path.suffix], path)
+    found = _opened(field, _READERS[path.suffix.lower()], path)
     features = found.features
     if features.dtype.kind != "f" or features.ndim not in (2, 3) or 0 in features.shape:
         raise InputError(
@@ -67,7 +67,7 @@ def read_labels(path: pathlib.Path) -> np.ndarray:
       InputError: where the file cannot be read.
     """
     field = f"dataset.labels={path}"
-    if path.suffix == ".npy":
+    if path.suffix.lower() == ".npy":
         return _opened(field, _mapped_npy, path)
     lines = _opened(field, _lines, path)
     classes = sorted(set(lines) - {""})
@@ -79,11 +79,13 @@ def read_labels(path: pathlib.Path) -> np.ndarray:
 
 
 def read_paths(path: pathlib.Path, name: str = "dataset.paths") -> list[str]:
-    """Paths from a text file, one a line; ``name`` as in ``read``.
+    """Paths from a text file, one a line, or from a CSV file; ``name`` as in ``read``.
 
     Raises:
       InputError: where the file cannot be read.
     """
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return csv_files.read(path, f"{name}={path}").images
     return _opened(f"{name}={path}", _lines, path)
 
 

@@ -5,17 +5,18 @@ import hashlib
 import logging
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 
 from pad_jax.data import csv_files, feature_files
 from pad_jax.data.classes import FOLDER, NONE
-from pad_jax.data.decoding import UnreadableImage, decode
+from pad_jax.data.decoding import Decoding, decode_if_possible
 from pad_jax.data.preparation import FEATURES
-from pad_jax.data.reading import Withheld
 from pad_jax.data.source import DatasetSettings, Example
 from pad_jax.errors import InputError
+from pad_jax.paths import expanded
 from pad_jax.settings import RESULTS, Settings, any_text, refuse, setting
 
 _log = logging.getLogger(__name__)
@@ -35,26 +36,40 @@ class FeatureSettings:
     )
 
 
-class Pictures:
-    """The images that features are of, by row."""
+class Files:
+    """The files of the images that features are of, by row; it does not hold the features.
 
-    def __init__(self, paths: list[str] | None, bases: list[pathlib.Path]):
+    Args:
+      paths: of each row; "" or None where it is not known.
+      bases: folders that a path may begin in.
+    """
+
+    def __init__(self, paths: Sequence[str] | None, bases: Sequence[pathlib.Path]):
         self._paths, self._bases = paths, bases
 
-    def __call__(self, i: int) -> np.ndarray | None:
-        """The image of row i, uint8 [H, W, 1 or 3]; None where it is not found or readable."""
-        path = self.path(i)
-        try:
-            return None if path is None else decode(path)
-        except (UnreadableImage, Withheld):
-            return None
-
-    def path(self, i: int) -> pathlib.Path | None:
+    def __call__(self, i: int) -> pathlib.Path | None:
         """The file of row i, absolute; None where it is not found."""
         if self._paths is None or not self._paths[i]:
             return None
-        candidates = (base / self._paths[i] for base in self._bases)
+        candidates = (base / expanded(self._paths[i]) for base in self._bases)
         return next((path.absolute() for path in candidates if os.path.isfile(path)), None)
+
+    def place(self, i: int) -> pathlib.Path | None:
+        """Where the file of row i is, or was; None where nobody knows."""
+        if (found := self(i)) is not None or self._paths is None or not self._paths[i]:
+            return found
+        return self._bases[0] / expanded(self._paths[i])
+
+
+class Pictures:
+    """The images that features are of, by row: uint8 [H, W, 1 or 3], None where not at hand."""
+
+    def __init__(self, files: Files, decoding: Decoding):
+        self._files, self._decoding = files, decoding
+
+    def __call__(self, i: int) -> np.ndarray | None:
+        path = self._files(i)
+        return None if path is None else decode_if_possible(path, self._decoding)
 
 
 class FeatureSource:
@@ -93,8 +108,9 @@ class FeatureSource:
         made_of = (found.extractor or {}).get("images")
         bases = [pathlib.Path(made_of)] if made_of else []
         bases += [pathlib.Path(), *([_path(paths).parent] if paths else []), path.parent]
-        self.picture = Pictures(found.paths, bases)
-        self.path = self.picture.path
+        self.path = Files(found.paths, bases)
+        self.place = self.path.place
+        self.picture = Pictures(self.path, settings[DatasetSettings].decoding)
 
     def __len__(self) -> int:
         return self._features.shape[-2]
@@ -125,7 +141,7 @@ class FeatureSource:
 
 
 def _path(name: str) -> pathlib.Path:
-    return pathlib.Path(name).expanduser()
+    return expanded(name)
 
 
 def _file_of(root: str, split: str) -> pathlib.Path:

@@ -14,6 +14,7 @@ from pad_jax.data.reading import printable
 from pad_jax.data.source import DatasetSettings, Example, Source
 from pad_jax.data.tree import Tree
 from pad_jax.errors import InputError
+from pad_jax.paths import expanded
 from pad_jax.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ _SPLITS = {
 def folder(settings: Settings, split: str) -> Source:
     """A split of the folder that ``dataset.root`` names; or of the list or file of images."""
     dataset = settings[DatasetSettings]
-    root = pathlib.Path(dataset.root).expanduser()
+    root = expanded(dataset.root)
     if root.is_file() and root.suffix.lower() in SUFFIXES:
         return ListSource(settings, split)
     if root.is_file() and root.suffix.lower() == SUFFIX:
@@ -68,7 +69,7 @@ class FolderSource:
         self.decoder = decoder or Decoder()
         if not root:
             raise InputError("dataset.root is not set; give the folder with your images")
-        self._root = pathlib.Path(root).expanduser()
+        self._root = expanded(root)
         if not self._root.is_dir():
             raise InputError(
                 f"dataset.root={root!r} is not a folder; give the one with your images, or a list "
@@ -92,7 +93,7 @@ class FolderSource:
                 + " ".join(sorted(kinds))
                 + "".join(f"; {text}" for text in others)
             )
-        parents = [folder] if found is None else _folders(folder.parent)
+        parents = [folder] if found is None else sorted({folder, *_folders(folder.parent)})
         numbers = classes.numbered(path.name for parent in parents for path in _folders(parent))
         self.class_names = tuple(numbers) or None
         # The first part of an image's path is its class, or the file itself.
@@ -144,6 +145,11 @@ def _folders(parent: pathlib.Path) -> list[pathlib.Path]:
 
 def _inside(root: pathlib.Path, split: str) -> pathlib.Path | None:
     """The folder of a split, by its name or, where there is none, by its name in any case."""
+    if pathlib.PurePath(split).is_absolute() or ".." in pathlib.PurePath(split).parts:
+        raise InputError(
+            f"{split!r} is no split: it leads out of dataset.root={root}; give that another folder "
+            "or a list of images"
+        )
     if (root / split).is_dir():
         return root / split
     folder = root
@@ -192,7 +198,7 @@ def _ask_if_unclear(
 def _has_images(folder: pathlib.Path) -> bool:
     kinds = image_kinds.readable()
     for _, folders, names in os.walk(folder, onerror=_raise):
-        if any(os.path.splitext(name)[1].lower() in kinds for name in names):
+        if any(tree.is_users(name) and _ending(name) in kinds for name in names):
             return True
         folders[:] = filter(tree.is_users, folders)
     return False
@@ -204,7 +210,11 @@ def _raise(error: OSError) -> None:
 
 def _has_images_itself(folder: pathlib.Path) -> bool:
     kinds = image_kinds.readable()
-    return any(path.suffix.lower() in kinds for path in folder.iterdir())
+    return any(tree.is_users(name) and _ending(name) in kinds for name in os.listdir(folder))
+
+
+def _ending(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
 
 
 def _others(found: Tree, kinds: set[str]) -> list[str]:

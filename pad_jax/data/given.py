@@ -18,6 +18,7 @@ from pad_jax.data.decoding import UnreadableImage, from_pillow
 from pad_jax.data.folder import FolderSource
 from pad_jax.data.preparation import Pixels, as_pixels, refuse_one_image
 from pad_jax.data.reading import Withheld
+from pad_jax.data.source import WHOLE, called
 from pad_jax.errors import InputError
 
 _log = logging.getLogger(__name__)
@@ -192,10 +193,8 @@ def _files(path: Path, name: str) -> list:
     path = os.path.expanduser(path)
     if os.path.isfile(path):
         raise ValueError(f"{name}={path!r} is one image; give a list, [{path!r}]")
-    try:
-        return FolderSource(path, ".").paths
-    except InputError as error:  # where the folder is an argument, and no setting
-        raise InputError(str(error).replace("dataset.root", name)) from None
+    with called(name):
+        return FolderSource(path, WHOLE).paths
 
 
 def _is_image(image: Any) -> bool:

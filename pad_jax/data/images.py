@@ -14,7 +14,8 @@ from pad_jax import progress
 from pad_jax.data import copies, reading
 from pad_jax.data.decoding import DEFAULT, Decoding, UnreadableImage
 from pad_jax.data.preparation import Pixels, Preparation
-from pad_jax.data.source import Selection, Source
+from pad_jax.data.selection import Selection
+from pad_jax.data.source import Source
 from pad_jax.errors import InputError
 
 _log = logging.getLogger(__name__)
@@ -113,6 +114,7 @@ def held(images: Images, rows: np.ndarray) -> ResidentImages:
         [images.names[i] for i in rows.tolist()],
         preparation=images.preparation,
         picture=lambda i: images.picture(rows[i]),
+        class_names=images.class_names,
     )
 
 

@@ -7,8 +7,9 @@ import pathlib
 from pad_jax.data import classes, csv_files
 from pad_jax.data.csv_files import Table
 from pad_jax.data.decoding import Decoder
-from pad_jax.data.source import DatasetSettings, Example
+from pad_jax.data.source import WHOLE, DatasetSettings, Example
 from pad_jax.errors import InputError
+from pad_jax.paths import expanded
 from pad_jax.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -21,8 +22,8 @@ class ListSource:
     """The images that a file lists, in its order.
 
     ``dataset.root`` is the file: a path a line, or CSV (``csv_files.read``). Relative paths begin
-    in the file's folder. Its one split is "train", or those that its column "split" names; or it is
-    a folder of lists with the names of splits: train.csv, test.csv.
+    in the file's folder. Its one split is "train", or those that its column "split" names, and "."
+    is all of it; or it is a folder of lists with the names of splits: train.csv, test.csv.
     """
 
     def __init__(self, settings: Settings, split: str):
@@ -31,7 +32,7 @@ class ListSource:
         file = _file_of(dataset.root, split)
         field = f"dataset.root={file}"
         table = read(file, field)
-        if pathlib.Path(dataset.root).expanduser().is_file():
+        if expanded(dataset.root).is_file():
             table = _of_split(table, split, field)
         if not table.images:
             raise InputError(f"{field} lists no images; give a path a line")
@@ -39,7 +40,7 @@ class ListSource:
         self.class_names = tuple(numbers) or None
         self._names = table.images
         self._labels = [numbers.get(name) for name in table.labels or [""] * len(self._names)]
-        self._base = file.absolute().parent
+        self.files, self._base = [file], file.absolute().parent
         _log.info("%s, %s: %s%s", file, split, classes.counted(self._labels), self._repeated())
         first = range(min(_LOOKED_FOR, len(self)))
         if not any(self.path(i).exists() for i in first):
@@ -94,7 +95,7 @@ def read(path: pathlib.Path, field: str) -> Table:
 def _file_of(root: str, split: str) -> pathlib.Path:
     if not root:
         raise InputError("dataset.root is not set; give the list of your images")
-    path = pathlib.Path(root).expanduser()
+    path = expanded(root)
     if path.is_file():
         return path
     if not path.is_dir():
@@ -114,6 +115,8 @@ def _file_of(root: str, split: str) -> pathlib.Path:
 
 def _of_split(table: Table, split: str, field: str) -> Table:
     """The rows of a split, of a file that is the whole data set."""
+    if split == WHOLE:
+        return table
     if table.splits is None:
         if split == "train":
             return table

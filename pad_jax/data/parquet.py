@@ -83,11 +83,14 @@ def _labels(file: Any) -> np.ndarray | None:
 def _paths(file: Any) -> list[str] | None:
     import pyarrow.types as kinds
 
+    def is_text(kind: Any) -> bool:
+        return kinds.is_string(kind) or kinds.is_large_string(kind)
+
     column = _column(file, "path")
     if column is None:
         column = _column(file, "image")  # as --mode=embed writes it
-        if column is None or not kinds.is_string(column.type):
+        if column is None or not is_text(column.type):
             return None
-    if not (kinds.is_string(column.type) or kinds.is_large_string(column.type)):
+    if not is_text(column.type):
         raise InputError(f"paths are {column.type}; make them text")
     return column.fill_null("").to_pylist()

@@ -13,8 +13,9 @@ import numpy as np
 
 from pad_jax.data import classes, reading, tree
 from pad_jax.data.decoding import Decoder, UnreadableImage
-from pad_jax.data.source import DatasetSettings, Example
+from pad_jax.data.source import WHOLE, DatasetSettings, Example
 from pad_jax.errors import InputError, first_line
+from pad_jax.paths import expanded
 from pad_jax.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ class ParquetSource:
     of labels, integers or text. ``dataset.root`` is a file, whose one split is "train"; or a folder
     of files, of which those belong to a split that begin with its name, such as
     train-00000-of-00003.parquet, or lie in a folder of that name. Where none is of a split, all are
-    of "train".
+    of "train". The split "." is all there are.
 
     Images are read with the others of their row group, of which the last ones are kept.
     """
@@ -42,7 +43,8 @@ class ParquetSource:
         import pyarrow  # here, not at the top: most runs do without
 
         dataset = settings[DatasetSettings]
-        self.decoder, self._split = Decoder(dataset.decoding), split
+        self.decoder = Decoder(dataset.decoding)
+        self._prefix = "" if split == WHOLE else f"{split}/"
         self.files = _files_of(dataset.root, split)
         try:
             self._shards = [_Shard(path) for path in self.files]
@@ -81,7 +83,7 @@ class ParquetSource:
         return len(self._labels)
 
     def name(self, i: int) -> str:
-        return f"{self._split}/{self._paths[i] if self._are_named else i}"
+        return f"{self._prefix}{self._paths[i] if self._are_named else i}"
 
     def identity(self, i: int) -> bytes:
         """Its name, where that is a file's; else what tells the file from others."""
@@ -242,16 +244,16 @@ def _files_of(root: str, split: str) -> list[pathlib.Path]:
     """The files of a split, in the order of their paths."""
     if not root:
         raise InputError("dataset.root is not set; give the Parquet file with your images")
-    path = pathlib.Path(root).expanduser()
+    path = expanded(root)
     if path.is_file():
-        if split == "train":
+        if split in ("train", WHOLE):
             return [path]
         raise InputError(
             f"dataset.root={root} is one split, train; for {split!r} give the folder with the "
             f"files of all splits, {split}.parquet among them"
         )
     files = [file for file in tree.below(path).files if file.suffix.lower() == SUFFIX]
-    found = [file for file in files if _is_of(file.relative_to(path), split)]
+    found = [f for f in files if split == WHOLE or _is_of(f.relative_to(path), split)]
     if found:
         return found
     if split == "train" and not any(_is_of(f.relative_to(path), s) for f in files for s in _NAMED):

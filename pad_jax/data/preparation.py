@@ -222,12 +222,20 @@ def fit(
     elif resize == "crop":
         pixels = ImageOps.fit(pixels, size, how)
     elif resize == "pad":
-        inner = ImageOps.contain(pixels, size, how)
+        inner = pixels.resize(_inner(pixels.size, size), how)
         pixels = Image.new("RGB", size, background).convert(pixels.mode)
         pixels.paste(inner, ((size[0] - inner.width) // 2, (size[1] - inner.height) // 2))
     else:
         pixels = pixels.resize(size, how)
     return np.asarray(pixels).reshape(shape)
+
+
+def _inner(size: tuple[int, int], most: tuple[int, int]) -> tuple[int, int]:
+    """The largest size of an image's own proportions inside of another; no side is 0."""
+    (width, height), (most_width, most_height) = size, most
+    if width * most_height > height * most_width:
+        return most_width, max(1, round(height / width * most_width))
+    return max(1, round(width / height * most_height)), most_height
 
 
 def refuse_one_image(images: Any, name: str = "images") -> None:

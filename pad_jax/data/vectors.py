@@ -9,7 +9,7 @@ import numpy as np
 
 from pad_jax.data.images import Images, ResidentImages
 from pad_jax.data.preparation import Standardization
-from pad_jax.data.source import Selection
+from pad_jax.data.selection import Selection
 from pad_jax.errors import InputError
 
 _log = logging.getLogger(__name__)

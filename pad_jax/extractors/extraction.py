@@ -14,16 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from pad_jax import progress
+from pad_jax import data, progress
 from pad_jax.data.augmentation import CropSettings
-from pad_jax.data.decoding import LEAST_SIDE, Decoder, UnreadableImage
-from pad_jax.data.folder import FolderSource
+from pad_jax.data.decoding import UnreadableImage
 from pad_jax.data.preparation import Pixels
-from pad_jax.data.source import DatasetSettings, Example, Selection
+from pad_jax.data.prepared.index import is_prepared
+from pad_jax.data.selection import Selection
+from pad_jax.data.source import DatasetSettings, Example, called
 from pad_jax.errors import InputError
 from pad_jax.extractors import ExtractorSpec, create
 from pad_jax.extractors.views import Views
 from pad_jax.extractors.work_folder import WorkFolder
+from pad_jax.paths import expanded
 from pad_jax.run import folder
 from pad_jax.settings import RunSettings, Settings
 
@@ -43,13 +45,14 @@ def extract(
     dtype: str = "float16",
     batch_size: int = BATCH_SIZE,
 ) -> tuple[int, int]:
-    """Extracts the features of a folder's images and writes them to a file.
+    """Extracts the features of images and writes them to a file.
 
     The file, not compressed, so that it can be memory-mapped, has the arrays
 
       features: [N, D], or [1 + views, N, D]: of the image as it is, then of augmented views;
       labels: int64 [N], -1 where the class is not known; absent where none is;
-      paths: bytes [N], relative to ``images``;
+      paths: bytes [N], relative to the folder ``images``, or that of the list; the names of images
+        that have no file;
       extractor: JSON text: the spec with the image size that was used, ``views``, ``images``, and
         how these were decoded and resized.
 
@@ -58,7 +61,7 @@ def extract(
 
     Args:
       spec: the extractor.
-      images: the folder.
+      images: the folder, a list of images, or what holds them in Parquet.
       output: the file, ``.npz``.
       settings: of ``dataset`` which images there are, how they are decoded and resized, and whether
         one that cannot be decoded stops the extraction (``strict``) or is left out; of
@@ -75,10 +78,15 @@ def extract(
         begun in another way.
     """
     output, images = _checked(output, images), os.path.abspath(os.path.expanduser(images))
-    dataset = settings[DatasetSettings]
-    least_side = max(LEAST_SIDE, 2 * (spec.image_size or 0))
-    decoding = dataclasses.replace(dataset.decoding, least_side=least_side)
-    source = _open(images, dataset, Decoder(decoding))
+    dataset = dataclasses.replace(
+        settings[DatasetSettings],
+        name="folder",
+        root=images,
+        labels="",
+        image_size=spec.image_size or 1,  # this and LEAST_SIDE say at which size to decode
+        stored_size=0,
+    )
+    source, decoding = _open(settings.replaced(dataset)), dataset.decoding
     augmented = Views(settings, batch_size) if views else None
     command = {
         "--extractor": spec.name,
@@ -96,7 +104,7 @@ def extract(
     for field in ("resize", "background"):
         if (value := getattr(dataset, field)) != getattr(DatasetSettings, field):
             command[f"--config.dataset.{field}"] = value
-    work = WorkFolder(output, command, _inputs(images, source, spec.weights), len(source))
+    work = WorkFolder(output, command, _inputs(source, spec.weights), len(source))
     extractor = create(spec)
     strict = dataset.strict
     if strict and work.skipped:  # by an earlier call that was not
@@ -123,54 +131,55 @@ def extract(
     if not work.kept:
         raise InputError(f"--images={images}: not one image can be decoded; see the warnings above")
     left_out = set(work.skipped)
-    paths = [source.identity(i) for i in range(len(source)) if i not in left_out]
+    paths = [os.fsencode(source.name(i)) for i in range(len(source)) if i not in left_out]
     used = dataclasses.replace(spec, image_size=size).as_dict()
     used |= {"resize": dataset.resize, "decoding": dataclasses.asdict(decoding)}
-    used |= {"views": views, "images": images}
+    base = os.path.dirname(images) if os.path.isfile(images) else images
+    used |= {"views": views, "images": base}
     return work.pack(paths, json.dumps(used))
 
 
 def _checked(output: str | os.PathLike, images: str) -> pathlib.Path:
     """The path of the file, before any work is done for it."""
-    path = pathlib.Path(output).expanduser()
+    path = expanded(output)
     if path.suffix != ".npz":
         raise InputError(f"--output={output} is not the name of a .npz file; give FILE.npz")
     if path.exists():
         raise InputError(f"--output={output} exists; remove it, or choose another")
-    of_images = pathlib.Path(images).expanduser()
-    if not of_images.is_dir():
-        raise InputError(f"--images={images} is not a folder; give the one with your images")
-    if path.resolve().is_relative_to(of_images.resolve()):
+    of_images = expanded(images)
+    if of_images.is_dir() and path.resolve().is_relative_to(of_images.resolve()):
         # Its work folder would be one of the classes.
         raise InputError(f"--output={output} lies inside of --images; choose a place outside of it")
     folder.check_writable(f"--output={output}", path.absolute().parent, "choose another place")
     return path
 
 
-def _open(images: str, dataset: DatasetSettings, decoder: Decoder) -> Selection:
-    splits = dataset.train_splits
-    try:
-        sources = [FolderSource(images, split, decoder, splits) for split in splits]
-    except InputError as error:  # where the folder is a flag, and no setting
-        text = str(error).replace("--config.dataset.root", "--images")
-        raise InputError(text.replace("dataset.root", "--images")) from None
-    return Selection(sources, dataset.max_images)
+def _open(settings: Settings) -> Selection:
+    if is_prepared(root := settings[DatasetSettings].root):
+        raise InputError(
+            f"--images={root} holds prepared images, and an extractor wants them in full size; "
+            "give the folder that they were made of"
+        )
+    with called("--images"):
+        return data.training_samples(settings)
 
 
-def _inputs(images: str, source: Selection, weights: str) -> dict[str, Any]:
+def _inputs(source: Selection, weights: str) -> dict[str, Any]:
     """What tells the files that are read from others, by name."""
     digest = hashlib.sha256()
     for i in range(len(source)):
-        name = source.identity(i)
-        size = _stat(os.path.join(os.fsencode(images), name), "st_size")
+        name, path = source.identity(i), source.path(i)
+        size = None if path is None else _stat(path, "st_size")
         digest.update(f"{len(name)} {size} ".encode() + name)
+    for file in source.files:
+        digest.update(f"{_stat(file, 'st_size')} ".encode())
     return {
         "the names or sizes of the files": digest.hexdigest(),
         "the file of weights": _stat(weights, "st_mtime_ns"),
     }
 
 
-def _stat(path: str | bytes, field: str) -> int | None:
+def _stat(path: str | os.PathLike, field: str) -> int | None:
     """Size or date of a file; None where it cannot be looked at."""
     try:
         return getattr(os.stat(path), field)

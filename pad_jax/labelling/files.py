@@ -1,6 +1,7 @@
 """Files of labels: names by hand or by ``browse``, labels of all images, what is to be named."""
 
 import csv
+import io
 import logging
 import os
 import pathlib
@@ -11,6 +12,7 @@ import numpy as np
 
 from pad_jax import outputs
 from pad_jax.collection import Collection
+from pad_jax.data import csv_files
 from pad_jax.errors import InputError, first_line
 from pad_jax.labelling.naming import ToName
 from pad_jax.labelling.spreading import Spread
@@ -116,20 +118,12 @@ def _of_lines(known: list[tuple[_Line, list[int]]], count: int, field: str) -> N
 
 def _lines(path: pathlib.Path, field: str) -> list[_Line]:
     """The lines of a table; number 0 for the first, where that is no heading of ours."""
+    text = csv_files.read_text(path, field)
     try:
-        # File names are bytes, of which not all are UTF-8; some editors begin a file with a mark.
-        with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-            first = file.readline()
-            separator = max(",;\t", key=first.count)
-            file.seek(0)
-            reader = csv.reader(file, delimiter=separator, strict=True)
-            cells = [(reader.line_num, line) for line in reader if any(line)]
-    except OSError as error:
-        raise InputError(f"{field} cannot be read ({error.strerror}); give a file") from None
+        reader = csv.reader(io.StringIO(text, newline=""), csv_files.dialect(text))
+        cells = [(reader.line_num, line) for line in reader if any(line)]
     except csv.Error as error:
         raise InputError(f"{field} is no table ({first_line(error)}); give a .csv file") from None
-    if any("\0" in cell for _, line in cells for cell in line):
-        raise InputError(f"{field} is no text; give a .csv file")
     if not cells:
         raise InputError(f"{field} is empty; write a line image,label for some images")
     heading = [cell.strip().lower() for cell in cells[0][1]]

@@ -10,6 +10,7 @@ from pad_jax.graph.search import search
 from pad_jax.labelling.diffusion import Pile
 
 _SAMPLE = 10_000  # rows that k-means looks at; its centres are means of many
+_MOST_PARTS = 16  # times the names wanted; where names are everywhere more would hold some, too
 _SHOWN = 10  # images that one name is asked for: seen at a glance, and enough to have a majority
 # As near to a name as nine of ten images are to the middle of their part, of 50 parts.
 _NEAR_PARTS, _NEAR_SHARE = 50, 0.9
@@ -75,7 +76,7 @@ class Naming:
         embeddings.)
 
         Args:
-          count: how many; fewer where the pile has no more parts.
+          count: how many; fewer where the pile has no more parts, or few without a name.
           named: int [M], the rows that have a name.
 
         Returns:
@@ -84,7 +85,9 @@ class Naming:
         named = np.asarray(named, np.int64)
         is_named = np.zeros(len(self._rows), bool)
         is_named[named] = True
-        most = min(len(self._rows), _SAMPLE)
+        most = min(len(self._rows), _SAMPLE, _MOST_PARTS * count)
+        if is_named.all():
+            return []
         wanted = count
         while True:
             parts = min(wanted, most)

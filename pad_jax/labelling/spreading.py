@@ -121,12 +121,14 @@ def find_again(
       seed: which sets are held back together.
     """
     named = np.flatnonzero(names >= 0)
-    _, first, own_set = np.unique(sets[named], return_index=True, return_inverse=True)
-    sets_of_name = np.bincount(names[named][first])
-    once = int((sets_of_name == 1).sum())
     own = names[named]
+    numbers, own_set = np.unique(sets[named], return_inverse=True)
+    # Images that were named together need not have one name.
+    _, name_of_set = np.unique(np.stack([own_set, own]), axis=1)
+    sets_of_name = np.bincount(name_of_set)
+    once = int((sets_of_name == 1).sum())
     back_once = np.flatnonzero(sets_of_name[own] > 1)
-    fold = np.random.default_rng(seed).permutation(len(first))[own_set] % folds
+    fold = np.random.default_rng(seed).permutation(len(numbers))[own_set] % folds
     shares = np.zeros((len(named), int(names.max(initial=-1)) + 1))
     right = np.zeros(len(named), bool)
     for i in np.unique(fold[back_once]):

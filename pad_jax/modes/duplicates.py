@@ -78,7 +78,7 @@ def _first_of_same_pixels(collection: Collection, rows: list[int]) -> tuple[dict
     unseen = []
 
     def digest(row: int) -> bytes:
-        pixels = collection.picture(row)
+        pixels = collection.original(row)
         if pixels is None:
             unseen.append(row)
             return str(row).encode()

@@ -46,9 +46,11 @@ def write(collection: Collection, output: pathlib.Path, *, replace: bool = False
 
 
 def _write_npy(collection: Collection, output: pathlib.Path) -> None:
-    outputs.write_csv(output.with_suffix(".csv"), ("image",), ([n] for n in collection.names))
-    with outputs.whole(output) as part, part.open("wb") as file:
-        np.save(file, collection.embeddings)
+    with outputs.whole(output) as part:
+        with part.open("wb") as file:
+            np.save(file, collection.embeddings)
+        # What fails leaves neither of the two: one alone would be in the way of the next call.
+        outputs.write_csv(output.with_suffix(".csv"), ("image",), ([n] for n in collection.names))
 
 
 def _write_npz(collection: Collection, output: pathlib.Path) -> None:

@@ -4,6 +4,8 @@ import pathlib
 
 from absl import flags
 
+from pad_jax.paths import expanded
+
 IMAGES = flags.DEFINE_string(
     "images",
     None,
@@ -28,4 +30,4 @@ NAMES = ("images", "features", "output", "epoch", "count")
 
 def path(value: str | None) -> pathlib.Path | None:
     """The path that a flag names, ``~`` expanded; None where it is not given, or empty."""
-    return pathlib.Path(value).expanduser() if value else None
+    return expanded(value) if value else None

@@ -9,12 +9,12 @@ import numpy as np
 from absl import flags
 
 from pad_jax.collection import Collection, open_call
-from pad_jax.data.decoding import decode
-from pad_jax.data.source import UnreadableImage
+from pad_jax.data.reading import printable
 from pad_jax.errors import InputError
 from pad_jax.graph.search import search
 from pad_jax.modes import flags as shared
 from pad_jax.modes.base import Call, Mode
+from pad_jax.paths import expanded
 
 _QUERY = flags.DEFINE_multi_string(
     "query",
@@ -91,15 +91,15 @@ def _embedded(collection: Collection, queries: list[str]) -> Iterator[np.ndarray
             "were is not known; give the name of one of them"
         )
     try:
-        return iter(collection.embed([decode(query) for query in queries]))
-    except UnreadableImage as error:
-        raise InputError(f"--query cannot be decoded: {error}") from None
+        return iter(collection.embed(queries))
+    except InputError as error:
+        raise InputError(f"--query: {error}") from None
 
 
 def _run(call: Call) -> str:
-    if not _QUERY.value:
+    if not all(_QUERY.value or [""]):
         raise InputError("--query is missing; give an image")
-    queries = [str(shared.path(query)) for query in _QUERY.value]
+    queries = [str(expanded(query)) for query in _QUERY.value]
     collection = open_call(call)
     answers = find(collection, queries, shared.COUNT.value or _COUNT)
     lines = []
@@ -113,7 +113,7 @@ def _run(call: Call) -> str:
 def _shown(collection: Collection, row: int) -> str:
     """The path of an image, or its name, on one line."""
     text = os.fsencode(collection.path(row) or collection.names[row])
-    return text.decode("utf-8", "backslashreplace").replace("\n", "\\n")
+    return printable(text.decode("utf-8", "backslashreplace"))
 
 
 MODE = Mode(_run, works_on_run=True, takes=("images", "features", "epoch", "count"))

@@ -195,3 +195,22 @@ def test_names_are_kept_by_the_images_not_by_their_groups(collection):
     collection.names[0] = "other.png"
     other = _value(_site(browse.write(collection, "next")) / "catalogue.js")
     assert other["fingerprint"] != before["fingerprint"]
+
+
+def test_a_picture_that_was_not_at_hand_is_made_when_it_is(collection, caplog):
+    """As after pillow-heif was installed: the files have not changed."""
+    picture = collection.picture
+    collection.picture = lambda i: None if i == 1 else picture(i)
+    for _ in range(2):  # it is said each time
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "pad_jax"):
+            browse.write(collection, "next")
+        assert "1 of 6 images" in caplog.text
+    collection.picture = picture
+    asked = _count(collection)
+    caplog.clear()
+    index = browse.write(collection, "next")
+    assert "" not in [data for _, data in _pictures(index)]
+    assert (asked, caplog.text) == ([1], "")
+    (folder,) = index.parent.glob("pictures-*")
+    assert {file.suffix for file in folder.iterdir()} == {".js"}

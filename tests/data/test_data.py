@@ -11,7 +11,8 @@ from pad_jax import config, data
 from pad_jax.data import arrays, image_kinds
 from pad_jax.data.arrays import ArraySource
 from pad_jax.data.folder import FolderSource
-from pad_jax.data.source import DatasetSettings, Example, Selection, UnreadableImage
+from pad_jax.data.selection import Selection
+from pad_jax.data.source import DatasetSettings, Example, UnreadableImage
 from pad_jax.errors import InputError
 from pad_jax.settings import Settings
 from tests.support.image_files import save

@@ -93,6 +93,17 @@ def test_transparency_of_every_kind_is_over_the_background(tmp_path, kind):
     assert blue[0, 1].tolist() == (second * 3 if len(second) == 1 else second)
 
 
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("is_white", [False, True])
+def test_transparent_grey_of_every_depth(tmp_path, bits, is_white):
+    most = 2**bits - 1
+    key, other = (most, 0) if is_white else (0, most)
+    path = tmp_path / "icon.png"
+    path.write_bytes(png(two(key, other), bits, key.to_bytes(2, "big")))
+    red = decode(path, Decoding(background="red"))
+    assert red.tolist() == [[[255, 0, 0], [0 if is_white else 255] * 3]]
+
+
 def test_half_transparent_is_between(tmp_path):
     save(tmp_path / "a.png", np.full((1, 1, 4), (100, 0, 255, 51), np.uint8))
     assert decode(tmp_path / "a.png")[0, 0].tolist() == [224, 204, 255]  # a fifth of it

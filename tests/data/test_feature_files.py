@@ -12,7 +12,8 @@ import pytest
 
 from pad_jax import config as configs
 from pad_jax import data
-from pad_jax.data.features import FeatureSource
+from pad_jax.data import feature_files
+from pad_jax.data.features import FeatureSource, Files
 from pad_jax.data.preparation import FEATURES
 from pad_jax.errors import InputError
 from tests.support.image_files import save
@@ -345,3 +346,44 @@ def test_labels_by_names_by_folders_and_none(tmp_path, features):
     assert set(data.load(configs.read(config)).train.labels.tolist()) == {-1}
     with pytest.raises(InputError, match="dataset.labels='folder'.*files are not known"):
         labels("folder")
+
+
+def test_labels_by_folders_where_files_are_gone(tmp_path, features):
+    names = [f"{'cat' if i % 2 else 'dog'}/{i}.png" for i in range(N)]
+    names[0] = ""
+    np.savez(tmp_path / "f.npz", features=features, paths=[name.encode() for name in names])
+    config = configs.default()
+    root = str(tmp_path / "f.npz")
+    config.dataset.update(name="features", root=root, test_split="", labels="folder")
+    assert data.load(configs.read(config)).train.labels.tolist()[:5] == [-1, 0, 1, 0, 1]
+
+
+def test_paths_as_embed_writes_them(tmp_path):
+    """A table with a heading, and with names that have commas."""
+    (tmp_path / "x.csv").write_text('image\n"a, b.png"\nc.png\n')
+    assert feature_files.read_paths(tmp_path / "x.csv") == ["a, b.png", "c.png"]
+
+
+def test_paths_may_begin_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    save(tmp_path / "a.png", np.zeros((2, 2), np.uint8))
+    files = Files(["~/a.png", "~nobody/a.png"], [tmp_path / "elsewhere"])
+    assert [files(0), files(1)] == [tmp_path / "a.png", None]
+
+
+@pytest.mark.parametrize("kind", [pyarrow.string(), pyarrow.large_string()])
+def test_names_of_images_are_text_of_any_length(tmp_path, features, kind):
+    rows = pyarrow.FixedSizeListArray.from_arrays(
+        pyarrow.array(features.reshape(-1)), features.shape[1]
+    )
+    names = pyarrow.array([f"{i}.png" for i in range(N)], kind)
+    pyarrow.parquet.write_table(
+        pyarrow.table({"image": names, "embedding": rows}), tmp_path / "x.parquet"
+    )
+    assert feature_files.read(tmp_path / "x.parquet").paths == names.to_pylist()
+
+
+def test_endings_in_capitals(tmp_path, features):
+    with (tmp_path / "F.NPY").open("wb") as file:
+        np.save(file, features)
+    np.testing.assert_array_equal(feature_files.read(tmp_path / "F.NPY").features, features)

@@ -273,3 +273,21 @@ def test_what_decoding_finds_is_said_once_with_the_number_of_images(tmp_path, ca
         "More than 8 bits a pixel, of which values of 12 bits become 0 to 255: 2 images, such as "
         f"{tmp_path}/a.png."
     ]
+
+
+def test_a_split_lies_inside_of_the_folder(tmp_path):
+    make(tmp_path, "in/train/a.png", "out/b.png")
+    for split in (str(tmp_path / "out"), "../out"):
+        with pytest.raises(InputError, match="is no split: it leads out of dataset.root"):
+            names(tmp_path / "in", split)
+
+
+def test_a_hidden_folder_is_a_split_where_it_is_named(tmp_path):
+    make(tmp_path, ".hidden/cat/a.png", "train/dog/b.png")
+    assert names(tmp_path, ".hidden") == [".hidden/cat/a.png"]
+
+
+def test_hidden_images_are_no_images(tmp_path):
+    make(tmp_path, "val/a.png", "test/b.png", ".cover.jpg", "val/._a.png")
+    with pytest.raises(InputError, match="no folder 'train', but test and val"):
+        load(tmp_path)

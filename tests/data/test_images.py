@@ -5,6 +5,7 @@ import logging
 
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
 from pad_jax import config, data
 from pad_jax.data.arrays import ArraySource
@@ -12,7 +13,8 @@ from pad_jax.data.decoding import Decoding, decode
 from pad_jax.data.folder import FolderSource
 from pad_jax.data.images import ResidentImages, StreamedImages, prepare
 from pad_jax.data.preparation import RESIZINGS, Pixels, fit, recorded
-from pad_jax.data.source import DatasetSettings, Selection
+from pad_jax.data.selection import Selection
+from pad_jax.data.source import DatasetSettings
 from pad_jax.errors import InputError
 from pad_jax.settings import Settings
 from tests.support.image_files import save
@@ -228,3 +230,20 @@ def test_exact_copies_are_said(folder, caplog):
     caplog.clear()
     prepare(FolderSource(str(folder), "val"), **OPTIONS | {"image_size": 8, "channels": 1})
     assert "the very same pixels" not in caplog.text
+
+
+@pytest.mark.parametrize("shape", [(1, 100), (100, 1), (1, 1), (3, 200)])
+def test_thin_images_are_padded(shape):
+    padded = fit(np.full((*shape, 1), 200, np.uint8), (32, 32, 1), "pad", (0, 0, 0))
+    assert padded.shape == (32, 32, 1)
+    assert set(np.unique(padded)) <= {0, 200}
+    assert (padded == 200).any()
+
+
+def test_pad_has_the_sizes_of_pillow():
+    rng = np.random.default_rng(0)
+    for width, height in rng.integers(20, 500, (200, 2)).tolist():
+        image = np.full((height, width, 1), 255, np.uint8)
+        inner = ImageOps.contain(Image.fromarray(image[..., 0]), (32, 48))
+        padded = fit(image, (48, 32, 1), "pad", (0, 0, 0))[..., 0] > 0
+        assert (padded.any(0).sum(), padded.any(1).sum()) == inner.size

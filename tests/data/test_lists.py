@@ -148,6 +148,7 @@ def test_what_is_listed_twice_is_said(pile, caplog):
         ("a.csv", b"a,b,c\n1,2,3\n", "has the columns a, b, c; call the one"),
         ("a.csv", b"image,label\ncat/a.png,cat\ncat/b.png\n", "row 2 has 1 columns; make it 2"),
         ("a.csv", b'image\n"cat/a.png\n', "cannot be read .unexpected end"),
+        ("a.csv", b"image\ncat/a,b.png\n", "row 1 has 2 columns, and the first line 1; put names"),
         ("a.doc", b"", "is not a folder; give .* a list of them"),
     ],
 )
@@ -180,3 +181,18 @@ def test_a_table_without_names_of_columns(tmp_path):
     (tmp_path / "a.csv").write_text("x.png,cat\ny.png, dog \n")
     assert csv_files.read(tmp_path / "a.csv", "it") == (["x.png", "y.png"], ["cat", "dog"], None)
     assert not csv_files.has_names(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a,b.png\tcat\nc.png\tdog\n",
+        "\nimage;label\na,b.png;cat\nc.png;dog\n",
+        'image,label\n"a,b.png",cat\nc.png,dog\n',
+        "\n;;\nimage;label\na,b.png;cat\nc.png;dog\n",
+    ],
+)
+def test_what_divides_columns(tmp_path, text):
+    (tmp_path / "x.csv").write_text(text)
+    table = csv_files.read(tmp_path / "x.csv", "x")
+    assert (table.images, table.labels) == (["a,b.png", "c.png"], ["cat", "dog"])

@@ -222,3 +222,9 @@ def test_other_labels_in_another_shard_are_refused(tmp_path):
     write(tmp_path / "train-1.parquet", [1], labels=["a"])
     with pytest.raises(InputError, match="train-1.parquet has other labels than"):
         load(tmp_path)
+
+
+def test_hidden_images_do_not_go_before_tables(tmp_path):
+    write(tmp_path / "train.parquet", [1])
+    Image.fromarray(np.full((8, 8), 7, np.uint8)).save(tmp_path / "._a.png")
+    assert load(tmp_path).train.names == ["train/0"]

@@ -9,7 +9,8 @@ import pytest
 from pad_jax.data import vectors
 from pad_jax.data.images import ResidentImages
 from pad_jax.data.preparation import FEATURES, Standardization, recorded
-from pad_jax.data.source import Example, Selection
+from pad_jax.data.selection import Selection
+from pad_jax.data.source import Example
 from pad_jax.errors import InputError
 
 

@@ -48,6 +48,7 @@ def names_of(given):
         "a.png,cat\ndogs/b c.png,big dog\n",  # by hand, without a heading
         "\ufeffImage;Label\r\na.png;cat\r\ndogs/b c.png;big dog\r\n",  # as spreadsheets save it
         "image\tlabel\na.png\tcat\n\n dogs/b c.png \t big dog \n",
+        "\n;;\nimage;label\na.png;cat\ndogs/b c.png;big dog\n",  # lines of nothing before it
         "group,label,image\n7,cat,a.png\n,big dog,dogs/b c.png\n",
         'image,label\n"a.png","cat"\n"dogs/b c.png","big dog"\na.png,cat\n',  # twice the same
     ],

@@ -123,3 +123,20 @@ def test_images_that_are_all_the_same():
     chosen = Naming(pile, np.zeros(30, int)).choose(5)
     assert len(chosen) >= 1
     assert chosen[-1].near == 1.0
+
+
+def test_what_is_all_named_is_not_searched(monkeypatch):
+    _, _, pile, _ = blobs(n=40)
+    naming = Naming(pile, np.full(40, -1))
+    monkeypatch.setattr(Naming, "_centers", lambda self, parts: pytest.fail("it searches"))
+    assert naming.choose(5, np.arange(40)) == []
+
+
+def test_the_search_for_what_has_no_name_ends(monkeypatch):
+    _, _, pile, _ = blobs(n=400)
+    naming, tried, centers = Naming(pile, np.full(400, -1)), [], Naming._centers
+    monkeypatch.setattr(
+        Naming, "_centers", lambda self, parts: tried.append(parts) or centers(self, parts)
+    )
+    naming.choose(2, np.arange(399))
+    assert tried == [2, 4, 8, 16, 32]

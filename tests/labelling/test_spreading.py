@@ -135,3 +135,18 @@ def test_a_name_of_one_set_is_told_and_not_counted():
     assert again.once == 1
     assert 3 not in again.rows
     assert again.share == 1.0
+
+
+def test_images_named_together_may_have_two_names():
+    """As where two images of a group are named one by one: each name counts where it stands."""
+    x, kind, pile, _ = blobs(noise=0.3)
+    names = np.full(len(x), -1)
+    rows = np.concatenate([np.flatnonzero(kind == c)[:4] for c in (0, 1)])
+    names[rows] = kind[rows]
+    sets = np.arange(len(x))
+    sets[rows[4]] = rows[0]
+    again = find_again(pile, names, sets)
+    assert (sorted(again.rows), again.once) == (sorted(rows), 0)
+    sets[rows[:4]] = rows[0]  # the first name stands in one set now, with one image of the other
+    again = find_again(pile, names, sets)
+    assert (sorted(again.rows), again.once) == (sorted(rows[4:]), 1)

@@ -49,6 +49,19 @@ def test_embeddings_in_the_runs_folder(run, call, given):
     assert [row["image"] for row in read(run / "embeddings.csv")] == list(collection.names)
 
 
+def test_what_cannot_be_written_is_not_in_the_way(run, call, given, tmp_path, monkeypatch):
+    def full(file, array):
+        raise OSError("9600 requested and 4064 written")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(np, "save", full)
+        with pytest.raises(InputError, match="x.npy cannot be written .*; make room"):
+            embed.MODE.run(call(run, output=tmp_path / "x.npy"))
+    assert not list(tmp_path.glob("x*"))
+    embed.MODE.run(call(run, output=tmp_path / "x.npy"))
+    assert {file.name for file in tmp_path.glob("x*")} == {"x.csv", "x.npy"}
+
+
 @pytest.mark.parametrize("kind", ["npz", "parquet", "npy"])
 def test_a_file_of_embeddings_is_one_of_features(
     run, digits_in_a_folder, call, given, tmp_path, kind
@@ -146,8 +159,26 @@ def test_search_by_features_alone(features, call, given):
 
 def test_a_query_that_is_no_image(run, call, digits_in_a_folder):
     collection = open_call(call(run))
-    with pytest.raises(InputError, match=r"--query cannot be decoded: .*broken.png"):
+    said = r"--query: images\[0\] cannot be decoded .*broken.png: cannot identify image file\)"
+    with pytest.raises(InputError, match=said):
         search.find(collection, [str(digits_in_a_folder / "1/broken.png")])
+
+
+def test_a_query_is_decoded_as_the_run_decodes(run, call, tmp_path, rng):
+    """Transparent images of one grey, which differ by where a background shows through."""
+    change_dataset(run, background="black", labels="")
+    recorded = json.loads((run / "run.json").read_text())
+    recorded["decoding"]["background"] = "black"
+    (run / "run.json").write_text(json.dumps(recorded))
+    for i in range(5):
+        pixels = np.full((16, 16, 2), 255, np.uint8)
+        pixels[..., 1] = 255 * (rng.random((16, 16)) < 0.5)
+        save(tmp_path / f"icons/{i}.png", pixels)
+    collection = open_call(call(run, images=tmp_path / "icons"))
+    (tmp_path / "icons/3.png").rename(tmp_path / "query.png")
+    ((first, *_),) = search.find(collection, [str(tmp_path / "query.png")], 1)
+    assert (collection.names[first.row], round(first.similarity, 5)) == ("3.png", 1.0)
+    assert set(np.unique(collection.picture(0))) == {0, 255}
 
 
 # duplicates
@@ -180,6 +211,21 @@ def test_near_copies_are_no_copies(run, call, given, tmp_path):
     assert [row["copy_of"] for row in read(output)] == [""] * 3
     with pytest.raises(InputError, match="--output=.*out.csv exists"):
         duplicates.MODE.run(call(run, images=root, output=output))
+
+
+def test_large_images_are_compared_in_full_size(run, call, given, tmp_path):
+    """A board of black and white pixels and its inverse are one grey at half their size."""
+    given(similarity=0.999)
+    board = (np.indices((2048, 2048)).sum(0) % 2 * 255).astype(np.uint8)
+    for name, pixels in (("a", board), ("b", 255 - board), ("c", board)):
+        save(tmp_path / f"boards/{name}.png", pixels)
+    output = tmp_path / "out.csv"
+    duplicates.MODE.run(call(run, images=tmp_path / "boards", output=output))
+    assert {row["image"]: row["copy_of"] for row in read(output)} == {
+        "a.png": "",
+        "b.png": "",
+        "c.png": "a.png",
+    }
 
 
 def test_features_without_images_have_no_copies_of_pixels(call, given, tmp_path):

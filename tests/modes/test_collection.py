@@ -7,15 +7,21 @@ import pathlib
 import shutil
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import pad_jax
-from pad_jax import model
+from pad_jax import data, model
 from pad_jax.collection import open_call
 from pad_jax.data.decoding import decode
+from pad_jax.data.prepared.making import prepare
+from pad_jax.data.source import DatasetSettings
 from pad_jax.errors import InputError
+from pad_jax.settings import Settings
 from tests.modes.conftest import DIGITS, PIXELS, change_dataset
 from tests.support.image_files import save
+from tests.support.small_runs import small_config
 
 
 def test_a_run_has_the_images_it_was_trained_on(run, digits_in_a_folder, call):
@@ -93,6 +99,73 @@ def test_other_images_by_the_same_encoder(run, call, tmp_path):
     own = open_call(call(run))
     assert len(own) == 151
     assert {path.name for path in (run / "cache").iterdir()} == {"own.npz", "others.npz"}
+
+
+@pytest.mark.parametrize("kind", ["parquet", "list"])
+def test_other_images_of_the_same_names_and_other_labels(run, call, tmp_path, kind):
+    """Of names alone the second file would have the embeddings of the first."""
+    found = []
+    for name, rows in (("a", range(5)), ("b", range(5, 10))):
+        root = tmp_path / name
+        for i, row in enumerate(rows):
+            save(root / f"{i}.png", PIXELS[row])
+            os.utime(root / f"{i}.png", (1, 1))
+        if kind == "list":
+            (root / "x.csv").write_text("".join(f"{i}.png,{row}\n" for i, row in enumerate(rows)))
+            found.append(open_call(call(run, images=root / "x.csv")))
+            continue
+        images = [{"bytes": f.read_bytes(), "path": f.name} for f in sorted(root.glob("*.png"))]
+        labels = [str(row) for row in rows]
+        pq.write_table(pa.table({"image": images, "label": labels}), root / "x.parquet")
+        found.append(open_call(call(run, images=root / "x.parquet")))
+    assert [list(one.names) for one in found] in (
+        [[f"{i}.png" for i in range(5)]] * 2,
+        [[f"{i}" for i in range(5)]] * 2,
+    )
+    expected = pad_jax.load(run).embed(list(PIXELS[5:10]))
+    np.testing.assert_allclose(found[1].embeddings, expected, atol=1e-6)
+
+
+def test_labels_beside_features_are_read_anew(run, call, tmp_path, rng):
+    """They are kept with the embeddings, which do not depend on them."""
+    config = small_config(
+        num_epochs=1, batch_size=8, **{"model.name": "linear", "augmentation.name": "perturbations"}
+    )
+    config.dataset.update(name="features", root=str(tmp_path / "f.npz"), test_split="")
+    config.eval.evaluators = ()
+    rows = rng.normal(size=(20, 6)).astype(np.float32)
+    for labels in (np.arange(20) % 2, np.arange(20) % 3):
+        np.savez(tmp_path / "f.npz", features=rows, labels=labels)
+        if not (tmp_path / "of_features").exists():
+            pad_jax.train_and_evaluate(config, tmp_path / "of_features")
+        found = open_call(call(tmp_path / "of_features"))
+        assert found.labels.tolist() == labels.tolist()
+
+
+@pytest.mark.parametrize("kind", ["shards", "prepared", "list with splits"])
+def test_all_images_of_whatever_holds_some(run, call, tmp_path, kind):
+    """``--images`` names no split: it is all of them."""
+    for i in range(6):
+        save(tmp_path / f"images/{'train' if i < 4 else 'test'}/{i}.png", PIXELS[i])
+    root = tmp_path / kind
+    root.mkdir()
+    if kind == "shards":
+        for split in ("train", "test"):
+            files = sorted((tmp_path / "images" / split).glob("*.png"))
+            table = pa.table({"image": [{"bytes": file.read_bytes()} for file in files]})
+            pq.write_table(table, root / f"{split}-00000-of-00001.parquet")
+    elif kind == "prepared":
+        dataset = {"name": "folder", "root": str(tmp_path / "images"), "image_size": 16}
+        settings = Settings(DatasetSettings(**dataset))
+        prepare(settings, data.sources(settings), root)
+    else:
+        lines = [f"{f},{f.parent.name}\n" for f in sorted((tmp_path / "images").rglob("*.png"))]
+        (root / "list.csv").write_text("image,split\n" + "".join(lines))
+        root = root / "list.csv"
+    found = open_call(call(run, images=root))
+    expected = pad_jax.load(run).embed(list(PIXELS[:6]))
+    order = [int(np.argmax(row @ expected.T)) for row in found.embeddings]
+    assert sorted(order) == list(range(6))
 
 
 def test_a_run_started_in_another_folder_with_a_relative_path(
@@ -186,7 +259,7 @@ def test_bad_input_is_one_line(run, features, tmp_path, call):
         (call(run)._replace(workdir=tmp_path / "nowhere"), "nowhere holds no run"),
         (other_kind, "dataset: it has features, and .*run was trained on 16 x 16 grey pixels"),
         (call(empty), "empty holds no checkpoint"),
-        (call(run, images=tmp_path / "none"), "none' is not a folder"),
+        (call(run, images=tmp_path / "none"), "^--images='.*none' is not a folder"),
     ):
         with pytest.raises(InputError, match=message) as error:
             open_call(made)

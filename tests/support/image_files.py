@@ -15,7 +15,9 @@ def save(path: pathlib.Path, array: np.ndarray, **options) -> None:
 
 
 def png(array: np.ndarray, depth: int = 8, transparent: bytes = b"") -> bytes:
-    """A PNG file: [H, W, C], C 1 (grey), 2 (with alpha), 3 (RGB) or 4, at 1, 8 or 16 bits.
+    """A PNG file: [H, W, C], C 1 (grey), 2 (with alpha), 3 (RGB) or 4, at 8 or 16 bits.
+
+    Grey may have 1, 2 or 4 bits, too.
 
     Args:
       array: its values.
@@ -31,7 +33,11 @@ def png(array: np.ndarray, depth: int = 8, transparent: bytes = b"") -> bytes:
     height, width, channels = array.shape
     colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
-    values = np.packbits(array[..., 0], axis=1) if depth == 1 else array.astype(f">u{depth // 8}")
+    if depth < 8:
+        bits = np.unpackbits(array[..., :1].astype(np.uint8), axis=2)[..., -depth:]
+        values = np.packbits(bits.reshape(height, -1), axis=1)
+    else:
+        values = array.astype(f">u{depth // 8}")
     lines = b"".join(b"\0" + line.tobytes() for line in values)
     chunks = [
         (b"IHDR", header),

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from pad_jax.data import reading
 from pad_jax.data.decoding import Decoding
 from pad_jax.data.prepared.records import Shard, damaged
+from pad_jax.paths import expanded
 
 FILE = "prepared.json"
 BEGUN = "preparing.json"  # in its place while the folder is made
@@ -84,7 +85,7 @@ def is_prepared(root: str) -> bool:
     Raises:
       OSError: where it may not be looked into.
     """
-    folder = pathlib.Path(root).expanduser()
+    folder = expanded(root)
     return bool(root) and any((folder / name).is_file() for name in (FILE, BEGUN))
 
 

@@ -31,6 +31,7 @@ from pad_jax.data.prepared.records import Shard
 from pad_jax.data.prepared.worker import Job, begin, changed, facts_of, make, names_digest
 from pad_jax.data.source import DatasetSettings, Source, UnreadableImage
 from pad_jax.errors import InputError
+from pad_jax.paths import expanded
 from pad_jax.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ def prepare(settings: Settings, sources: Mapping[str, Source], output: pathlib.P
     made = _made(dataset)
     if any(getattr(source, "kind", PIXELS) != PIXELS for source in sources.values()):
         raise InputError("dataset: these are features, which need no preparing; train on them")
-    root = pathlib.Path(dataset.root).expanduser()
+    root = expanded(dataset.root)
     if dataset.root and root.is_dir() and output.resolve().is_relative_to(root.resolve()):
         raise InputError(f"--output={output} lies inside of dataset.root; choose another place")
     names = {split: [s.name(i) for i in range(len(s))] for split, s in sources.items()}
@@ -112,14 +113,13 @@ def _stamp(source: Source, names: Sequence[str], dataset: DatasetSettings) -> st
     then by the name of the set, and by a few of the images.
     """
     digest = hashlib.sha256(names_digest(names).encode())
-    path = getattr(source, "path", lambda i: None)
-    files = getattr(source, "files", None)  # in which the images are
-    if files is not None:
+    path, files = getattr(source, "path", None), getattr(source, "files", None)
+    if path is None and files is not None:  # in which the images are
         digest.update(json.dumps([file.stat().st_size for file in files]).encode())
         return digest.hexdigest()
     without: list[int] = []
     for i in range(len(names)):
-        if (file := path(i)) is None:
+        if path is None or (file := path(i)) is None:
             digest.update(source.identity(i))
             without.append(i)
             continue

@@ -11,6 +11,7 @@ from pad_jax.data.prepared import index as indices
 from pad_jax.data.prepared.records import Shards
 from pad_jax.data.source import DatasetSettings, Example
 from pad_jax.errors import InputError
+from pad_jax.paths import expanded
 from pad_jax.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ class PreparedSource:
 
     def __init__(self, settings: Settings, split: str):
         root = settings[DatasetSettings].root
-        folder = pathlib.Path(root).expanduser()
+        folder = expanded(root)
         if not (folder / indices.FILE).exists():
             raise InputError(f"dataset.root={root!r} {_what_else(folder)}")
         self.index = indices.read(folder)
@@ -48,6 +49,7 @@ class PreparedSource:
         self._shards = Shards(folder, own.shards, self.index.fingerprint)
         if not len(self._shards) == len(own.names) == len(own.labels):
             raise InputError(f"{folder / indices.FILE} is damaged: it has other images than shards")
+        self.files = [folder / indices.FILE]
         self.labels = np.array(own.labels, np.int64)
         self.class_names, self.has_folders = own.class_names, own.has_folders
         left_out = len(own.unreadable)

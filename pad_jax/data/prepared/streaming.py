@@ -12,7 +12,8 @@ from pad_jax import progress
 from pad_jax.data.images import Images, ResidentImages
 from pad_jax.data.preparation import Pixels
 from pad_jax.data.prepared.fitting import preparation
-from pad_jax.data.source import DatasetSettings, Selection
+from pad_jax.data.selection import Selection
+from pad_jax.data.source import DatasetSettings
 
 _PIECE = 64  # images that a thread reads at a time
 _HELD = 1024  # and where all are read
