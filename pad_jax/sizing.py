@@ -74,13 +74,13 @@ def resolved(config: ConfigDict, workdir: pathlib.Path) -> ConfigDict:
     if "num_epochs" in left:
         side = chosen.dataset.image_size or side or _LEAST_SIZE
         chosen.num_epochs = _num_epochs(len(images), chosen.model.name, side, is_pixels, on_cpu)
-    values = ((k, v) for k, v in flatten(chosen) if k in left and v is not None)
-    _log.info(
-        "Chosen for %s %s on a %s: %s; --config.FIELD=VALUE sets another.",
-        *(f"{len(images):,}", "images" if is_pixels else "features"),
-        parallel.platform().upper(),
-        ", ".join(f"{name}={value}" for name, value in values),
-    )
+    values = [f"{k}={v}" for k, v in flatten(chosen) if k in left and v is not None]
+    if values:  # features have no size, which may be all that was left
+        _log.info(
+            "Chosen for %s %s on a %s: %s; --config.FIELD=VALUE sets another.",
+            *(f"{len(images):,}", "images" if is_pixels else "features"),
+            *(parallel.platform().upper(), ", ".join(values)),
+        )
     return chosen
 
 
@@ -108,14 +108,15 @@ def dtype(platform: str) -> str:
 def batch_size(num_images: int, num_devices: int) -> int:
     """The batch that so many images allow: 128, or the power of two that leaves an epoch ten steps.
 
-    Fewer than 8 are taken only where there are not as many images: batch norm needs some.
+    Fewer than 8 are taken only where there are not as many images: batch norm needs some. Every
+    device has as many, so that the batch may be a little smaller, or one a device.
     """
     size = _BATCH
     while size > _LEAST_BATCH and num_images // size < _LEAST_STEPS:
         size //= 2
     while size > max(num_images, 1):
         size //= 2
-    return -(-size // num_devices) * num_devices
+    return max(size // num_devices, 1) * num_devices
 
 
 def _num_epochs(num_images: int, model: str, side: int, is_pixels: bool, on_cpu: bool) -> int:

@@ -42,7 +42,8 @@ def chosen(config):
 @pytest.mark.parametrize(
     ("num_images", "devices", "size"),
     [(10**6, 1, 128), (1280, 1, 128), (1279, 1, 64), (639, 1, 32), (100, 1, 8), (8, 1, 8),
-     (7, 1, 4), (1, 1, 1), (5000, 8, 128), (5000, 3, 129), (100, 16, 16)],
+     (7, 1, 4), (1, 1, 1), (5000, 8, 128), (5000, 3, 126), (100, 16, 16), (1280, 6, 126), (8, 3, 6),
+     (2, 3, 3)],
 )  # fmt: skip
 def test_the_batch_leaves_ten_steps_an_epoch(num_images, devices, size):
     assert sizing.batch_size(num_images, devices) == size
@@ -81,6 +82,15 @@ def test_features(tmp_path):
     fields = {"dataset.name": "features", "dataset.root": str(tmp_path / "features.npy")}
     config = sizing.resolved(photos(tmp_path, **fields), tmp_path / "run")
     assert chosen(config) == ("linear", "float32", None, 64, 20)
+
+
+def test_nothing_is_said_where_nothing_was_chosen(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    np.save(tmp_path / "features.npy", np.random.default_rng(0).normal(size=(700, 5)))
+    fields = {"dataset.name": "features", "dataset.root": str(tmp_path / "features.npy")}
+    given = {"model.name": "linear", "model.dtype": "float32", "batch_size": 8, "num_epochs": 1}
+    sizing.resolved(photos(tmp_path, **fields, **given), tmp_path / "run")
+    assert "Chosen" not in caplog.text
 
 
 def test_what_is_given_is_not_chosen_and_what_is_chosen_is_said_once(pile, tmp_path, caplog):

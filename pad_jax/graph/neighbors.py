@@ -57,7 +57,7 @@ def nearest_neighbors(
 
     Args:
       features: numbers [N, D], rows of any length but zero; they are normalised, and those of
-        length one (to 1e-4) taken as they are.
+        length one (to 1e-6) taken as they are.
       k: number of neighbours, at most N - 1.
       platform: "cpu", "gpu" or "tpu", whose caches the work is cut for; None: the devices at hand.
 
@@ -146,12 +146,13 @@ def _pmap_search(k, tiles, devices):
 
 def _search(device, features, k, tiles):
     """Neighbours of this device's share of the rows, among all features [N, D]."""
-    maxima, runs = (_exchange(x) for x in _nearest_runs(device, features, k, tiles))
+    kept = min(k, -(-len(features) // tiles.run))  # there may be fewer runs than neighbours
+    maxima, runs = (_exchange(x) for x in _nearest_runs(device, features, kept, tiles))
     # Found by several devices: the nearest of all, ties to the lower run.
     _, runs, maxima = lax.sort((-maxima, runs, maxima), num_keys=2)
-    runs = jnp.where(jnp.isneginf(maxima), -1, runs)[:, :k]
+    runs = jnp.where(jnp.isneginf(maxima), -1, runs)[:, :kept]
     first = device * len(runs)
-    return _look_through(first, runs, features, tiles)
+    return _look_through(first, runs, features, k, tiles)
 
 
 def _nearest_runs(device, features, k, tiles):
@@ -313,18 +314,18 @@ def _exchange(x):
     return x.swapaxes(0, 1).reshape(rows, devices * k)
 
 
-def _look_through(first, runs, features, tiles):
-    """The k nearest within k runs of each row, -1 for none: [rows, k] -> two arrays [rows, k]."""
-    (num_rows, k), (n, dim), run = runs.shape, features.shape, tiles.run
-    size = max(1, min(num_rows, tiles.gathered // (k * run * dim)))
+def _look_through(first, runs, features, k, tiles):
+    """The k nearest within some runs of each row, [rows, kept], -1 for none: two of [rows, k]."""
+    (num_rows, kept), (n, dim), run = runs.shape, features.shape, tiles.run
+    size = max(1, min(num_rows, tiles.gathered // (kept * run * dim)))
     parts = -(-num_rows // size)
-    runs = jnp.pad(runs, ((0, parts * size - num_rows), (0, 0))).reshape(parts, size, k)
+    runs = jnp.pad(runs, ((0, parts * size - num_rows), (0, 0))).reshape(parts, size, kept)
 
     def look(args):
         part, runs = args
         own = first + part * size + jnp.arange(size)
         runs = jnp.sort(runs, axis=1)
-        index = (runs[:, :, None] * run + jnp.arange(run)).reshape(size, k * run)
+        index = (runs[:, :, None] * run + jnp.arange(run)).reshape(size, kept * run)
         similarity = jnp.einsum(
             "bcd,bd->bc",
             features.at[index].get(mode="clip"),

@@ -51,16 +51,21 @@ def assign(
       that row). Ties go to the lower row.
 
     Raises:
-      ValueError: if no row is in a group, or as ``search`` raises.
+      ValueError: if no row is in a group, for labels that are not one for each row, or as
+        ``search`` raises.
     """
-    labels = np.asarray(labels)
+    features, labels = _named("features", features), np.asarray(labels)
+    if labels.shape != features.shape[:1]:
+        raise ValueError(
+            f"labels are {list(labels.shape)}, for {len(features)} rows of features; give one a row"
+        )
     grouped = np.flatnonzero(labels >= 0)
     if not len(grouped):
         raise ValueError(
             "no row is in a group, so nothing can be assigned to one; find groups with more "
             "neighbours, or in other features"
         )
-    nearest = search(queries, np.asarray(features)[grouped], 1)
+    nearest = search(queries, features[grouped], 1)
     return labels[grouped[nearest.indices[:, 0]]], nearest.similarities[:, 0]
 
 

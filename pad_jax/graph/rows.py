@@ -6,7 +6,7 @@ import numpy as np
 from jax import dtypes
 
 _REAL = (np.floating, np.integer, np.bool_)  # bfloat16 is floating for JAX alone
-_TOLERANCE = 1e-4  # of the length of a row that counts as one already
+_TOLERANCE = 1e-6  # of the length of a row that counts as one already: what float32 leaves
 _AT_ONCE = 2**20  # numbers looked at in float64 at a time
 
 
@@ -17,7 +17,7 @@ def unit_rows(x: np.ndarray) -> np.ndarray:
       x: numbers of any real dtype [N, D], rows of any length but zero.
 
     Returns:
-      float32 [N, D]. Rows whose length is within 1e-4 of one are as they were, bit for bit, so that
+      float32 [N, D]. Rows whose length is within 1e-6 of one are as they were, bit for bit, so that
       embeddings stay what they are; others are divided by their length. Where all are so, and x is
       a float32 array, it is x itself.
 

@@ -23,7 +23,7 @@ def strongest_edges(neighbors: np.ndarray, similarities: np.ndarray, share: floa
     Returns:
       int32 [N, k]; in place of an edge that goes, a loop (i, i), which connects nothing.
     """
-    count = math.ceil(share * similarities.size)
+    count = math.ceil(round(share * similarities.size, 6))  # 0.07 of 100 is 7.000000000000001
     least = np.partition(similarities, -count, axis=None)[-count]
     own = np.arange(len(neighbors), dtype=neighbors.dtype)[:, None]
     return np.where(similarities >= least, neighbors, own)
@@ -65,12 +65,15 @@ def strongly_connected_subgraphs(
     Raises:
       ValueError: for neighbours outside 0..N-1, or a ``max_size`` below 2.
     """
-    neighbors = np.ascontiguousarray(neighbors, np.int32)
-    if neighbors.ndim != 2:
-        raise ValueError(f"neighbors must be [N, k], not of shape {neighbors.shape}")
+    neighbors = np.asarray(neighbors)
+    if neighbors.ndim != 2 or neighbors.dtype.kind not in "iu":
+        raise ValueError(
+            f"neighbors must be integers [N, k], not {neighbors.dtype} {neighbors.shape}"
+        )
     n, k = neighbors.shape
     if neighbors.size and (neighbors.min() < 0 or neighbors.max() >= n):
         raise ValueError(f"neighbors must lie in 0..{n - 1}")
+    neighbors = np.ascontiguousarray(neighbors, np.int32)
     if max_size is not None and max_size < 2:
         raise ValueError(f"max_size={max_size} leaves no subgraph; use 2 or more, or None")
     if max_size is None and cyclic:
@@ -78,7 +81,7 @@ def strongly_connected_subgraphs(
         import scipy.sparse
         import scipy.sparse.csgraph
 
-        edges = (np.ones(n * k, bool), neighbors.ravel(), np.arange(0, n * k + 1, k))
+        edges = (np.ones(n * k, bool), neighbors.ravel(), np.arange(n + 1) * k)
         graph = scipy.sparse.csr_matrix(edges, shape=(n, n))
         _, component = scipy.sparse.csgraph.connected_components(graph, connection="strong")
         return smallest_index(component)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from pad_jax.graph import copies
+from pad_jax.graph.rows import unit_rows as unit_rows_of
 from pad_jax.graph.search import search
 
 
@@ -48,3 +49,9 @@ def test_no_copies(unit_rows):
     found = copies.near_copies(rows, graph, 0.9)
     assert found.num_pairs == 0
     assert (found.sets == -1).all()
+
+
+def test_equal_rows_of_half_precision_are_copies_at_one(unit_rows):
+    rows = unit_rows_of(np.tile(unit_rows(50, 128).astype(np.float16), (2, 1)))
+    found = copies.near_copies(rows, search(rows, rows, 2, leave_one_out=True), 1.0)
+    assert found.num_pairs == 50

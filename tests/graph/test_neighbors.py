@@ -141,3 +141,17 @@ def test_rows_that_all_devices_hold_are_not_copied(unit_rows, monkeypatch):
     found = neighbors.exact_graph(held, 5)
     np.testing.assert_array_equal(found.indices, expected.indices)
     np.testing.assert_array_equal(found.similarities, expected.similarities)
+
+
+@pytest.mark.parametrize("k", [99, 1000])
+def test_no_more_runs_are_looked_through_than_there_are(k):
+    n, dim = 4000, 512
+    program = jax.make_jaxpr(neighbors.pmap_search(n, k, "cpu", tuple(jax.devices()[:1])))(
+        jax.ShapeDtypeStruct((1,), np.int32), jax.ShapeDtypeStruct((n, dim), np.float32)
+    )
+    gathered = [
+        equation.outvars[0].aval.size
+        for equation in equations(program)
+        if equation.primitive.name == "gather" and equation.outvars[0].aval.shape[-1] == dim
+    ]
+    assert max(gathered) < n * (dim + 64)  # as it promises

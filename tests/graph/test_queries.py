@@ -79,6 +79,16 @@ def test_assign_equals_the_oracle(rng):
     np.testing.assert_allclose(similarities, expected_similarities, atol=1e-6)
 
 
+def test_assign_names_rows_as_they_are_given(unit_rows):
+    rows, labels = unit_rows(50, 8), np.where(np.arange(50) < 30, -1, 0)
+    rows[40] = 0
+    with pytest.raises(ValueError, match="features: row 40 is all zeros"):
+        assign(rows, labels, rows[:1])
+    for wrong in (labels[:10], np.tile(labels, 2)):
+        with pytest.raises(ValueError, match=rf"labels are \[{len(wrong)}\], for 20 rows"):
+            assign(rows[:20], wrong, rows[:1])
+
+
 def test_nothing_to_assign_to(unit_rows):
     with pytest.raises(ValueError, match="no row is in a group"):
         assign(unit_rows(5, 4), np.full(5, -1), unit_rows(2, 4))

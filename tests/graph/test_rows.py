@@ -16,8 +16,16 @@ def naive(x):
 def test_unit_rows_stay_the_array_they_are(unit_rows):
     rows = unit_rows(50, 16)
     assert normalised(rows) is rows
-    short = rows * np.float32(1 - 5e-5)
+    short = rows * np.float32(1 - 5e-7)
     assert normalised(short) is short
+
+
+@pytest.mark.parametrize("decimals", [4, 5, "float16"])
+def test_rows_rounded_after_they_were_divided_are_divided_again(unit_rows, decimals):
+    """As in a file of half precision, or of text."""
+    rows = unit_rows(200, 128)
+    rounded = rows.astype(np.float16) if decimals == "float16" else rows.round(decimals)
+    np.testing.assert_allclose(normalised(rounded), naive(rounded), atol=1e-6)
 
 
 @pytest.mark.parametrize("at_once", [16, 100, 2**20])

@@ -157,8 +157,18 @@ def test_edges_as_similar_as_the_weakest_that_stays_stay_too():
     assert edges.tolist() == [[1, 2], [2, 0], [2, 2]]
 
 
-def test_empty_graph():
-    assert strongly_connected_subgraphs(np.zeros((0, 5), np.int32)).shape == (0,)
+@pytest.mark.parametrize("share", [0.07, 0.14, 0.28, 0.55])
+def test_a_share_is_not_rounded_up_for_its_binary_digits(share):
+    similarities = np.linspace(0, 1, 100).reshape(20, 5)
+    edges = strongest_edges(np.tile((np.arange(20)[:, None] + 1) % 20, 5), similarities, share)
+    assert (edges != np.arange(20)[:, None]).sum() == round(100 * share)
+
+
+@pytest.mark.parametrize("max_size", [10, None])
+def test_empty_graph(max_size):
+    assert strongly_connected_subgraphs(np.zeros((0, 5), np.int32), max_size).shape == (0,)
+    alone = strongly_connected_subgraphs(np.zeros((3, 0), np.int32), max_size)
+    assert alone.tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
@@ -167,6 +177,8 @@ def test_empty_graph():
         ([[1], [2]], 10, "0..1"),
         ([[-1], [0]], 10, "0..1"),
         ([1, 0], 10, r"\[N, k\]"),
+        ([[2**32 + 1], [2**32]], 10, "0..1"),
+        ([[1.9], [0.2]], 10, "integers .*, not float64"),
         ([[1], [0]], 1, "max_size=1"),
     ],
 )
