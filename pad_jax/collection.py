@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import hashlib
+import logging
 import pathlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,12 +28,14 @@ from pad_jax.graph.search import Graph
 from pad_jax.groupings import GroupingSettings
 from pad_jax.groupings.scs import SubgraphSettings
 from pad_jax.modes.base import Call
-from pad_jax.run import cache, folder
+from pad_jax.run import cache, folder, identity
 from pad_jax.run.checkpoints import chosen_epoch
 from pad_jax.settings import RunSettings, Settings
 
 if TYPE_CHECKING:
     from pad_jax import AffinityHierarchy
+
+_log = logging.getLogger(__name__)
 
 _NEIGHBORS = 10
 
@@ -215,7 +218,7 @@ def _of_run(call: Call, epoch: int | None) -> Collection:
             return None
         if epoch != folder.last_epoch(workdir):  # whose groups they are
             return None
-        return _groups_of_run(workdir, names)
+        return _groups_of_run(workdir, names, path)
 
     return Collection(
         embeddings=_unit_rows(embeddings, f"the embeddings by {workdir}"),
@@ -232,7 +235,9 @@ def _of_run(call: Call, epoch: int | None) -> Collection:
     )
 
 
-def _groups_of_run(workdir: pathlib.Path, names: list[str]) -> np.ndarray | None:
+def _groups_of_run(
+    workdir: pathlib.Path, names: list[str], path: Callable[[int], pathlib.Path | None]
+) -> np.ndarray | None:
     """The groups of groups.csv, where it has these images; None elsewhere.
 
     Raises:
@@ -241,7 +246,14 @@ def _groups_of_run(workdir: pathlib.Path, names: list[str]) -> np.ndarray | None
     if not folder.has_groups(workdir):  # of a run that has not ended, or whose groups overlap
         return None
     grouped, groups = folder.read_groups(workdir)
-    if grouped != names:
+    new, gone = len(set(names) - set(grouped)), len(set(grouped) - set(names))
+    if grouped != names or not identity.have_sizes(folder.read_run(workdir), path, len(names)):
+        others = f"{new} new, {gone} gone" if new or gone else "of the same names"
+        _log.warning(
+            "These are other images than those of %s (%s): groups are found anew, and are not "
+            "those of its groups.csv.",
+            *(workdir, others),
+        )
         return None
     return by_falling_size(from_labels(groups))  # runs of old number otherwise
 

@@ -20,7 +20,7 @@ from pad_jax.extractors import Extractor
 from pad_jax.graph import queries as known_rows
 from pad_jax.graph.search import Graph
 from pad_jax.paths import expanded
-from pad_jax.run import checkpoints, folder
+from pad_jax.run import checkpoints, folder, identity
 from pad_jax.settings import Settings
 
 _BATCH_SIZE = 256  # images of a batch of the encoder's
@@ -180,7 +180,11 @@ class Model:
             )
         except InputError as error:
             raise InputError(f"{self.workdir}: {error} ({hint})") from None
-        if [selection.name(i) for i in kept.tolist()] != names:
+        path = selection.path
+        same = identity.have_sizes(
+            folder.read_run(self.workdir), lambda i: path(int(kept[i])), len(kept)
+        )
+        if not same or [selection.name(i) for i in kept.tolist()] != names:
             raise InputError(
                 f"{self.workdir}: its images are not those of its groups.csv any more ({hint})"
             )

@@ -55,6 +55,7 @@ CONFIG = {
 RUN = {
     "num_images": _COUNT._replace(needed=True),
     "fingerprint": _TEXT,
+    "sizes": _TEXT,
     "images_sha256": _TEXT,
     "folder": _TEXT,
     "image_shape": Kind(_is_shape, "a shape [H, W, C]"),

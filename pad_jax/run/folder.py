@@ -2,7 +2,6 @@
 
 import contextlib
 import csv
-import hashlib
 import importlib.metadata
 import io
 import json
@@ -22,12 +21,13 @@ from pad_jax.data import Dataset
 from pad_jax.data.preparation import Preparation, recorded
 from pad_jax.errors import InputError
 from pad_jax.graph.groups import Groups, by_falling_size
-from pad_jax.run import checkpoints, fields, files, metrics
+from pad_jax.run import checkpoints, fields, files, identity, metrics
 from pad_jax.settings import RESULTS, TRAINING
 
 _log = logging.getLogger(__name__)
 
 _PATHS = ("root", "labels", "paths")  # of a data set
+_PLACES = (*(f"dataset.{name}" for name in _PATHS), "init_from")
 _STATISTICS = "statistics.json"  # of features
 _COLUMNS = ("group", "size")  # of groups.csv, numbers
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "numba", "scikit-learn")
@@ -176,8 +176,7 @@ def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
             "each of them (dataset.strict=True says which cannot be)"
         )
     run = {
-        "num_images": len(dataset.train),
-        "fingerprint": fingerprint,
+        **identity.record(dataset.train),
         "folder": os.getcwd(),
         **dataset.train.preparation.record(),
         "python": platform.python_version(),
@@ -202,12 +201,7 @@ def check_images(workdir: pathlib.Path, dataset: Dataset) -> None:
       InputError: if they are others.
     """
     before, now = read_run(workdir), len(dataset.train)
-    if "fingerprint" in before:
-        same = before["fingerprint"] == dataset.train.fingerprint
-    else:  # a run of before 0.1.0, which knew images by their names
-        names = "\n".join(dataset.train.names).encode(errors="surrogateescape")
-        same = before.get("images_sha256") == hashlib.sha256(names).hexdigest()
-    if not same:
+    if not identity.is_same(before, dataset.train):
         raise InputError(
             f"the data set had {before['num_images']} images when {workdir} was begun and has now "
             f"{now}, and others; choose another --workdir, or undo that"
@@ -290,8 +284,8 @@ def has_groups(workdir: pathlib.Path) -> bool:
 def read_config(workdir: pathlib.Path) -> dict:
     """The config of the run in a folder, as it was written; its files also from other folders.
 
-    A relative path of the data set that leads nowhere from here is taken from the folder that the
-    run was started in.
+    A relative path of the data set is taken from the folder that the run was started in; where
+    that leads nowhere, as on another machine, from here.
 
     Raises:
       InputError: if there is none, or it is damaged.
@@ -299,12 +293,16 @@ def read_config(workdir: pathlib.Path) -> dict:
     config = _config(workdir)
     dataset = config["dataset"]
     for name in _PATHS:
-        path = os.path.expanduser(dataset.get(name) or "")
-        if path and not os.path.exists(path) and (workdir / "run.json").exists():
-            elsewhere = os.path.join(read_run(workdir).get("folder", ""), path)
-            if os.path.exists(elsewhere):
-                dataset[name] = elsewhere
+        if dataset.get(name):
+            there = _place(workdir, dataset[name])
+            dataset[name] = there if os.path.exists(there) else dataset[name]
     return config
+
+
+def _place(workdir: pathlib.Path, path: str) -> str:
+    """Where a path leads from the folder that a run was started in."""
+    begun = read_run(workdir).get("folder", "") if (workdir / "run.json").exists() else ""
+    return os.path.join(begun, os.path.expanduser(path))
 
 
 def read_run(workdir: pathlib.Path) -> dict:
@@ -383,5 +381,12 @@ def changes(workdir: pathlib.Path, config: ConfigDict, affecting: tuple[str, ...
     return "; ".join(
         f"{name} was {old!r} and is now {new!r}"
         for name, old, new, affects in configs.differences(before, now)
-        if affects in affecting
+        if affects in affecting and not (name in _PLACES and _is_one_place(workdir, old, new))
     )
+
+
+def _is_one_place(workdir: pathlib.Path, old: str, new: str) -> bool:
+    """Whether a recorded path and one given here are the same, however they are written."""
+    if not (old and new):
+        return False
+    return os.path.realpath(_place(workdir, old)) == os.path.realpath(os.path.expanduser(new))

@@ -177,10 +177,42 @@ def test_a_run_started_in_another_folder_with_a_relative_path(
     )
     (run / "run.json").write_text(json.dumps(recorded))
     monkeypatch.chdir(tmp_path)
+    here = tmp_path / digits_in_a_folder.name
+    for i in range(2):  # other images that happen to lie at such a path
+        save(here / f"{i}.png", PIXELS[i])
     assert open_call(call(run)).path(0) == digits_in_a_folder / "0/000.png"
-    for i in range(2):  # what is here comes first
-        save(tmp_path / digits_in_a_folder.name / f"{i}.png", PIXELS[i])
-    assert open_call(call(run)).path(0) == tmp_path / digits_in_a_folder.name / "0.png"
+    recorded["folder"] = str(tmp_path / "gone")  # as on another machine
+    (run / "run.json").write_text(json.dumps(recorded))
+    assert open_call(call(run)).path(0) == here / "0.png"
+
+
+def test_other_images_of_the_same_names_have_other_groups(
+    run, digits_in_a_folder, call, tmp_path, caplog
+):
+    own = open_call(call(run)).groups.labels_
+    root = shutil.copytree(digits_in_a_folder, tmp_path / "images")
+    moved = call(run)
+    moved.config.dataset.root = str(root)
+    assert open_call(moved).groups.labels_.tolist() == own.tolist()
+    assert pad_jax.load(run).assign([PIXELS[0]])[0].shape == (1,)
+    assert "other images" not in caplog.text
+    for i, file in enumerate(sorted(root.glob("*/[0-9]*.png"))):
+        save(file, np.tile(PIXELS[(7 * i) % 1000], (1 + i % 3, 1)))
+    assert open_call(moved).groups.labels_.tolist() != own.tolist()
+    assert "other images than those of" in caplog.text
+    assert "(of the same names): groups are found anew" in caplog.text
+    change_dataset(run, root=str(root))
+    with pytest.raises(InputError, match="its images are not those of its groups.csv any more"):
+        pad_jax.load(run).assign([PIXELS[0]])
+
+
+def test_a_new_image_is_told(run, digits_in_a_folder, call, tmp_path, caplog):
+    root = shutil.copytree(digits_in_a_folder, tmp_path / "images")
+    save(root / "0/new.png", PIXELS[7])
+    moved = call(run)
+    moved.config.dataset.root = str(root)
+    open_call(moved).groups  # noqa: B018 - it is said
+    assert "(1 new, 0 gone): groups are found anew" in caplog.text
 
 
 def test_a_run_says_where_it_was_started(run):

@@ -205,3 +205,45 @@ def test_a_path_beside_a_run_names_the_run(tmp_path, name):
         os.utime(tmp_path / run / "run.json", (seconds, seconds))
     with pytest.raises(InputError, match=rf"give the folder of (one|a run), as {tmp_path}/new$"):
         pad_jax.load(tmp_path / name)
+
+
+def test_a_path_may_be_written_in_another_way(tmp_path, monkeypatch):
+    """With a slash at its end, or whole: the command line of a run that goes on need not be one."""
+    (tmp_path / "here/images").mkdir(parents=True)
+    (tmp_path / "there/images").mkdir(parents=True)
+    workdir = tmp_path / "run"
+    config = small_config(**{"dataset.root": "images", "init_from": "images"})
+    metrics.write_json(workdir / "config.json", json.loads(config.to_json()))
+    recorded = {"num_images": 1, "folder": str(tmp_path / "here")}
+    metrics.write_json(workdir / "run.json", recorded)
+    monkeypatch.chdir(tmp_path / "here")
+
+    def changed(root):
+        config.dataset.root, config.init_from = root, root
+        return folder.changes(workdir, config, (TRAINING, RESULTS))
+
+    for same in ("images", "images/", "./images", str(tmp_path / "here/images")):
+        assert changed(same) == ""
+    assert "dataset.root was 'images' and is now '../there/images'" in changed("../there/images")
+    monkeypatch.chdir(tmp_path / "there")
+    assert changed("../here/images") == ""
+
+
+def test_other_files_of_the_same_names_are_refused(tmp_path, rng):
+    """A relative path leads elsewhere from another folder."""
+    for name, side in (("a", 8), ("b", 9)):
+        for i in range(3):
+            pixels = rng.integers(0, 256, (side, side), np.uint8)
+            (tmp_path / name).mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / name / f"{i}.bmp")
+
+    def images(name):
+        names = [f"{i}.bmp" for i in range(3)]
+        path = [tmp_path / name / n for n in names].__getitem__
+        array = np.zeros((3, 8, 8, 1), np.uint8)
+        return Dataset(ResidentImages(array, np.full(3, -1), names, "0f", path=path), None)
+
+    folder.write(tmp_path / "run", small_config(), images("a"))
+    folder.check_images(tmp_path / "run", images("a"))
+    with pytest.raises(InputError, match="has now 3, and others"):
+        folder.check_images(tmp_path / "run", images("b"))
