@@ -11,10 +11,10 @@ set -euo pipefail
 : "${TPU:?}" "${ZONE:?}" "${WORKDIR:?}" "${REPOSITORY:?}"
 config=${1:?usage: bash launch/tpu_pod.sh CONFIG [--config.field=value ...]}
 shift
-run="[ -d pad_jax_run ] || git clone -q $REPOSITORY pad_jax_run; cd pad_jax_run && git pull -q"
+run="[ -d pad_jax_run ] || git clone -q $(printf '%q' "$REPOSITORY") pad_jax_run; cd pad_jax_run && git pull -q"
 run+=" && python3 -m venv .venv && .venv/bin/pip install -q -e '.[tpu]'"
-run+=" && .venv/bin/python -m pad_jax.main --distributed --config=$config --workdir=$WORKDIR"
-for argument in "$@"; do
+run+=" && .venv/bin/python -m pad_jax.main --distributed"
+for argument in "--config=$config" "--workdir=$WORKDIR" "$@"; do
   run+=" $(printf '%q' "$argument")"
 done
 exec gcloud compute tpus tpu-vm ssh "$TPU" --zone="$ZONE" --worker=all --command="$run"

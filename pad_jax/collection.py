@@ -72,6 +72,7 @@ class Collection:
         none; gives None where these are not its images, or another epoch's embeddings are asked
         for, and groups have to be found.
       decoding: how files are decoded, as for whoever embedded them.
+      where: the flag that says where images are which are not found.
     """
 
     embeddings: np.ndarray
@@ -85,6 +86,7 @@ class Collection:
     kept: str | None = None
     known: Callable[[], np.ndarray | None] = lambda: None
     decoding: Decoding = DEFAULT
+    where: str = "--images"
 
     def __len__(self) -> int:
         return len(self.embeddings)
@@ -171,7 +173,8 @@ def _of_run(call: Call, epoch: int | None) -> Collection:
         if not takes_images:
             raise InputError(
                 f"--images={call.images} cannot be embedded: {workdir} was trained on features, "
-                "and what extracted them is not known; leave it out"
+                "and what extracted them is not known; leave it out (where the images are, "
+                "--config.dataset.paths=FILE says)"
             )
         others = dataclasses.replace(
             settings[DatasetSettings],
@@ -231,6 +234,7 @@ def _of_run(call: Call, epoch: int | None) -> Collection:
         embed=(lambda files: load().embed(files)) if takes_images else None,
         kept=name,
         known=known,
+        where="--config.dataset." + ("root" if selection.kind == PIXELS else "paths"),
         decoding=settings[DatasetSettings].decoding,
     )
 

@@ -152,6 +152,15 @@ def differences(
             yield name, a, b, known.affects if known else TRAINING
 
 
+def check_kind(config: Any, file: str) -> None:
+    """Raises InputError where a file's ``get_config`` returns no config: nothing, or a dict."""
+    if not isinstance(config, ConfigDict):
+        raise InputError(
+            f"--config={file}: get_config() returns {type(config).__name__}; let it end in return "
+            "config, a ConfigDict as pad_jax.config.default() makes it"
+        )
+
+
 def shipped(name: str) -> pathlib.Path:
     """The file of a config that comes with the package, in a wheel or in a clone.
 

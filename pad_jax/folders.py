@@ -59,7 +59,8 @@ def _fill(part: pathlib.Path, collection: Collection, folders: Sequence[str], co
             continue
         if (pixels := collection.picture(i)) is None:
             raise InputError(
-                f"the image of {collection.names[i]} is not at hand; --images says where images are"
+                f"the image of {collection.names[i]} is not at hand; {collection.where} says where "
+                "images are"
             )
         name = _free(taken, folder, re.sub(r"[/\\]", "-", collection.names[i]), ".png")
         Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(target / name)

@@ -30,8 +30,8 @@ from pad_jax import processes, registry, runtime, sizing, storage, usage
 from pad_jax.errors import InputError, first_line
 from pad_jax.modes import MODES
 from pad_jax.modes import flags as shared
-from pad_jax.modes.base import Call, Mode
-from pad_jax.paths import expanded
+from pad_jax.modes.base import Call, Mode, check_overrides
+from pad_jax.paths import expanded, local
 from pad_jax.run import folder, recorded
 from pad_jax.settings import flatten
 
@@ -75,10 +75,10 @@ def main(argv: list[str]) -> None:
         _CONFIG.value,
         config_flags.get_config_filename(flag),
         config_flags.get_override_values(flag),
-        _workdir(),
-        shared.path(shared.IMAGES.value),
-        shared.path(shared.FEATURES.value),
-        shared.path(shared.OUTPUT.value),
+        shared.path(_WORKDIR),
+        shared.path(shared.IMAGES),
+        shared.path(shared.FEATURES),
+        shared.path(shared.OUTPUT),
         shared.EPOCH.value,
     )
     config = sizing.as_recorded(call.config, call.run_folder)
@@ -88,9 +88,17 @@ def main(argv: list[str]) -> None:
     )
     for name in shared.NAMES:
         if flags.FLAGS[name].value is not None and name not in mode.takes:
-            raise InputError(f"--{name} has no meaning for --mode={_MODE.value}; leave it out")
+            is_root = name == "images" and not mode.works_on_run
+            hint = (
+                f"give --config.dataset.root={shared.IMAGES.value}" if is_root else "leave it out"
+            )
+            raise InputError(f"--{name} has no meaning for --mode={_MODE.value}; {hint}")
+    if "output" in mode.takes and not mode.works_on_run and _WORKDIR.value:
+        raise InputError(f"--workdir has no meaning for --mode={_MODE.value}; leave it out")
     if mode.works_on_run and call.features is None:
         call = call._replace(config=config)
+        if "epoch" in mode.takes:  # the encoder is a checkpoint's
+            check_overrides(call)
     is_first = True
     if mode.one_process and _DISTRIBUTED.value:
         raise InputError(f"--mode={_MODE.value} is for one process; leave --distributed out")
@@ -103,21 +111,16 @@ def main(argv: list[str]) -> None:
     with storage.errors(call.run_folder):
         said = mode.run(call)
     if is_first:
-        print(said)
+        _print(said)
 
 
 def _find_mode(name: str) -> Mode:
-    return registry.find(MODES, name, "--mode")
-
-
-def _workdir() -> pathlib.Path | None:
-    return None if _WORKDIR.value is None else _as_folder(_WORKDIR.value)
-
-
-def _as_folder(workdir: str) -> pathlib.Path:
-    if "://" in workdir:
-        raise InputError(f"--workdir={workdir} is no folder; mount the bucket and give its path")
-    return expanded(workdir)
+    mode = registry.find(MODES, name, "--mode")
+    if not isinstance(mode, Mode):
+        raise InputError(
+            f"--mode={name} is a {type(mode).__name__}, and no pad_jax.modes.base.Mode"
+        )
+    return mode
 
 
 def _parse_flags(argv: list[str]) -> list[str]:
@@ -132,7 +135,10 @@ def _parse_flags(argv: list[str]) -> list[str]:
     argv = _with_config_file(argv, mode)
     try:
         rest = flags.FLAGS(argv)
-        _CONFIG.value["seed"]  # a file that could not be loaded says so only when it is used
+        config = _CONFIG.value  # a file that could not be loaded says so only when it is used
+        if config is not None:
+            config["seed"]
+        configs.check_kind(config, config_flags.get_config_filename(flags.FLAGS["config"]))
         return rest
     except (ImportError, OSError) as error:
         given = next((a for a in argv if a.startswith("--config=")), "--config")
@@ -143,7 +149,7 @@ def _parse_flags(argv: list[str]) -> list[str]:
         ) from None
     except flags.IllegalFlagValueError as error:
         raise _reason(error, argv, _illegal_value(str(error))) from None
-    except (AttributeError, KeyError, SyntaxError, TypeError, ValueError, flags.Error) as error:
+    except (AttributeError, LookupError, SyntaxError, TypeError, ValueError, flags.Error) as error:
         raise _reason(error, argv, str(error)) from None
 
 
@@ -200,13 +206,20 @@ def _with_config_file(argv: list[str], mode: Mode) -> list[str]:
             return argv
         file = _without_drive(configs.shipped(config))
         return [argv[0], f"--config={file}", *_without(argv[1:], "config")]
-    if not mode.works_on_run:
-        raise InputError("--config is missing; give one, such as --config=digits")
     workdir = _given(argv, "workdir")
-    if workdir is None:
+    if not mode.works_on_run and not (
+        workdir and mode.goes_on and folder.has_begun(expanded(workdir))
+    ):
+        raise InputError(
+            "--config is missing; give one, such as --config=digits, or --config=folder "
+            "--config.dataset.root=DIR for images of yours"
+        )
+    if not workdir:
+        if _given(argv, "features") is not None and "features" not in mode.takes:
+            raise InputError("--features has no meaning for this mode; give --workdir of a run")
         other = "--features" if "features" in mode.takes else "a --config"
         raise InputError(f"--workdir is missing; give the folder of a run, or {other}")
-    run_folder = _as_folder(workdir)
+    run_folder = local(workdir, "--workdir")
     folder.read_config(run_folder)  # what is wrong with it is said here
     file = _without_drive(pathlib.Path(recorded.__file__))
     return [argv[0], f"--config={file}:{run_folder}", *argv[1:]]
@@ -280,9 +293,9 @@ def run() -> None:
     """Runs ``main``; bad input ends in one line on standard error and exit status 2."""
     signals.install()
     signals.ready()
-    sys.path.append(os.getcwd())  # last: where a user's own parts may be, as with python -m
     try:
         try:
+            sys.path.append(_here())  # last: where a user's own parts may be, as with python -m
             with signals.unwrapped():
                 app.run(main, flags_parser=_parse_flags)
         finally:
@@ -300,6 +313,23 @@ def run() -> None:
         signals.leave(stopped.signum, stopped.said)
     except KeyboardInterrupt:  # by code of the user's
         signals.leave(signal.SIGINT)
+
+
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except OSError as error:
+        raise InputError(f"the folder that this was called in is gone ({error.strerror})") from None
+
+
+def _print(said: str) -> None:
+    try:
+        print(said, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries again
+        raise InputError(f"what is printed cannot be written ({error.strerror})") from None
 
 
 def _refuse(said: object) -> NoReturn:

@@ -3,6 +3,8 @@
 import os
 import pathlib
 
+from pad_jax.errors import InputError
+
 
 def expanded(path: str | os.PathLike) -> pathlib.Path:
     """A path with ``~`` and ``~user`` as folders of theirs; of a user that is not there as it is.
@@ -10,3 +12,15 @@ def expanded(path: str | os.PathLike) -> pathlib.Path:
     ``pathlib.Path.expanduser`` raises RuntimeError for those, and a file may be called ``~x.jpg``.
     """
     return pathlib.Path(os.path.expanduser(path))
+
+
+def local(path: str | os.PathLike, name: str) -> pathlib.Path:
+    """A path that is read or written as a file or a folder, expanded.
+
+    Raises:
+      InputError: for the address of a bucket, which would become a folder "gs:"; ``name`` is what
+        an error calls it.
+    """
+    if "://" in os.fspath(path):
+        raise InputError(f"{name}={path} is no folder; mount the bucket and give its path")
+    return expanded(path)

@@ -147,7 +147,9 @@ class Declaration:
         if value is None and self.may_be_left:
             refuse(self.name, value, "training chooses a value, all else needs one given")
         if not (self._has_type(value) and (value is None or self.rule.allows(value))):
-            refuse(self.name, value, self.rule.hint + ", or None" * self.is_optional)
+            is_count = int in self.kinds and float not in self.kinds
+            kind = ", a whole number" * (is_count and not self._has_type(value))
+            refuse(self.name, value, self.rule.hint + kind + ", or None" * self.is_optional)
 
     def _has_type(self, value: Any) -> bool:
         if type(value) in (int, float) and float in self.kinds:
@@ -304,7 +306,9 @@ class RunSettings:
     SECTION: ClassVar[str] = ""
 
     seed: int = setting(
-        0, "of the encoder, the augmentation, the batches and the search", at_least(0)
+        0,
+        "of the encoder, the augmentation, the batches and the search",
+        Rule(lambda v: 0 <= v < 2**32, "use 0 to 4294967295"),
     )
     num_epochs: int = setting(
         200,

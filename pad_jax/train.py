@@ -45,6 +45,7 @@ from pad_jax.models import ModelSettings
 from pad_jax.objectives import ObjectiveSettings
 from pad_jax.objectives.base import Objective
 from pad_jax.optimizer import OptimizerSettings, learning_rate_schedule
+from pad_jax.paths import local
 from pad_jax.predecessor import Predecessor
 from pad_jax.profiling import Profile
 from pad_jax.run import doubts, folder, likeness, metrics, saving
@@ -69,7 +70,7 @@ def train_and_evaluate(
     Args:
       config: as ``pad_jax.config.default()`` makes it; what it leaves to choose (see
         ``pad_jax.sizing``) is chosen here.
-      workdir: the run's folder; made where there is none.
+      workdir: the run's folder; made where there is none. ``~`` stands for the home folder.
       profile: a folder for a trace of one graph and some steps (``pad_jax.profiling``).
 
     Returns:
@@ -78,7 +79,7 @@ def train_and_evaluate(
     Raises:
       InputError: where the config or the data cannot be used, or a step is not finite.
     """
-    workdir = pathlib.Path(workdir)
+    workdir = local(workdir, "workdir")
     config = sizing.resolved(config, workdir)
     settings = configs.read(config)
     run_settings, platform = settings[RunSettings], parallel.platform()

@@ -86,7 +86,8 @@ def refuse_unknown(argv: Sequence[str], modes: Mapping[str, str]) -> None:
             known = name in flags.FLAGS or name.removeprefix("no") in flags.FLAGS
         if not known:
             raise InputError(f"--{name} is no flag{_of_mode(name, modes) or _meant(name, value)}")
-        if not is_given and name in flags.FLAGS and not flags.FLAGS[name].boolean:
+        is_field = name.startswith("config.")
+        if not is_given and (is_field or (name in flags.FLAGS and not flags.FLAGS[name].boolean)):
             next(rest, None)  # its value
 
 

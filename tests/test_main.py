@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,27 +15,15 @@ from pad_jax import config as configs
 from pad_jax.modes import MODES
 from pad_jax.run import folder, kinds, metrics
 from tests.studies.kills import PYTHON
+from tests.support.shell import DIGITS, DIGITS_FILE, start
 from tests.support.small_runs import make_checkpoint
 
-DIGITS = "--config=digits"
-DIGITS_FILE = f"--config={pathlib.Path(__file__).parents[1] / 'configs' / 'digits.py'}"
 SMALL = [
     "--config.num_epochs=1",
     "--config.dataset.max_images=300",
     "--config.dataset.image_size=16",
     "--config.eval.kmeans_runs=1",
 ]
-
-
-def start(cwd, *arguments, module="pad_jax.main", options=(), **environment):
-    return subprocess.run(
-        [*PYTHON, *options, "-m", module, *map(str, arguments)],
-        cwd=cwd,
-        env=os.environ | {name: str(value) for name, value in environment.items()},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
 
 
 @pytest.fixture
@@ -95,6 +84,54 @@ def test_a_run_is_evaluated_without_its_config(trained, run):
     assert figures(fewer) == [line for line in figures(first) if "_pixels " not in line]
 
 
+def test_a_run_goes_on_without_its_config(trained, run):
+    """From any folder, and whatever was overridden."""
+    workdir, _, first = trained
+    again = run(f"--workdir={workdir}")
+    assert (again.returncode, again.stdout) == (0, first.stdout), again.stderr
+    assert "This run is finished." in again.stderr
+
+
+def test_what_the_encoder_was_trained_with_is_not_overridden(trained, run):
+    workdir, _, _ = trained
+    for field in ("model.embedding_dim=64", "augmentation.flip=True", "batch_size=8"):
+        done = run(
+            "--mode=export", f"--workdir={workdir}", f"--config.{field}", "--output=x.stablehlo"
+        )
+        assert done.returncode == 2
+        assert f"--config.{field} has no meaning here: the run in {workdir} was" in done.stderr
+    same = run("--mode=embed", f"--workdir={workdir}", "--config.batch_size=128", "--output=x.npy")
+    assert same.returncode == 0, same.stderr
+
+
+def test_what_is_printed_to_a_full_disk_is_one_line(trained):
+    workdir, _, _ = trained
+    command = [*PYTHON, "-m", "pad_jax.main", "--mode=search", "--query=train/3"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*command, f"--workdir={workdir}"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        "pad_jax: what is printed cannot be written (No space left on device)"
+    )
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_is_gone(tmp_path):
+    command = "mkdir gone; cd gone; rmdir ../gone; exec "
+    done = subprocess.run(
+        ["bash", "-c", command + shlex.join([*PYTHON, "-m", "pad_jax.main", DIGITS])],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(pathlib.Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "pad_jax: the folder that this was called in is gone" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_report_is_written_anew(trained, run):
     workdir, _, _ = trained
     path = workdir / "report.html"
@@ -134,77 +171,6 @@ def test_a_folder_with_configs_of_its_own(tmp_path, run):
         ("--config=./configs/digits.py", "batch_size=0 cannot be used"),
     ):
         done = run(config, "--config.loss.hpe=mse")
-        assert done.returncode == 2
-        assert message in done.stderr
-        assert len(done.stderr.splitlines()) == 1
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "--config is missing"),
-        ([DIGITS, "--distributed"], "--distributed finds no other processes"),
-        ([DIGITS, "--config.dataset.image_size=1000000"], "the memory does not suffice (Unable to"),
-        (["--config=configs/nope.py"], "--config=configs/nope.py cannot be loaded; the"),
-        (
-            ["--config=nope"],
-            "use one of: auto, cifar10, cifar100, digits, features, folder, imagenet, mnist, ",
-        ),
-        (["--mode=report", "--workdir=gs://bucket/run"], "is no folder; mount the bucket"),
-        ([DIGITS, "--workdir=gs://bucket/run"], "--workdir=gs://bucket/run is no folder; mount"),
-        ([DIGITS, "--config.batchsize=3"], "no field batchsize; did you mean batch_size?"),
-        ([DIGITS, "--config.batch_size=abc"], "batch_size='abc' cannot be used; use 1 or more"),
-        ([DIGITS, "--config.seed=abc"], "--config.seed=abc: use an integer"),
-        ([DIGITS, "--config.dataset=mnist"], "--config.dataset=mnist: use a flag for each field"),
-        ([DIGITS, "--config.grouping.max_size=1"], "grouping.max_size=1 cannot be used"),
-        ([DIGITS_FILE, "--config.grouping.max_size=1"], "grouping.max_size=1 cannot be used"),
-        ([DIGITS, "--mode=test"], f"--mode='test' is unknown; use one of: {', '.join(MODES)};"),
-        ([DIGITS, "--mode=sweep", "--table=table7"], "use one of: table1, table2"),
-        ([DIGITS, "digits"], "'digits' is no flag"),
-        ([DIGITS, "--config.dataset.name=npz", "--config.dataset.root=no.npz"], "does not exist"),
-        (["--config=folder"], "dataset.root is not set"),
-        ([DIGITS, "--mode=evaluate", "--workdir=nowhere"], "nowhere holds no run"),
-        (["--mode=evaluate", "--workdir=nowhere"], "nowhere holds no run"),
-        (
-            [DIGITS, "--num_epochs=20"],
-            "--num_epochs is no flag; it is a field of the config: --config.",
-        ),
-        (
-            [DIGITS, "--epochs=20"],
-            "--epochs is no flag; it is a field of the config: --config.num_epochs=20",
-        ),
-        ([DIGITS, "--num_epoch=20"], "--num_epoch is no flag; did you mean --config.num_epochs?"),
-        (["--confg=digits"], "--confg is no flag; did you mean --config?"),
-        (["search", "--query=a.png"], "'search' is no flag; write --mode=search"),
-        (["--mode=sort", "--similarity=1"], "--similarity is no flag of this mode; it is one of "),
-        ([DIGITS, "--images=DIR"], "--images has no meaning for --mode=train; leave it out"),
-        ([DIGITS, "--epoch=3"], "--epoch has no meaning for --mode=train; leave it out"),
-        (
-            ["--mode=embed", "--features=mine.npy", "--epoch=3"],
-            "--features stands in place of a run; leave --epoch out",
-        ),
-        (["--mode=evaluate"], "--workdir is missing; give the folder of a run, or a --config"),
-        (["--mode=report"], "--workdir is missing; give the folder of a run, or a --config"),
-    ],
-)
-def test_bad_input_is_one_line_and_status_2(run, arguments, message):
-    done = run(*arguments)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-    assert done.stdout == ""
-
-
-def test_what_is_wrong_in_a_config_file_is_one_line(tmp_path, run):
-    for line, message in (
-        ("default(objective='typo:X')", "objective='typo:X' cannot be imported (No module named"),
-        ("default().update(num_epoch=3)", "the config has no field num_epoch; did you mean"),
-        ("default().update(seed='2')", "mine.py fails in line 3: TypeError: Could not"),
-        ("__import__('os').path.joinn()", "mine.py fails in line 3: AttributeError: module"),
-    ):
-        text = f"from pad_jax.config import default\ndef get_config():\n    return {line}\n"
-        (tmp_path / "mine.py").write_text(text)
-        done = run("--config=./mine.py")
         assert done.returncode == 2
         assert message in done.stderr
         assert len(done.stderr.splitlines()) == 1

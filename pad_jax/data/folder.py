@@ -74,12 +74,17 @@ class FolderSource:
             raise InputError(
                 f"dataset.root={root!r} is not a folder; give the one with your images, or a list "
                 "of them (.txt, .csv), or a .parquet file"
+                + "; for features give --config=features"
+                * (self._root.suffix in (".npy", ".npz"))
             )
         self._is_all = split == "."
         found = None if self._is_all else _inside(self._root, split)
         if found is None and not self._is_all and split != "train":
             names = ", ".join(path.name for path in _folders(self._root)) or "none"
-            raise InputError(f"{root} has no folder {split!r} for that split; it has: {names}")
+            none = ", or dataset.test_split='' for none" * (split == "test")
+            raise InputError(
+                f"{root} has no folder {split!r} for that split; it has: {names}; give one{none}"
+            )
         if split == "train":
             _ask_if_unclear(self._root, found, splits)
         folder = found or self._root

@@ -1,5 +1,6 @@
 """Files of labels: names by hand or by ``browse``, labels of all images, what is to be named."""
 
+import collections
 import csv
 import io
 import logging
@@ -99,6 +100,11 @@ def read(path: pathlib.Path, collection: Collection) -> Names:
 
 def _of_lines(known: list[tuple[_Line, list[int]]], count: int, field: str) -> Names:
     names = sorted({line.label for line, _ in known})
+    alike = collections.defaultdict(list)
+    for name in names:
+        alike[" ".join(name.casefold().split())].append(shown(name))
+    for several in (own for own in alike.values() if len(own) > 1):
+        _log.warning("%s: %s are taken for different names", field, " and ".join(several))
     number = {name: i for i, name in enumerate(names)}
     orders = {order: i for i, order in enumerate(sorted({line.order for line, _ in known} - {""}))}
     result = Names(np.full(count, -1, np.int64), names, np.full(count, -1, np.int64))

@@ -1,10 +1,16 @@
 """What a mode of the command line is, and what it is called with."""
 
+import json
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
+
+from pad_jax import config as configs
+from pad_jax.errors import InputError
+from pad_jax.run import folder
+from pad_jax.settings import TRAINING
 
 
 class Call(NamedTuple):
@@ -42,6 +48,23 @@ class Call(NamedTuple):
         return self.workdir or pathlib.Path("runs", self.config_name)
 
 
+def check_overrides(call: Call) -> None:
+    """Raises InputError for an override of what the run's encoder was trained with.
+
+    A mode that takes the encoder of a checkpoint reads of the config which images there are, how
+    groups of them are found and what is evaluated; all else is as it was trained.
+    """
+    run = folder.read_config(call.run_folder)
+    now = json.loads(call.config.to_json_best_effort())
+    for name, old, new, affects in configs.differences(run, now):
+        is_read = name == "seed" or name.startswith(("dataset.", "grouping."))
+        if affects == TRAINING and name in call.overrides and not is_read:
+            raise InputError(
+                f"--config.{name}={new!r} has no meaning here: the run in {call.run_folder} was "
+                f"trained with {old!r}; leave it out"
+            )
+
+
 def field_flags(overrides: Mapping[str, Any]) -> list[str]:
     """What a command line says of fields of its config, by dotted name."""
     return [f"--config.{field}={value}" for field, value in overrides.items()]
@@ -55,6 +78,7 @@ class Mode(NamedTuple):
       works_on_run: whether it needs no --config, but takes that of the run in --workdir.
       takes: the shared flags (``modes.flags``) that mean something to it. With "features" among
         them --features may stand in place of a run; neither --config nor --workdir is needed then.
+      goes_on: whether, where --workdir holds a run that has begun, it needs no --config either.
       one_process: whether it refuses --distributed, and starts no device.
       default_config: the package's config that it takes without --config; None where it has none.
     """
@@ -62,5 +86,6 @@ class Mode(NamedTuple):
     run: Callable[[Call], str]
     works_on_run: bool = False
     takes: tuple[str, ...] = ()
+    goes_on: bool = False
     one_process: bool = False
     default_config: str | None = None

@@ -66,7 +66,9 @@ def write(collection: Collection, similarity: float, output: pathlib.Path) -> st
         f"Images with the very same pixels as an earlier one (copy_of): {exact:,}."
     )
     if unseen:
-        said += f" The pixels of {unseen:,} are not at hand; --images says where the files are."
+        said += (
+            f" The pixels of {unseen:,} are not at hand; {collection.where} says where files are."
+        )
     return said
 
 

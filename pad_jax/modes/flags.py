@@ -4,7 +4,7 @@ import pathlib
 
 from absl import flags
 
-from pad_jax.paths import expanded
+from pad_jax.paths import local
 
 IMAGES = flags.DEFINE_string(
     "images",
@@ -28,6 +28,10 @@ COUNT = flags.DEFINE_integer("count", None, "How many are wanted.", lower_bound=
 NAMES = ("images", "features", "output", "epoch", "count")
 
 
-def path(value: str | None) -> pathlib.Path | None:
-    """The path that a flag names, ``~`` expanded; None where it is not given, or empty."""
-    return expanded(value) if value else None
+def path(flag: flags.FlagHolder) -> pathlib.Path | None:
+    """The path that a flag names, ``~`` expanded; None where it is not given, or empty.
+
+    Raises:
+      InputError: for the address of a bucket.
+    """
+    return local(flag.value, f"--{flag.name}") if flag.value else None

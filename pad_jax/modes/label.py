@@ -142,7 +142,7 @@ def _on_next(near: float, to_name: list[ToName], collection: Collection) -> list
 
 
 def _run(call: Call) -> str:
-    labels = shared.path(_LABELS.value)
+    labels = shared.path(_LABELS)
     if labels is None:
         if call.output is not None:
             raise InputError("--output sorts by names; give them, --labels=FILE")

@@ -46,7 +46,7 @@ def _run(call: Call) -> str:
     _log.info("Compiling for %s%s.", topology.name, minutes)
     compiled = programs.compile_run(settings, preparation, count, topology)
     plan = estimate.estimate(settings, compiled, count, topology, _HOST_RATE.value)
-    if (path := shared.path(_JSON.value)) is not None:
+    if (path := shared.path(_JSON)) is not None:
         with outputs.whole(path) as file:
             file.write_text(json.dumps(plan, indent=1) + "\n")
     return estimate.table(plan)

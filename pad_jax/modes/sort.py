@@ -15,7 +15,7 @@ _CLUSTERS = flags.DEFINE_integer(
     "clusters",
     None,
     "How many folders, by k-means; without it those clusters that the images fall into, with their "
-    "groups inside.",
+    "groups inside, or the groups alone where none stand apart.",
     lower_bound=1,
 )
 _COPY = flags.DEFINE_bool("copy", False, "Copy the files, instead of making symbolic links.")
@@ -48,9 +48,13 @@ def by_hierarchy(collection: Collection) -> list[str]:
     """The folder of each image: its cluster of the hierarchy, and its group inside that.
 
     A group lies in the cluster that most of its images are in. Groups in no cluster lie together in
-    a folder of their own, images in neither in ``ungrouped``.
+    a folder of their own, images in neither in ``ungrouped``. One cluster of nearly all images says
+    that nothing stands apart: then groups are all there is.
     """
     cluster, group = collection.hierarchy.labels_, collection.groups.labels_
+    if cluster.max(initial=-1) < 1:
+        groups = _numbered("group", group.max(initial=-1) + 1)
+        return [groups[g] if g >= 0 else REST for g in group.tolist()]
     clusters = _numbered("cluster", cluster.max(initial=-1) + 1)
     groups = _numbered("group", group.max(initial=-1) + 1)
     cluster = _of_most(cluster, group)
@@ -100,12 +104,17 @@ def _run(call: Call) -> str:
     sort_into(collection, folders, call.output, copy=_COPY.value)
     tops = collections.Counter(folder.partition("/")[0] for folder in folders)
     rest, others = tops.pop(REST, 0), tops.pop(OTHERS, 0)
-    clusters = len(tops)
-    lines = [f"{tops.total():,} images in {clusters} cluster{'s' * (clusters != 1)}"]
+    count, none_apart = len(tops), wanted is None and collection.hierarchy.n_clusters_ < 2
+    what = "group" if none_apart else "cluster"
+    lines = [f"{tops.total():,} images in {count} {what}{'s' * (count != 1)}"]
     if rest or others:
-        lines[0] += f"; in no cluster: {others:,} in {OTHERS}, {rest:,} in {REST}"
-    if wanted is None and clusters <= 1:
-        lines.append("Nothing stands apart by itself here; --clusters=10 makes ten folders.")
+        places = [f"{n:,} in {name}" for n, name in ((others, OTHERS), (rest, REST)) if n]
+        lines[0] += f"; in no {what}: {', '.join(places)}"
+    if none_apart:
+        lines.append(
+            "No clusters stand apart here, so these are the small groups alone; --clusters=10 "
+            "makes ten folders of all images."
+        )
     return "\n".join([*lines, f"Written: {call.output}"])
 
 

@@ -78,6 +78,8 @@ def run_table(
       InputError: where a folder holds a run with another config or, if finished, other results, and
         at the end if runs failed.
     """
+    if "seed" in overrides:
+        raise InputError("--config.seed has no meaning for --mode=sweep; give --seeds, how many")
     runs = [
         _describe(row, seed, config, overrides, workdir) for seed in seeds for row in table.rows
     ]

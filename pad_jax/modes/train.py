@@ -23,7 +23,7 @@ _MADE = {
 
 
 def _run(call: Call) -> str:
-    row = train_and_evaluate(call.config, call.run_folder, profile=shared.path(_PROFILE.value))
+    row = train_and_evaluate(call.config, call.run_folder, profile=shared.path(_PROFILE))
     for name, what in _MADE.items():
         if (call.run_folder / name).exists():
             _log.info("Written: %s (%s)", call.run_folder / name, what)
@@ -45,4 +45,4 @@ def _run(call: Call) -> str:
     return metrics.results_table(row)
 
 
-MODE = Mode(_run)
+MODE = Mode(_run, goes_on=True)

@@ -59,6 +59,8 @@ def of_run(
     dataset = settings[DatasetSettings]
     known = _KNOWN.get(dataset.name)
     side = dataset.image_size or (known.size if known else None)
+    if dataset.name == "features":
+        raise InputError("how many numbers features have is not known; give --workdir of a run")
     if side is None:
         raise InputError(
             f"the shape of the samples of dataset.name={dataset.name} is not known; give "
@@ -67,12 +69,12 @@ def of_run(
     channels = dataset.channels or (known.channels if known else 3)
     if num_images is None and known and set(dataset.train_splits) <= set(known.splits):
         num_images = sum(known.splits[split] for split in dataset.train_splits)
-        num_images = min(num_images, dataset.max_images or num_images)
     if num_images is None:
         raise InputError(
             f"how many images dataset.name={dataset.name} has in dataset.train_split="
             f"{dataset.train_split} is not known; give --num_images"
         )
+    num_images = min(num_images, dataset.max_images or num_images)
     held = max(side, dataset.stored_size)
     view = side if held > side else None
     return num_images, Pixels((held, held, channels), dataset.resize, view_size=view)

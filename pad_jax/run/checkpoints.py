@@ -73,6 +73,11 @@ def newest_epoch(workdir: pathlib.Path) -> int:
       InputError: where there is none.
     """
     found = epochs(workdir)
+    if not found and _numbers(workdir / _WITHIN):
+        raise InputError(
+            f"{workdir} holds no checkpoint of whole epochs yet, only where its training stopped; "
+            "go on with it (checkpoint.every_epochs says how often it saves one)"
+        )
     if not found:
         raise InputError(f"{workdir} holds no checkpoint; train first, or give another folder")
     return found[-1]

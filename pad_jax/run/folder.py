@@ -42,7 +42,8 @@ def check_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
     Raises:
       InputError: if it is neither, or cannot.
     """
-    check_writable(f"--workdir={workdir}", workdir, "choose another folder")
+    if not is_finished(workdir, config.num_epochs):  # which prints its results
+        check_writable(f"--workdir={workdir}", workdir, "choose another folder")
     files.check_kinds(workdir)
     begun = has_begun(workdir)
     if (workdir / "config.json").exists():

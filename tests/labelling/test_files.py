@@ -170,3 +170,8 @@ def test_folders_of_any_names():
         assert not folder.startswith((".", "-"))
         assert len(os.fsencode(folder)) < 255
     assert folders[0] == "cat"
+
+
+def test_names_that_differ_in_case_or_spaces_are_told(collection, tmp_path, caplog):
+    files.read(written(tmp_path, "a.png,cat\ndogs/b c.png,Cat \n"), collection)
+    assert "'Cat' and 'cat' are taken for different names" in caplog.text

@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+from absl import flags
 from sklearn.datasets import load_digits
 
 import pad_jax
@@ -86,3 +87,17 @@ def call():
         return Call(config, "config.py", {}, workdir, **flags)
 
     return make
+
+
+@pytest.fixture
+def given(monkeypatch):
+    """A function that gives flags of modes their values."""
+
+    def give(**values):
+        if not flags.FLAGS.is_parsed():
+            flags.FLAGS.mark_as_parsed()
+        for name, value in values.items():
+            monkeypatch.setattr(flags.FLAGS[name], "value", value)
+
+    give()
+    return give

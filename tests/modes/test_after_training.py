@@ -3,33 +3,19 @@
 import csv
 import json
 import os
-import pathlib
 
 import numpy as np
 import pyarrow.parquet
 import pytest
-from absl import flags
 
+import pad_jax
 from pad_jax.collection import open_call
 from pad_jax.data import feature_files
 from pad_jax.errors import InputError
 from pad_jax.modes import duplicates, embed, evaluate, export, search, sort
 from tests.modes.conftest import PIXELS, change_dataset
 from tests.support.image_files import save
-
-
-@pytest.fixture
-def given(monkeypatch):
-    """A function that gives flags of modes their values."""
-
-    def give(**values):
-        if not flags.FLAGS.is_parsed():
-            flags.FLAGS.mark_as_parsed()
-        for name, value in values.items():
-            monkeypatch.setattr(flags.FLAGS[name], "value", value)
-
-    give()
-    return give
+from tests.support.small_runs import small_config
 
 
 def read(path):
@@ -240,79 +226,6 @@ def test_features_without_images_have_no_copies_of_pixels(call, given, tmp_path)
     ]
 
 
-# sort
-
-
-def placed(folder):
-    """Which top folder the original of each link is in."""
-    links = [p for p in folder.rglob("*") if p.is_symlink()]
-    return {os.readlink(p): p.relative_to(folder).parts[0] for p in links}
-
-
-def test_sorted_by_kmeans(run, call, given, tmp_path):
-    given(clusters=3, copy=False)
-    said = sort.MODE.run(call(run, output=tmp_path / "out"))
-    assert said == f"151 images in 3 clusters\nWritten: {tmp_path}/out"
-    found = placed(tmp_path / "out")
-    assert len(found) == 151
-    sizes = [list(found.values()).count(f"cluster_{i}") for i in (1, 2, 3)]
-    assert sizes == sorted(sizes, reverse=True)
-    assert sum(sizes) == 151
-    # Digits of three kinds in three clusters: most of each are together.
-    for kind in range(3):
-        own = [c for path, c in found.items() if pathlib.Path(path).parent.name == str(kind)]
-        assert max(own.count(c) for c in set(own)) > 0.6 * len(own)
-
-
-def test_sorted_by_what_the_images_fall_into(run, call, given, tmp_path):
-    given(clusters=None, copy=False)
-    sort.MODE.run(call(run, output=tmp_path / "out"))
-    collection = open_call(call(run))
-    found = placed(tmp_path / "out")
-    assert len(found) == 151
-    alone = (collection.groups.labels_ < 0) & (collection.hierarchy.labels_ < 0)
-    for i in range(151):
-        assert (found[str(collection.path(i))] == "ungrouped") == alone[i]
-    for group in range(collection.groups.labels_.max() + 1):
-        links = list((tmp_path / "out").glob(f"*/group_{group + 1:02}/*"))
-        assert len(links) == np.sum(collection.groups.labels_ == group)
-        assert len({link.parent for link in links}) == 1
-
-
-def test_a_group_lies_where_most_of_its_images_are():
-    cluster = np.array([0, 1, 1, -1, -1, 0, -1, 1, 0])
-    group = np.array([0, 0, 0, 1, 1, 1, 2, 2, -1])
-    assert sort._of_most(cluster, group).tolist() == [1, 1, 1, -1, -1, -1, 1, 1, 0]
-    none = np.full(3, -1)
-    assert sort._of_most(none, np.array([0, 0, -1])).tolist() == none.tolist()
-    assert sort._of_most(np.array([0, 0, -1]), none).tolist() == [0, 0, -1]
-
-
-def test_images_without_files_are_sorted_as_png(run_without_files, call, given, tmp_path):
-    given(clusters=2, copy=False)
-    sort.MODE.run(call(run_without_files, output=tmp_path / "out"))
-    files = list((tmp_path / "out").rglob("*.png"))
-    assert len(files) == 100
-    assert not any(file.is_symlink() for file in files)
-
-
-def test_features_and_paths_are_sorted(features, call, given, tmp_path):
-    given(clusters=2, copy=True)
-    sort.MODE.run(
-        call(
-            features=features / "mine.npz",
-            images=features / "paths.txt",
-            output=tmp_path / "out",
-        )
-    )
-    kinds = {}
-    paths = (features / "paths.txt").read_text().split()
-    for path in map(pathlib.Path, paths):
-        (copy,) = (tmp_path / "out").rglob(path.name)
-        kinds.setdefault(path.parent.name, set()).add(copy.parent.name)
-    assert sorted(map(len, kinds.values())) == [1, 1]
-
-
 # evaluate, export, and what cannot be done
 
 
@@ -336,6 +249,43 @@ def test_evaluated_with_labels_and_without(run, call, given):
     again = json.loads((run / "evaluation.json").read_text())
     assert again["groups/coverage"] == written["groups/coverage"]
     assert 0.5 < again["groups/similarity"] <= 1
+
+
+def test_figures_are_told_where_they_cannot_be_written(run, call, given, monkeypatch, caplog):
+    """As of a run in a folder of somebody else's."""
+    made = call(run)
+    made.config.eval.evaluators = ()
+
+    def refuse(path, value):
+        raise InputError(f"{path} cannot be written")
+
+    monkeypatch.setattr("pad_jax.run.metrics.write_json", refuse)
+    said = evaluate.MODE.run(made)
+    assert "  groups/coverage " in said
+    assert "Written" not in said
+    assert "Not written: " in caplog.text
+
+
+def test_a_run_that_stopped_in_its_first_epoch_has_no_encoder_yet(run, call, given):
+    (run / "checkpoints/1").rename(run / "within_epoch/1")
+    with pytest.raises(InputError, match="no checkpoint of whole epochs yet, only where its train"):
+        embed.MODE.run(call(run))
+
+
+def test_where_images_of_features_are_is_said_by_the_flag_that_says_it(call, given, tmp_path, rng):
+    config = small_config(
+        num_epochs=1, batch_size=8, **{"model.name": "linear", "augmentation.name": "perturbations"}
+    )
+    np.save(tmp_path / "f.npy", rng.normal(size=(20, 6)).astype(np.float32))
+    config.dataset.update(name="features", root=str(tmp_path / "f.npy"), test_split="")
+    config.eval.evaluators = ()
+    workdir = tmp_path / "of_features"
+    pad_jax.train_and_evaluate(config, workdir)
+    given(clusters=2, copy=False)
+    with pytest.raises(InputError, match="not at hand; --config.dataset.paths says where images"):
+        sort.MODE.run(call(workdir, output=tmp_path / "x"))
+    with pytest.raises(InputError, match="leave it out .where the images are, --config.dataset.pa"):
+        sort.MODE.run(call(workdir, output=tmp_path / "x", images=tmp_path))
 
 
 def test_bad_input_is_one_line(run, features, call, given, tmp_path):

@@ -10,11 +10,13 @@ from configs import cifar10, digits, imagenet
 from pad_jax import config as configs
 from pad_jax import objectives, train
 from pad_jax.data.preparation import Pixels
+from pad_jax.data.source import DatasetSettings
 from pad_jax.errors import InputError
 from pad_jax.models import ModelSettings
 from pad_jax.plan import estimate, programs, samples, topologies
 from pad_jax.plan.costs import Cost
 from pad_jax.plan.programs import Program, Programs
+from pad_jax.settings import Settings
 from tests.support import command
 
 
@@ -49,6 +51,18 @@ def test_other_sets_need_a_number_and_a_size():
         samples.of_run(_settings(**{**pile, "dataset__image_size": None}), None, 4_000)
     with pytest.raises(InputError, match=re.escape("train[:10%] is not known; give --num_images")):
         samples.of_run(_settings(cifar10, dataset__train_split="train[:10%]"), None, None)
+
+
+def test_fewer_images_are_planned_where_fewer_are_taken():
+    dataset = {"name": "folder", "image_size": 28, "max_images": 1000}
+    settings = Settings(DatasetSettings(**dataset))
+    assert samples.of_run(settings, None, 40_000)[0] == 1000
+
+
+def test_the_number_of_features_is_not_known():
+    settings = Settings(DatasetSettings(name="features", image_size=28))
+    with pytest.raises(InputError, match="how many numbers features have is not known; give --wor"):
+        samples.of_run(settings, None, 1000)
 
 
 def test_a_run_says_it_best(tmp_path):

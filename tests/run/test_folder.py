@@ -247,3 +247,25 @@ def test_other_files_of_the_same_names_are_refused(tmp_path, rng):
     folder.check_images(tmp_path / "run", images("a"))
     with pytest.raises(InputError, match="has now 3, and others"):
         folder.check_images(tmp_path / "run", images("b"))
+
+
+def test_home_and_buckets(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(InputError, match="loss.hpe='mse'"):
+        train_and_evaluate(small_config(**{"loss.hpe": "mse"}), "~/run")
+    metrics.write_json(tmp_path / "run/config.json", json.loads(small_config().to_json()))
+    make_checkpoint(tmp_path / "run", 2)
+    (tmp_path / "run/metrics.jsonl").write_text('{"epoch": 2}\n')
+    assert train_and_evaluate(small_config(), "~/run") == {"epoch": 2}
+    with pytest.raises(InputError, match="workdir=gs://bucket/run is no folder; mount the bucket"):
+        train_and_evaluate(small_config(), "gs://bucket/run")
+
+
+def test_results_of_a_finished_run_are_told_where_nothing_can_be_written(tmp_path, monkeypatch):
+    make_checkpoint(tmp_path, 2)
+    metrics.write_json(tmp_path / "config.json", json.loads(small_config().to_json()))
+    (tmp_path / "metrics.jsonl").write_text('{"epoch": 2}\n')
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert train_and_evaluate(small_config(), tmp_path) == {"epoch": 2}
+    with pytest.raises(InputError, match="cannot be written to"):
+        train_and_evaluate(small_config(num_epochs=3), tmp_path)
