@@ -221,7 +221,7 @@ def _of_run(call: Call, epoch: int | None) -> Collection:
             return None
         if epoch != folder.last_epoch(workdir):  # whose groups they are
             return None
-        return _groups_of_run(workdir, names, path)
+        return _groups_of_run(workdir, names, selection.sizes(rows))
 
     return Collection(
         embeddings=_unit_rows(embeddings, f"the embeddings by {workdir}"),
@@ -239,9 +239,7 @@ def _of_run(call: Call, epoch: int | None) -> Collection:
     )
 
 
-def _groups_of_run(
-    workdir: pathlib.Path, names: list[str], path: Callable[[int], pathlib.Path | None]
-) -> np.ndarray | None:
+def _groups_of_run(workdir: pathlib.Path, names: list[str], sizes: str) -> np.ndarray | None:
     """The groups of groups.csv, where it has these images; None elsewhere.
 
     Raises:
@@ -251,7 +249,7 @@ def _groups_of_run(
         return None
     grouped, groups = folder.read_groups(workdir)
     new, gone = len(set(names) - set(grouped)), len(set(grouped) - set(names))
-    if grouped != names or not identity.have_sizes(folder.read_run(workdir), path, len(names)):
+    if grouped != names or not identity.have_sizes(folder.read_run(workdir), sizes):
         others = f"{new} new, {gone} gone" if new or gone else "of the same names"
         _log.warning(
             "These are other images than those of %s (%s): groups are found anew, and are not "

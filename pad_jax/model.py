@@ -180,10 +180,7 @@ class Model:
             )
         except InputError as error:
             raise InputError(f"{self.workdir}: {error} ({hint})") from None
-        path = selection.path
-        same = identity.have_sizes(
-            folder.read_run(self.workdir), lambda i: path(int(kept[i])), len(kept)
-        )
+        same = identity.have_sizes(folder.read_run(self.workdir), selection.sizes(kept))
         if not same or [selection.name(i) for i in kept.tolist()] != names:
             raise InputError(
                 f"{self.workdir}: its images are not those of its groups.csv any more ({hint})"

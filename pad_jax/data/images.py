@@ -30,6 +30,7 @@ class Images(Protocol):
       names: what a user finds each image by.
       fingerprint: tells these images from others, in hexadecimal; "" where nobody has to.
       class_names: of the labels 0, 1, ...; None where they have none.
+      sizes: as ``Selection.sizes``, of images that were decoded from files; else "".
     """
 
     preparation: Preparation
@@ -37,6 +38,7 @@ class Images(Protocol):
     names: list[str]
     fingerprint: str
     class_names: tuple[str, ...] | None = None
+    sizes: str = ""
 
     def __len__(self) -> int: ...
 
@@ -279,12 +281,15 @@ def _prepared(
         copies.tell([digests[i] for i in rows.tolist()])
     names = [source.name(i) for i in rows.tolist()]
     fingerprint = source.fingerprint(rows.tolist())
+    sizes = source.sizes(rows) if source.decoders else ""
     if not resident:
-        return StreamedImages(source, rows, preparation, labels[rows], names, fingerprint)
+        streamed = StreamedImages(source, rows, preparation, labels[rows], names, fingerprint)
+        streamed.sizes = sizes
+        return streamed
     if len(rows) < len(source):
         array = array[rows]
     path = source.path
-    return ResidentImages(
+    held_ones = ResidentImages(
         array,
         labels[rows],
         names,
@@ -293,6 +298,8 @@ def _prepared(
         path=lambda i: path(int(rows[i])),
         class_names=source.class_names,
     )
+    held_ones.sizes = sizes
+    return held_ones
 
 
 def _common_shape(source, image_size, channels):

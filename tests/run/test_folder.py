@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 import pad_jax
-from pad_jax import parallel
+from pad_jax import config as configs
+from pad_jax import data, parallel
 from pad_jax.data import Dataset
 from pad_jax.data.images import ResidentImages
 from pad_jax.epoch import EpochRunner
@@ -238,10 +239,9 @@ def test_other_files_of_the_same_names_are_refused(tmp_path, rng):
             Image.fromarray(pixels).save(tmp_path / name / f"{i}.bmp")
 
     def images(name):
-        names = [f"{i}.bmp" for i in range(3)]
-        path = [tmp_path / name / n for n in names].__getitem__
-        array = np.zeros((3, 8, 8, 1), np.uint8)
-        return Dataset(ResidentImages(array, np.full(3, -1), names, "0f", path=path), None)
+        config = small_config(**{"dataset.name": "folder", "dataset.root": str(tmp_path / name)})
+        config.dataset.test_split = ""
+        return data.load(configs.read(config))
 
     folder.write(tmp_path / "run", small_config(), images("a"))
     folder.check_images(tmp_path / "run", images("a"))
