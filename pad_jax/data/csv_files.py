@@ -101,6 +101,8 @@ def read_text(path: pathlib.Path, field: str) -> str:
 
 
 def dialect(text: str) -> type[csv.Dialect]:
+    """How a table is written, for ``csv.reader``."""
+
     class Dialect(csv.excel):
         delimiter = _separator(text)
         strict = True
@@ -114,8 +116,8 @@ def _separator(text: str) -> str:
     A tab, where there is one, since names hardly have any; else the more frequent of the others,
     outside of quotation marks.
     """
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    bare = re.sub(r'"[^"]*"', "", first)
+    first = re.search(r"^.*\S.*$", text, re.MULTILINE)
+    bare = re.sub(r'"[^"]*"', "", first[0]) if first else ""
     return "\t" if "\t" in bare else max(",;", key=bare.count)
 
 

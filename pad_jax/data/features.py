@@ -84,19 +84,19 @@ class FeatureSource:
 
     def __init__(self, settings: Settings, split: str):
         root, labels = settings[DatasetSettings].root, settings[DatasetSettings].labels
-        if labels in (FOLDER, NONE) or csv_files.has_names(_path(labels)):
+        if labels in (FOLDER, NONE) or csv_files.has_names(expanded(labels)):
             labels = ""  # they are found by the images' names
         paths = settings[FeatureSettings].paths
         path = _file_of(root, split)
         for field, value in (("labels", labels), ("paths", paths)):
-            if value and _path(root).is_dir():
+            if value and expanded(root).is_dir():
                 refuse(f"dataset.{field}", value, "dataset.root is a folder; put it in its files")
         found = feature_files.read(path)
         if labels:
-            found = found._replace(labels=feature_files.read_labels(_path(labels)))
+            found = found._replace(labels=feature_files.read_labels(expanded(labels)))
             feature_files.check_labels(f"dataset.labels={labels}", found)
         if paths:
-            found = found._replace(paths=feature_files.read_paths(_path(paths)))
+            found = found._replace(paths=feature_files.read_paths(expanded(paths)))
             feature_files.check_paths(f"dataset.paths={paths}", found)
         self._split, self._paths = split, found.paths
         self._features, self.extractor = found.features, found.extractor
@@ -107,7 +107,7 @@ class FeatureSource:
         # Where paths that are not absolute may begin.
         made_of = (found.extractor or {}).get("images")
         bases = [pathlib.Path(made_of)] if made_of else []
-        bases += [pathlib.Path(), *([_path(paths).parent] if paths else []), path.parent]
+        bases += [pathlib.Path(), *([expanded(paths).parent] if paths else []), path.parent]
         self.path = Files(found.paths, bases)
         self.place = self.path.place
         self.picture = Pictures(self.path, settings[DatasetSettings].decoding)
@@ -140,14 +140,10 @@ class FeatureSource:
         return False  # splits of two names are two files
 
 
-def _path(name: str) -> pathlib.Path:
-    return expanded(name)
-
-
 def _file_of(root: str, split: str) -> pathlib.Path:
     if not root:
         raise InputError("dataset.root is not set; give the file with your features")
-    path = _path(root)
+    path = expanded(root)
     if path.is_dir():
         files = [path / f"{split}{suffix}" for suffix in feature_files.SUFFIXES]
         found = [file for file in files if file.is_file()]

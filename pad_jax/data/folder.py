@@ -11,7 +11,7 @@ from pad_jax.data.decoding import Decoder
 from pad_jax.data.lists import SUFFIXES, ListSource
 from pad_jax.data.parquet_images import SUFFIX, ParquetSource
 from pad_jax.data.reading import printable
-from pad_jax.data.source import DatasetSettings, Example, Source
+from pad_jax.data.source import WHOLE, DatasetSettings, Example, Source
 from pad_jax.data.tree import Tree
 from pad_jax.errors import InputError
 from pad_jax.paths import expanded
@@ -77,7 +77,7 @@ class FolderSource:
                 + "; for features give --config=features"
                 * (self._root.suffix in (".npy", ".npz"))
             )
-        self._is_all = split == "."
+        self._is_all = split == WHOLE
         found = None if self._is_all else _inside(self._root, split)
         if found is None and not self._is_all and split != "train":
             names = ", ".join(path.name for path in _folders(self._root)) or "none"

@@ -16,6 +16,8 @@ from PIL import Image
 
 from pad_jax.data.decoding import UnreadableImage, from_pillow
 from pad_jax.data.folder import FolderSource
+from pad_jax.data.lists import SUFFIXES
+from pad_jax.data.parquet_images import SUFFIX
 from pad_jax.data.preparation import Pixels, as_pixels, refuse_one_image
 from pad_jax.data.reading import Withheld
 from pad_jax.data.source import WHOLE, called
@@ -191,6 +193,8 @@ def _as_pixels(item: Item, pixels: Pixels) -> np.ndarray:
 def _files(path: Path, name: str) -> list:
     """The images of a folder, in the order in which a run trains on them."""
     path = os.path.expanduser(path)
+    if os.path.isfile(path) and os.path.splitext(path)[1].lower() in (*SUFFIXES, SUFFIX):
+        raise ValueError(f"{name}={path!r} holds several images; give a list of their paths")
     if os.path.isfile(path):
         raise ValueError(f"{name}={path!r} is one image; give a list, [{path!r}]")
     with called(name):

@@ -75,7 +75,7 @@ class ResidentImages(Images):
       preparation: what they went through; by default that of images.
       picture: of a row, for features; images are their own.
       path: of a row's file; by default there is none.
-      class_names: see ``Images``.
+      class_names, sizes: see ``Images``.
     """
 
     def __init__(
@@ -88,11 +88,12 @@ class ResidentImages(Images):
         picture: Callable[[int], np.ndarray | None] | None = None,
         path: Callable[[int], pathlib.Path | None] = lambda i: None,
         class_names: tuple[str, ...] | None = None,
+        sizes: str = "",
     ):
         self.array, self.labels, self.names, self.fingerprint = array, labels, names, fingerprint
         self.preparation = preparation or Pixels(array.shape[1:])
         self._picture, self._path = picture or array.__getitem__, path
-        self.class_names = class_names
+        self.class_names, self.sizes = class_names, sizes
 
     def __len__(self) -> int:
         return len(self.array)
@@ -131,10 +132,12 @@ class StreamedImages(Images):
         labels: np.ndarray,
         names: list[str],
         fingerprint: str,
+        sizes: str = "",
     ):
         self._source, self._rows, self.preparation = source, rows, preparation
         self.class_names = source.class_names
         self.labels, self.names, self.fingerprint = labels, names, fingerprint
+        self.sizes = sizes
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -283,13 +286,11 @@ def _prepared(
     fingerprint = source.fingerprint(rows.tolist())
     sizes = source.sizes(rows) if source.decoders else ""
     if not resident:
-        streamed = StreamedImages(source, rows, preparation, labels[rows], names, fingerprint)
-        streamed.sizes = sizes
-        return streamed
+        return StreamedImages(source, rows, preparation, labels[rows], names, fingerprint, sizes)
     if len(rows) < len(source):
         array = array[rows]
     path = source.path
-    held_ones = ResidentImages(
+    return ResidentImages(
         array,
         labels[rows],
         names,
@@ -297,9 +298,8 @@ def _prepared(
         preparation,
         path=lambda i: path(int(rows[i])),
         class_names=source.class_names,
+        sizes=sizes,
     )
-    held_ones.sizes = sizes
-    return held_ones
 
 
 def _common_shape(source, image_size, channels):

@@ -239,3 +239,10 @@ def test_what_is_images_and_what_features(rng, folder):
         are_images, again = given.looked_at(ways, "images")
         assert are_images
         assert len(prepared(again)) == len(paths) if ways is folder else len(prepared(again)) > 0
+
+
+@pytest.mark.parametrize("name", ["list.csv", "list.txt", "train.parquet"])
+def test_what_holds_several_images_is_no_image(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(ValueError, match="holds several images; give a list of their paths"):
+        list(given.items(str(tmp_path / name)))

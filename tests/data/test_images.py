@@ -11,7 +11,7 @@ from pad_jax import config, data
 from pad_jax.data.arrays import ArraySource
 from pad_jax.data.decoding import Decoding, decode
 from pad_jax.data.folder import FolderSource
-from pad_jax.data.images import ResidentImages, StreamedImages, prepare
+from pad_jax.data.images import ResidentImages, StreamedImages, held, prepare
 from pad_jax.data.preparation import RESIZINGS, Pixels, fit, recorded
 from pad_jax.data.selection import Selection
 from pad_jax.data.source import DatasetSettings
@@ -247,3 +247,23 @@ def test_pad_has_the_sizes_of_pillow():
         inner = ImageOps.contain(Image.fromarray(image[..., 0]), (32, 48))
         padded = fit(image, (48, 32, 1), "pad", (0, 0, 0))[..., 0] > 0
         assert (padded.any(0).sum(), padded.any(1).sum()) == inner.size
+
+
+def test_some_of_the_images_keep_the_names_of_their_classes(folder):
+    images = prepare(
+        FolderSource(str(folder), "train"), **OPTIONS | {"image_size": 8, "channels": 1}
+    )
+    assert images.class_names is not None
+    assert held(images, np.arange(2)).class_names == images.class_names
+
+
+def test_files_are_told_by_their_sizes_where_they_are_decoded(folder):
+    source = Selection([FolderSource(str(folder), "train")])
+    before = source.sizes(np.arange(len(source)))
+    assert before == source.sizes(np.arange(len(source))) != ""
+    file = source.path(1)
+    file.write_bytes(file.read_bytes() + b"0")
+    assert source.sizes(np.arange(len(source))) not in ("", before)
+    file.unlink()
+    assert source.sizes(np.arange(len(source))) == ""
+    assert ResidentImages(np.zeros((1, 8, 8, 1), np.uint8), np.zeros(1), ["a"]).sizes == ""
