@@ -8,11 +8,16 @@ import zipfile
 
 import jax
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
 from PIL import Image
 
+from pad_jax import data
 from pad_jax.data import given
 from pad_jax.data.augmentation import AugmentationSettings, Crops, CropSettings, view_keys
 from pad_jax.data.preparation import pixels_of
+from pad_jax.data.prepared.making import prepare
 from pad_jax.data.source import DatasetSettings
 from pad_jax.extractors import ExtractorSpec, create
 from pad_jax.extractors.extraction import extract
@@ -93,6 +98,40 @@ def test_a_split_and_some_of_the_images(images, start, refused):
     paths = np.load(start(settings=settings))["paths"].tolist()
     assert 2 <= len(paths) <= 3
     assert all(path.startswith(b"train/pets/") for path in paths)
+
+
+@pytest.mark.parametrize("kind", ["list", "parquet", "shards"])
+def test_images_that_a_file_holds(images, start, tmp_path, kind):
+    plain = np.load(start(output="plain.npz"))
+    names = [os.fsdecode(path) for path in plain["paths"].tolist()]
+    root = tmp_path / kind
+    root.mkdir()
+    if kind == "list":
+        root = images / "list.csv"
+        root.write_text("".join(f"{name},{name.split('/')[0]}\n" for name in names))
+    else:
+        rows = [{"bytes": (images / name).read_bytes(), "path": name} for name in names]
+        file = root / "train-00000-of-00001.parquet"
+        pq.write_table(pa.table({"image": rows}), file)
+        root = file if kind == "parquet" else root
+    extract(SPEC, str(root), tmp_path / "out.npz", Settings(), batch_size=BATCH)
+    found = np.load(tmp_path / "out.npz")
+    np.testing.assert_array_equal(found["features"], plain["features"])
+    if kind == "list":  # whose paths begin in its folder
+        assert found["paths"].tolist() == plain["paths"].tolist()
+        assert json.loads(str(found["extractor"]))["images"] == str(images)
+        assert len(set(found["labels"].tolist())) == 4
+    else:
+        assert [os.fsdecode(p) for p in found["paths"].tolist()] == [f"train/{n}" for n in names]
+
+
+def test_prepared_images_are_too_small(images, tmp_path, refused):
+    settings = Settings(
+        DatasetSettings(name="folder", root=str(images), test_split="", image_size=8)
+    )
+    prepare(settings, data.sources(settings), tmp_path / "ready")
+    arguments = SPEC, str(tmp_path / "ready"), tmp_path / "out.npz", Settings()
+    refused("--images=.*ready holds prepared images, and an extractor wants", extract, *arguments)
 
 
 def test_views(images, start):
