@@ -31,6 +31,12 @@ class TfdsSource:
     """
 
     def __init__(self, name: str, split: str, root: str | None):
+        if "." in name.partition(":")[0]:  # which no name of a data set has
+            module, _, attribute = name.rpartition(".")
+            raise InputError(
+                f"dataset.name={name!r} is unknown; a source of yours is package.module:Name, such "
+                f"as {module}:{attribute}"
+            )
         self._name, self._split = f"{name}, {split}", split
         # Not at the top: most runs do without, and the import takes seconds.
         import tensorflow_datasets as tfds

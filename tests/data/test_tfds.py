@@ -119,3 +119,8 @@ def test_a_slice_of_the_whole_is_refused_before_anything_is_opened(train_split, 
 def test_unknown_names(tmp_path):
     with pytest.raises(InputError, match="dataset.name='no_such_set' is unknown"):
         TfdsSource("no_such_set", "train", str(tmp_path))
+
+
+def test_a_dot_in_place_of_a_colon_is_told():
+    with pytest.raises(InputError, match="'mine.sonar' is unknown; .* such as mine:sonar"):
+        TfdsSource("mine.sonar", "train", None)
