@@ -234,12 +234,21 @@ def _of_run(call: Call, epoch: int | None) -> Collection:
         embed=(lambda files: load().embed(files)) if takes_images else None,
         kept=name,
         known=known,
-        where="--config.dataset." + ("root" if selection.kind == PIXELS else "paths"),
+        where=_where(call, selection.kind),
         decoding=settings[DatasetSettings].decoding,
     )
 
 
-def _groups_of_run(workdir: pathlib.Path, names: list[str], sizes: str) -> np.ndarray | None:
+def _where(call: Call, kind: str) -> str:
+    """The flag that says where the images of a run, or others, are."""
+    if call.images is not None:
+        return "--images"
+    return "--config.dataset." + ("root" if kind == PIXELS else "paths")
+
+
+def _groups_of_run(
+    workdir: pathlib.Path, names: list[str], sizes: Sequence[int]
+) -> np.ndarray | None:
     """The groups of groups.csv, where it has these images; None elsewhere.
 
     Raises:

@@ -93,8 +93,6 @@ def main(argv: list[str]) -> None:
                 f"give --config.dataset.root={shared.IMAGES.value}" if is_root else "leave it out"
             )
             raise InputError(f"--{name} has no meaning for --mode={_MODE.value}; {hint}")
-    if "output" in mode.takes and not mode.works_on_run and _WORKDIR.value:
-        raise InputError(f"--workdir has no meaning for --mode={_MODE.value}; leave it out")
     if mode.works_on_run and call.features is None:
         call = call._replace(config=config)
         if "epoch" in mode.takes:  # the encoder is a checkpoint's

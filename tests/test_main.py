@@ -104,6 +104,39 @@ def test_what_the_encoder_was_trained_with_is_not_overridden(trained, run):
     assert same.returncode == 0, same.stderr
 
 
+def test_what_evaluators_of_ones_own_read_is_overridden(trained, run, tmp_path):
+    workdir, _, _ = trained
+    (tmp_path / "own.py").write_text(
+        "import dataclasses\n"
+        "from typing import ClassVar\n"
+        "from pad_jax.evaluators.base import Evaluator\n"
+        "from pad_jax.settings import at_least, setting\n"
+        "@dataclasses.dataclass(frozen=True)\n"
+        "class OwnSettings:\n"
+        "    SECTION: ClassVar[str] = 'own'\n"
+        "    k: int = setting(5, 'k', at_least(1))\n"
+        "class Own(Evaluator):\n"
+        "    SETTINGS = (OwnSettings,)\n"
+        "    needs_labels = False\n"
+        "    def __init__(self, settings): self.k = settings[OwnSettings].k\n"
+        "    def features(self, occasion): return ('embedding',)\n"
+        "    def run(self, features): yield 'own', float(self.k)\n"
+    )
+    (tmp_path / "mine.py").write_text(
+        "import json, pathlib\n"
+        "from pad_jax.config import default\n"
+        "def get_config():\n"
+        "    config = default(eval__evaluators=('own:Own',))\n"
+        f"    run = json.loads(pathlib.Path({str(workdir / 'config.json')!r}).read_text())\n"
+        "    config.dataset.update(run['dataset'])\n"
+        "    return config\n"
+    )
+    arguments = ["--config=./mine.py", "--config.own.k=7", f"--workdir={workdir}"]
+    done = run("--mode=evaluate", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"eval/own +7\.0", done.stdout)
+
+
 def test_what_is_printed_to_a_full_disk_is_one_line(trained):
     workdir, _, _ = trained
     command = [*PYTHON, "-m", "pad_jax.main", "--mode=search", "--query=train/3"]

@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import shutil
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
@@ -28,8 +29,7 @@ _EXACT_SIDE = 64  # up to here a picture is kept without loss: it is shown enlar
 _VERSION = b"1 webp"  # of what is written; another one makes all pictures anew
 _MAX_THREADS = 8  # each holds a decoded original
 _PREFIX = "pictures-"
-_GREY = ".grey"  # ending of what says that a pack has not all of its pictures
-_OLD = "old-"  # begins the name of a pack that is being written anew
+_GREY = ".grey"  # ending of what says that a pack lacks pictures of files
 # A line of a pack: what the picture is of, and WebP as base64, empty where nobody has a picture.
 _LINE = re.compile(rb'\["([0-9a-f]{32})","([A-Za-z0-9+/=]*)"\],\n')
 
@@ -61,28 +61,32 @@ def write(collection: "Collection", rows: np.ndarray, site: pathlib.Path) -> pat
     digest = hashlib.blake2b(b"".join(keys), digest_size=8).hexdigest()
     folder = site / (_PREFIX + digest)
     folder.mkdir(parents=True, exist_ok=True)
-    for grey in folder.glob(f"*{_GREY}"):
-        if (pack_of_before := grey.with_suffix(".js")).exists():
-            pack_of_before.replace(grey.with_name(_OLD + pack_of_before.name))
-        grey.unlink()
     packs = range(0, len(rows), PER_PACK)
-    missing = [first for first in packs if not (folder / _name(first)).exists()]
-    stored = dict(_stored(site)) if missing else {}
+    grey = {file.with_suffix(".js") for file in folder.glob(f"*{_GREY}")}
+    files = {first: folder / _name(first) for first in packs}
+    missing = [first for first, file in files.items() if file in grey or not file.exists()]
+    stored = dict(_stored(site, grey)) if missing else {}
 
     def pack(first: int) -> int:
         """Writes the pack that begins at a place; how many pictures it could not be given."""
-        lines, some = [], slice(first, first + PER_PACK)
+        lines, some, unknown, lacking = [], slice(first, first + PER_PACK), 0, False
         for key, row in zip(keys[some], rows[some].tolist(), strict=True):
             name = key.hex()
             picture = _read(stored[name]) if name in stored else _encode(collection.picture(row))
             lines.append(f'["{name}","{picture}"],\n')
+            unknown += not picture
+            lacking |= not picture and collection.path(row) is not None  # else its key will change
         text = f"Pad.receivePictures({first // PER_PACK},[\n{''.join(lines)}]);\n"
-        part = folder / (_name(first) + ".part")
+        mark = files[first].with_suffix(_GREY)
+        # Another command may write the same pack.
+        part = folder / f"{_name(first)}.{os.getpid()}.{threading.get_ident()}.part"
         part.write_text(text, encoding="ascii")
         outputs.to_disk(part)
-        if unknown := sum(line.endswith(',""],\n') for line in lines):
-            (folder / _name(first)).with_suffix(_GREY).touch()
-        part.replace(folder / _name(first))
+        if lacking:
+            mark.touch()
+        part.replace(files[first])
+        if not lacking:
+            mark.unlink(missing_ok=True)
         return unknown
 
     pool = ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1))
@@ -91,8 +95,6 @@ def write(collection: "Collection", rows: np.ndarray, site: pathlib.Path) -> pat
         unknown = sum(progress.bar(done, len(missing) * PER_PACK, "pictures", each=PER_PACK))
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for all that is planned
-    for old in folder.glob(f"{_OLD}*"):
-        old.unlink()
     if unknown:
         _log.warning(
             "%d of %d images have no picture at hand and are grey on the page.", unknown, len(rows)
@@ -128,18 +130,21 @@ def _key(collection: "Collection", row: int) -> bytes:
     return digest.digest()
 
 
-def _stored(site: pathlib.Path) -> Iterator[tuple[str, _Stored]]:
-    """The pictures of earlier packs, by key."""
+def _stored(site: pathlib.Path, replaced: set[pathlib.Path]) -> Iterator[tuple[str, _Stored | str]]:
+    """The pictures of earlier packs, by key: those of packs that will be replaced themselves."""
     for file in site.glob(f"{_PREFIX}*/*.js"):
         offset = 0
         with file.open("rb") as lines:
             for line in lines:
                 if (match := _LINE.fullmatch(line)) and match[2]:
-                    yield match[1].decode(), _Stored(file, offset + match.start(2), len(match[2]))
+                    place = _Stored(file, offset + match.start(2), len(match[2]))
+                    yield match[1].decode(), match[2].decode() if file in replaced else place
                 offset += len(line)
 
 
-def _read(stored: _Stored) -> str:
+def _read(stored: _Stored | str) -> str:
+    if isinstance(stored, str):
+        return stored
     with stored.file.open("rb") as file:
         file.seek(stored.offset)
         return file.read(stored.length).decode("ascii")

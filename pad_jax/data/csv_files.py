@@ -45,7 +45,7 @@ def read(path: pathlib.Path, field: str) -> Table:
         rows = [row for row in csv.reader(io.StringIO(text, newline=""), dialect(text)) if any(row)]
     except csv.Error as error:
         raise InputError(f"{field} cannot be read ({error}); write it as CSV") from None
-    header = [name.strip().lower() for name in rows[0]] if rows else []
+    header = _words(rows[0]) if rows else []
     image, label, split = (_place(header, names) for names in (_IMAGE, _LABEL, _SPLIT))
     if image is not None:
         rows = rows[1:]
@@ -60,7 +60,7 @@ def read(path: pathlib.Path, field: str) -> Table:
     for number, row in enumerate(rows, 1):
         if len(row) <= width:
             raise InputError(f"{field}: row {number} has {len(row)} columns; make it {width + 1}")
-        if any(row[len(header) :]):
+        if width == image and any(row[len(header) :]):
             raise InputError(
                 f"{field}: row {number} has {len(row)} columns, and the first line {len(header)}; "
                 "put names with commas into quotation marks"
@@ -72,15 +72,24 @@ def read(path: pathlib.Path, field: str) -> Table:
     )
 
 
-def has_names(path: pathlib.Path) -> bool:
-    """Whether a file's first line names a column of images, and one of labels."""
+def images(path: pathlib.Path, field: str) -> list[str]:
+    """The column of images, "" where a row has none: each stands for a row of something else."""
+    text = read_text(path, field)
+    header, *rows = csv.reader(io.StringIO(text, newline=""), dialect(text))
+    place = _place(_words(header), _IMAGE)
+    return [row[place] if place is not None and place < len(row) else "" for row in rows]
+
+
+def has_names(path: pathlib.Path, *, labels: bool = True) -> bool:
+    """Whether a file's first line names a column of images and, if wanted, one of labels."""
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             first = file.readline(2**16)
-        header = [name.strip().lower() for name in next(csv.reader([first], dialect(first)), [])]
+        header = _words(next(csv.reader([first], dialect(first)), []))
     except (OSError, csv.Error):
         return False
-    return _place(header, _IMAGE) is not None and _place(header, _LABEL) is not None
+    has_labels = not labels or _place(header, _LABEL) is not None
+    return _place(header, _IMAGE) is not None and has_labels
 
 
 def read_text(path: pathlib.Path, field: str) -> str:
@@ -113,12 +122,21 @@ def dialect(text: str) -> type[csv.Dialect]:
 def _separator(text: str) -> str:
     """What divides the columns, by the first line with something in it.
 
-    A tab, where there is one, since names hardly have any; else the more frequent of the others,
-    outside of quotation marks.
+    Where that is a heading, what divides the names we know; else what makes two columns, an image
+    and its class, or the most. A tab goes before a comma, which names may have.
     """
     first = re.search(r"^.*\S.*$", text, re.MULTILINE)
     bare = re.sub(r'"[^"]*"', "", first[0]) if first else ""
-    return "\t" if "\t" in bare else max(",;", key=bare.count)
+
+    def rank(mark: str) -> tuple[bool, bool, int]:
+        cells = bare.split(mark)
+        return _place(_words(cells), _IMAGE) is not None, len(cells) == 2, len(cells)
+
+    return max(",\t;" if "\t" not in bare else "\t,;", key=rank)
+
+
+def _words(cells: list[str]) -> list[str]:
+    return [cell.strip().lower() for cell in cells]
 
 
 def _place(header: list[str], names: tuple[str, ...]) -> int | None:

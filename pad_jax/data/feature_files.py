@@ -79,13 +79,15 @@ def read_labels(path: pathlib.Path) -> np.ndarray:
 
 
 def read_paths(path: pathlib.Path, name: str = "dataset.paths") -> list[str]:
-    """Paths from a text file, one a line, or from a CSV file; ``name`` as in ``read``.
+    """Paths from a text file, one a line, or those of a CSV file with a column of images.
+
+    ``name`` as in ``read``.
 
     Raises:
       InputError: where the file cannot be read.
     """
-    if path.suffix.lower() in (".csv", ".tsv"):
-        return csv_files.read(path, f"{name}={path}").images
+    if csv_files.has_names(path, labels=False):
+        return csv_files.images(path, f"{name}={path}")
     return _opened(f"{name}={path}", _lines, path)
 
 

@@ -5,7 +5,7 @@ import itertools
 import logging
 import os
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -30,7 +30,7 @@ class Images(Protocol):
       names: what a user finds each image by.
       fingerprint: tells these images from others, in hexadecimal; "" where nobody has to.
       class_names: of the labels 0, 1, ...; None where they have none.
-      sizes: as ``Selection.sizes``, of images that were decoded from files; else "".
+      sizes: as ``Selection.sizes``, of images that were decoded from files; else of none.
     """
 
     preparation: Preparation
@@ -38,7 +38,7 @@ class Images(Protocol):
     names: list[str]
     fingerprint: str
     class_names: tuple[str, ...] | None = None
-    sizes: str = ""
+    sizes: Sequence[int] = ()
 
     def __len__(self) -> int: ...
 
@@ -88,7 +88,7 @@ class ResidentImages(Images):
         picture: Callable[[int], np.ndarray | None] | None = None,
         path: Callable[[int], pathlib.Path | None] = lambda i: None,
         class_names: tuple[str, ...] | None = None,
-        sizes: str = "",
+        sizes: Sequence[int] = (),
     ):
         self.array, self.labels, self.names, self.fingerprint = array, labels, names, fingerprint
         self.preparation = preparation or Pixels(array.shape[1:])
@@ -132,7 +132,7 @@ class StreamedImages(Images):
         labels: np.ndarray,
         names: list[str],
         fingerprint: str,
-        sizes: str = "",
+        sizes: Sequence[int] = (),
     ):
         self._source, self._rows, self.preparation = source, rows, preparation
         self.class_names = source.class_names
@@ -284,7 +284,7 @@ def _prepared(
         copies.tell([digests[i] for i in rows.tolist()])
     names = [source.name(i) for i in rows.tolist()]
     fingerprint = source.fingerprint(rows.tolist())
-    sizes = source.sizes(rows) if source.decoders else ""
+    sizes = source.sizes(rows) if source.decoders else ()
     if not resident:
         return StreamedImages(source, rows, preparation, labels[rows], names, fingerprint, sizes)
     if len(rows) < len(source):

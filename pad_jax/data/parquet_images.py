@@ -44,7 +44,8 @@ class ParquetSource:
 
         dataset = settings[DatasetSettings]
         self.decoder = Decoder(dataset.decoding)
-        self._prefix = "" if split == WHOLE else f"{split}/"
+        is_file = expanded(dataset.root).is_file()  # of one split, whose images are called as ever
+        self._prefix = ("train/" if is_file else "") if split == WHOLE else f"{split}/"
         self.files = _files_of(dataset.root, split)
         try:
             self._shards = [_Shard(path) for path in self.files]

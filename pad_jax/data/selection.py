@@ -86,18 +86,19 @@ class Selection:
             digest.update(len(identity).to_bytes(8, "big") + identity)
         return digest.hexdigest()
 
-    def sizes(self, rows: np.ndarray) -> str:
-        """Tells the files of these samples, int [M], from others of the same names, by some sizes.
+    def sizes(self, rows: np.ndarray) -> list[int]:
+        """The sizes of some files of these samples, int [M], in bytes.
 
-        "" where not all that are looked at have files that are at hand.
+        They tell others of the same names. Of none where one that is looked at is not at hand.
         """
-        sizes = []
-        for i in np.linspace(0, len(rows) - 1, _LOOKED_AT).astype(int).tolist():
+        sizes: list[int] = []
+        looked_at = np.unique(np.linspace(0, len(rows) - 1, _LOOKED_AT).astype(int))
+        for i in looked_at.tolist():
             file = self.path(int(rows[i]))
             if file is None or not file.is_file():
-                return ""
+                return []
             sizes.append(file.stat().st_size)
-        return hashlib.sha256(str(sizes).encode()).hexdigest()
+        return sizes
 
     @property
     def class_names(self) -> tuple[str, ...] | None:

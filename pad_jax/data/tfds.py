@@ -31,7 +31,7 @@ class TfdsSource:
     """
 
     def __init__(self, name: str, split: str, root: str | None):
-        if "." in name.partition(":")[0]:  # which no name of a data set has
+        if "." in name.partition(":")[0].partition("/")[0]:  # which no name of a data set has
             module, _, attribute = name.rpartition(".")
             raise InputError(
                 f"dataset.name={name!r} is unknown; a source of yours is package.module:Name, such "

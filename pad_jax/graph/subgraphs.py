@@ -66,7 +66,7 @@ def strongly_connected_subgraphs(
       ValueError: for neighbours outside 0..N-1, or a ``max_size`` below 2.
     """
     neighbors = np.asarray(neighbors)
-    if neighbors.ndim != 2 or neighbors.dtype.kind not in "iu":
+    if neighbors.ndim != 2 or (neighbors.size and neighbors.dtype.kind not in "iu"):
         raise ValueError(
             f"neighbors must be integers [N, k], not {neighbors.dtype} {neighbors.shape}"
         )

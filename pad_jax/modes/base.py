@@ -10,7 +10,11 @@ from ml_collections import ConfigDict
 from pad_jax import config as configs
 from pad_jax.errors import InputError
 from pad_jax.run import folder
-from pad_jax.settings import TRAINING
+
+_OF_TRAINING = (
+    *("model", "augmentation", "objective", "loss", "memory", "optimizer", "init_from"),
+    *("batch_size", "num_epochs"),
+)  # fields and sections
 
 
 class Call(NamedTuple):
@@ -51,14 +55,12 @@ class Call(NamedTuple):
 def check_overrides(call: Call) -> None:
     """Raises InputError for an override of what the run's encoder was trained with.
 
-    A mode that takes the encoder of a checkpoint reads of the config which images there are, how
-    groups of them are found and what is evaluated; all else is as it was trained.
+    A mode that takes the encoder of a checkpoint reads nothing of these.
     """
     run = folder.read_config(call.run_folder)
     now = json.loads(call.config.to_json_best_effort())
-    for name, old, new, affects in configs.differences(run, now):
-        is_read = name == "seed" or name.startswith(("dataset.", "grouping."))
-        if affects == TRAINING and name in call.overrides and not is_read:
+    for name, old, new, _ in configs.differences(run, now):
+        if name in call.overrides and name.partition(".")[0] in _OF_TRAINING:
             raise InputError(
                 f"--config.{name}={new!r} has no meaning here: the run in {call.run_folder} was "
                 f"trained with {old!r}; leave it out"

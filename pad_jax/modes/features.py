@@ -1,4 +1,4 @@
-"""--mode=features: writes a file with the features of a folder's images."""
+"""--mode=features: writes a file with the features of images."""
 
 import os
 
@@ -36,12 +36,14 @@ def _run(call: Call) -> str:
     # JAX would take most of a GPU's memory for itself, and leave the extractor's framework none.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     for name, value, hint in (
-        ("images", call.images, "the folder of the images"),
+        ("images", call.images, "the folder of the images, or a list of them"),
         ("extractor", _EXTRACTOR.value, "one, such as timm:resnet50"),
         ("output", call.output, "the file to write, FILE.npz"),
     ):
         if not value:
             raise InputError(f"--{name} is missing; give {hint}")
+    if call.workdir is not None:
+        raise InputError("--workdir has no meaning for --mode=features; leave it out")
     for field, name in _FLAGS_FOR.items():
         if field in call.overrides:
             raise InputError(f"--config.{field} has no meaning for --mode=features; give {name}")

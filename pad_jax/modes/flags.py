@@ -9,8 +9,9 @@ from pad_jax.paths import local
 IMAGES = flags.DEFINE_string(
     "images",
     None,
-    "Folder of images; by default those of the run. With --features: a text file of the images' "
-    "paths, one a line, or the folder that the paths in the file of features begin in.",
+    "Folder of images, a list of them, or Parquet; by default the images of the run. With "
+    "--features: a text file of the images' paths, one a line, or the folder that the paths in the "
+    "file of features begin in.",
 )
 FEATURES = flags.DEFINE_string(
     "features",

@@ -8,6 +8,8 @@ from pad_jax.modes.base import Call, Mode
 
 
 def _run(call: Call) -> str:
+    if call.workdir is not None:
+        raise InputError("--workdir has no meaning for --mode=prepare; leave it out")
     if call.output is None:
         raise InputError("--output is missing; give the folder to write the images to")
     settings = configs.read(call.config)

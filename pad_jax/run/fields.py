@@ -17,6 +17,10 @@ _RECORD = Kind(lambda v: isinstance(v, dict), "an object")
 _NUMBERS = Kind(are_numbers, "a list of numbers", needed=True)
 
 
+def _are_sizes(value: Any) -> bool:
+    return isinstance(value, list) and all(is_whole(v, 0) for v in value)
+
+
 def _is_shape(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 3 and all(is_whole(v, 1) for v in value)
 
@@ -55,7 +59,7 @@ CONFIG = {
 RUN = {
     "num_images": _COUNT._replace(needed=True),
     "fingerprint": _TEXT,
-    "sizes": _TEXT,
+    "sizes": Kind(_are_sizes, "a list of sizes"),
     "images_sha256": _TEXT,
     "folder": _TEXT,
     "image_shape": Kind(_is_shape, "a shape [H, W, C]"),

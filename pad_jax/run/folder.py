@@ -21,13 +21,11 @@ from pad_jax.data import Dataset
 from pad_jax.data.preparation import Preparation, recorded
 from pad_jax.errors import InputError
 from pad_jax.graph.groups import Groups, by_falling_size
-from pad_jax.run import checkpoints, fields, files, identity, metrics
+from pad_jax.run import checkpoints, fields, files, identity, metrics, places
 from pad_jax.settings import RESULTS, TRAINING
 
 _log = logging.getLogger(__name__)
 
-_PATHS = ("root", "labels", "paths")  # of a data set
-_PLACES = (*(f"dataset.{name}" for name in _PATHS), "init_from")
 _STATISTICS = "statistics.json"  # of features
 _COLUMNS = ("group", "size")  # of groups.csv, numbers
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "numba", "scikit-learn")
@@ -176,9 +174,10 @@ def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
             "the processes have different images; all have to read the same files, and to decode "
             "each of them (dataset.strict=True says which cannot be)"
         )
+    written, begun_in = _as_begun(workdir, _to_dict(configs.filled(_to_dict(config))))
     run = {
         **identity.record(dataset.train),
-        "folder": os.getcwd(),
+        "folder": begun_in,
         **dataset.train.preparation.record(),
         "python": platform.python_version(),
         "platform": parallel.platform(),
@@ -191,8 +190,18 @@ def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
     if statistics := dataset.train.preparation.statistics():
         metrics.write_json(workdir / _STATISTICS, statistics)
     metrics.write_json(workdir / "run.json", run)
-    metrics.write_json(workdir / "config.json", _to_dict(configs.filled(_to_dict(config))))
+    metrics.write_json(workdir / "config.json", written)
     make_workdir(workdir / "checkpoints")  # where it is gone later, there were some
+
+
+def _as_begun(workdir: pathlib.Path, config: dict) -> tuple[dict, str]:
+    """A config to be recorded, and the folder that its paths begin in."""
+    if has_begun(workdir) and (workdir / "config.json").exists():
+        begun = _begun_in(workdir)
+        dataset = places.kept(_config(workdir)["dataset"], config["dataset"], begun)
+        if dataset is not None:
+            return config | {"dataset": dataset}, begun or os.getcwd()
+    return config, os.getcwd()
 
 
 def check_images(workdir: pathlib.Path, dataset: Dataset) -> None:
@@ -205,7 +214,7 @@ def check_images(workdir: pathlib.Path, dataset: Dataset) -> None:
     if not identity.is_same(before, dataset.train):
         raise InputError(
             f"the data set had {before['num_images']} images when {workdir} was begun and has now "
-            f"{now}, and others; choose another --workdir, or undo that"
+            f"{now}, and others by name or size; choose another --workdir, or undo that"
         )
 
 
@@ -292,18 +301,12 @@ def read_config(workdir: pathlib.Path) -> dict:
       InputError: if there is none, or it is damaged.
     """
     config = _config(workdir)
-    dataset = config["dataset"]
-    for name in _PATHS:
-        if dataset.get(name):
-            there = _place(workdir, dataset[name])
-            dataset[name] = there if os.path.exists(there) else dataset[name]
-    return config
+    return config | {"dataset": places.found(config["dataset"], _begun_in(workdir))}
 
 
-def _place(workdir: pathlib.Path, path: str) -> str:
-    """Where a path leads from the folder that a run was started in."""
-    begun = read_run(workdir).get("folder", "") if (workdir / "run.json").exists() else ""
-    return os.path.join(begun, os.path.expanduser(path))
+def _begun_in(workdir: pathlib.Path) -> str:
+    """The folder that a run was begun in; "" where nobody knows."""
+    return read_run(workdir).get("folder", "") if (workdir / "run.json").exists() else ""
 
 
 def read_run(workdir: pathlib.Path) -> dict:
@@ -379,15 +382,9 @@ def changes(workdir: pathlib.Path, config: ConfigDict, affecting: tuple[str, ...
       affecting: only settings count that affect one of these.
     """
     before, now = _config(workdir), _to_dict(config)
+    begun = _begun_in(workdir)
     return "; ".join(
         f"{name} was {old!r} and is now {new!r}"
         for name, old, new, affects in configs.differences(before, now)
-        if affects in affecting and not (name in _PLACES and _is_one_place(workdir, old, new))
+        if affects in affecting and not (name in places.FIELDS and places.are_one(old, new, begun))
     )
-
-
-def _is_one_place(workdir: pathlib.Path, old: str, new: str) -> bool:
-    """Whether a recorded path and one given here are the same, however they are written."""
-    if not (old and new):
-        return False
-    return os.path.realpath(_place(workdir, old)) == os.path.realpath(os.path.expanduser(new))

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -214,3 +215,25 @@ def test_a_picture_that_was_not_at_hand_is_made_when_it_is(collection, caplog):
     assert (asked, caplog.text) == ([1], "")
     (folder,) = index.parent.glob("pictures-*")
     assert {file.suffix for file in folder.iterdir()} == {".js"}
+
+
+def test_two_at_once(collection):
+    """Of one run, as from two terminals."""
+    picture = collection.picture
+    collection.picture = lambda i: None if i == 1 else picture(i)
+    rows = np.arange(6)
+    for _ in range(5):
+        with ThreadPoolExecutor() as pool:
+            both = [
+                pool.submit(thumbnails.write, collection, rows, collection.folder) for _ in "ab"
+            ]
+            folder, _ = (one.result() for one in both)
+    assert [file.name for file in sorted(folder.iterdir())] == ["0.grey", "0.js"]
+
+
+def test_packs_of_images_without_files_are_not_made_again(collection, monkeypatch):
+    collection.path, collection.picture = (lambda i: None), (lambda i: None)
+    folder = thumbnails.write(collection, np.arange(6), collection.folder)
+    asked = _count(collection)
+    assert thumbnails.write(collection, np.arange(6), collection.folder) == folder
+    assert asked == []

@@ -359,9 +359,15 @@ def test_labels_by_folders_where_files_are_gone(tmp_path, features):
 
 
 def test_paths_as_embed_writes_them(tmp_path):
-    """A table with a heading, and with names that have commas."""
-    (tmp_path / "x.csv").write_text('image\n"a, b.png"\nc.png\n')
-    assert feature_files.read_paths(tmp_path / "x.csv") == ["a, b.png", "c.png"]
+    """A table with a heading, and with names that have commas; an empty row is one of features."""
+    (tmp_path / "x.csv").write_text('image\n"a, b.png"\n\nc.png\n""\nd.png\n')
+    expected = ["a, b.png", "", "c.png", "", "d.png"]
+    assert feature_files.read_paths(tmp_path / "x.csv") == expected
+
+
+def test_paths_a_line_in_a_file_of_any_name(tmp_path):
+    (tmp_path / "x.csv").write_text('x, 1.jpg\n\ny, "2.jpg\n')
+    assert feature_files.read_paths(tmp_path / "x.csv") == ["x, 1.jpg", "", 'y, "2.jpg']
 
 
 def test_paths_may_begin_at_home(tmp_path, monkeypatch):

@@ -196,3 +196,17 @@ def test_what_divides_columns(tmp_path, text):
     (tmp_path / "x.csv").write_text(text)
     table = csv_files.read(tmp_path / "x.csv", "x")
     assert (table.images, table.labels) == (["a,b.png", "c.png"], ["cat", "dog"])
+
+
+@pytest.mark.parametrize(
+    ("text", "images", "labels"),
+    [
+        ("x.jpg,cat;indoor;night\ny.jpg,dog\n", ["x.jpg", "y.jpg"], ["cat;indoor;night", "dog"]),
+        ("image,label\nx.jpg,cat\ny.jpg,dog,blurred\n", ["x.jpg", "y.jpg"], ["cat", "dog"]),
+        ("image,label,my\tnote\nx.jpg,cat,\n", ["x.jpg"], ["cat"]),
+    ],
+)
+def test_marks_in_cells(tmp_path, text, images, labels):
+    (tmp_path / "x.csv").write_text(text)
+    table = csv_files.read(tmp_path / "x.csv", "x")
+    assert (table.images, table.labels) == (images, labels)

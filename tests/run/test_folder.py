@@ -245,7 +245,10 @@ def test_other_files_of_the_same_names_are_refused(tmp_path, rng):
 
     folder.write(tmp_path / "run", small_config(), images("a"))
     folder.check_images(tmp_path / "run", images("a"))
-    with pytest.raises(InputError, match="has now 3, and others"):
+    with (tmp_path / "a/0.bmp").open("ab") as file:
+        file.write(b"a rating")  # into one of them
+    folder.check_images(tmp_path / "run", images("a"))
+    with pytest.raises(InputError, match="has now 3, and others by name or size"):
         folder.check_images(tmp_path / "run", images("b"))
 
 
@@ -269,3 +272,33 @@ def test_results_of_a_finished_run_are_told_where_nothing_can_be_written(tmp_pat
     assert train_and_evaluate(small_config(), tmp_path) == {"epoch": 2}
     with pytest.raises(InputError, match="cannot be written to"):
         train_and_evaluate(small_config(num_epochs=3), tmp_path)
+
+
+def test_a_run_that_goes_on_keeps_its_paths_as_they_were_written(tmp_path, monkeypatch):
+    """Else one with relative paths could not be moved any more."""
+    for name in ("here", "there"):
+        for i in range(3):
+            file = tmp_path / name / "images" / f"{i}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((8, 8), i, np.uint8)).save(file)
+    fields = {"dataset.name": "folder", "dataset.test_split": "", "dataset.labels": "folder"}
+    monkeypatch.chdir(tmp_path / "here")
+    workdir = tmp_path / "here/run"
+
+    def write(root):
+        config = small_config(**fields, **{"dataset.root": root})
+        dataset = config.copy_and_resolve_references()
+        dataset.dataset.labels = ""
+        folder.write(workdir, config, data.load(configs.read(dataset)))
+        return json.loads((workdir / "config.json").read_text())["dataset"]["root"]
+
+    assert write("images") == "images"
+    make_checkpoint(workdir, 1)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()  # no path that dataset.labels means
+    assert folder.read_config(workdir)["dataset"]["root"] == str(tmp_path / "here/images")
+    assert folder.read_config(workdir)["dataset"]["labels"] == "folder"
+    assert write(str(tmp_path / "here/images")) == "images"
+    assert folder.read_run(workdir)["folder"] == str(tmp_path / "here")
+    assert write(str(tmp_path / "there/images")) == str(tmp_path / "there/images")
+    assert folder.read_run(workdir)["folder"] == str(tmp_path)
