@@ -148,8 +148,8 @@ class Declaration:
             refuse(self.name, value, "training chooses a value, all else needs one given")
         if not (self._has_type(value) and (value is None or self.rule.allows(value))):
             is_count = int in self.kinds and float not in self.kinds
-            kind = ", a whole number" * (is_count and not self._has_type(value))
-            refuse(self.name, value, self.rule.hint + kind + ", or None" * self.is_optional)
+            kind = "; it is a whole number" * (is_count and not self._has_type(value))
+            refuse(self.name, value, self.rule.hint + ", or None" * self.is_optional + kind)
 
     def _has_type(self, value: Any) -> bool:
         if type(value) in (int, float) and float in self.kinds:

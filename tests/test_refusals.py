@@ -26,7 +26,7 @@ def run(tmp_path):
         (["--mode=report", "--workdir=gs://bucket/run"], "is no folder; mount the bucket"),
         ([DIGITS, "--workdir=gs://bucket/run"], "--workdir=gs://bucket/run is no folder; mount"),
         ([DIGITS, "--config.batchsize=3"], "no field batchsize; did you mean batch_size?"),
-        ([DIGITS, "--config.batch_size=abc"], "use 1 or more, a whole number"),
+        ([DIGITS, "--config.batch_size=abc"], "use 1 or more; it is a whole number"),
         ([DIGITS, "--config.seed=36893488147419103232"], "cannot be used; use 0 to 4294967295"),
         ([DIGITS, "--config.seed", "-1"], "seed=-1 cannot be used"),
         ([DIGITS, "--config.augmentation.crop_scale[0]=0.5"], "0 is not a valid index"),
