@@ -140,13 +140,13 @@ def test_a_name_of_one_set_is_told_and_not_counted():
 def test_images_named_together_may_have_two_names():
     """As where two images of a group are named one by one: each name counts where it stands."""
     x, kind, pile, _ = blobs(noise=0.3)
+    (a, b), (c, d) = (np.flatnonzero(kind == k)[:2] for k in (0, 1))
     names = np.full(len(x), -1)
-    rows = np.concatenate([np.flatnonzero(kind == c)[:4] for c in (0, 1)])
-    names[rows] = kind[rows]
+    names[[a, b]], names[[c, d]] = 0, 1
     sets = np.arange(len(x))
-    sets[rows[4]] = rows[0]
+    sets[c] = sets[a]  # one of each name
     again = find_again(pile, names, sets)
-    assert (sorted(again.rows), again.once) == (sorted(rows), 0)
-    sets[rows[:4]] = rows[0]  # the first name stands in one set now, with one image of the other
+    assert (set(again.rows), again.sets, again.once) == ({a, b, c, d}, 3, 0)
+    names[[b, d]] = -1  # now both stand in that set alone
     again = find_again(pile, names, sets)
-    assert (sorted(again.rows), again.once) == (sorted(rows[4:]), 1)
+    assert (len(again.rows), again.once) == (0, 2)
