@@ -124,6 +124,15 @@ def test_other_images_of_the_same_names_and_other_labels(run, call, tmp_path, ki
     )
     expected = pad_jax.load(run).embed(list(PIXELS[5:10]))
     np.testing.assert_allclose(found[1].embeddings, expected, atol=1e-6)
+    if kind == "parquet":  # the first file becomes the second
+        open_call(call(run, images=tmp_path / "a/x.parquet"))  # one is kept at a time
+        shutil.copy(tmp_path / "b/x.parquet", tmp_path / "a/x.parquet")
+        again = open_call(call(run, images=tmp_path / "a/x.parquet"))
+        np.testing.assert_allclose(again.embeddings, expected, atol=1e-6)
+    else:  # other classes of the same images
+        (tmp_path / "b/x.csv").write_text("".join(f"{i}.png,{9 - i}\n" for i in range(5)))
+        again = open_call(call(run, images=tmp_path / "b/x.csv"))
+        assert again.labels.tolist() == found[1].labels.tolist()[::-1]
 
 
 def test_labels_beside_features_are_read_anew(run, call, tmp_path, rng):

@@ -295,7 +295,7 @@ def test_a_run_that_goes_on_keeps_its_paths_as_they_were_written(tmp_path, monke
     assert write("images") == "images"
     make_checkpoint(workdir, 1)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "folder").mkdir()  # no path that dataset.labels means
+    (tmp_path / "here/folder").mkdir()  # no path that dataset.labels means
     assert folder.read_config(workdir)["dataset"]["root"] == str(tmp_path / "here/images")
     assert folder.read_config(workdir)["dataset"]["labels"] == "folder"
     assert write(str(tmp_path / "here/images")) == "images"
