@@ -30,8 +30,8 @@ class FeatureSettings:
 
     paths: str = setting(
         "",
-        "features: a text file of the images' paths, one a line, or a CSV file with a column image; "
-        "'' for the file's own",
+        "features: a text file of the images' paths, one a line, or a CSV file with a column "
+        "image; '' for the file's own",
         any_text(),
         affects=RESULTS,
     )
