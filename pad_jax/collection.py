@@ -1,5 +1,6 @@
 """What the commands after training work on: images by name, with their embeddings and groups."""
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -186,7 +187,7 @@ def _of_run(call: Call, epoch: int | None) -> Collection:
         )
         settings = settings.replaced(others)
     load = functools.cache(lambda: pad_jax.load(workdir, epoch))
-    with called("--images" if call.images is not None else "dataset.root"):
+    with called("--images") if call.images is not None else contextlib.nullcontext():
         selection = data.training_samples(settings)
     if selection.kind not in (preparation.kind, *([PIXELS] if takes_images else [])):
         raise InputError(
@@ -257,8 +258,8 @@ def _groups_of_run(
     if not folder.has_groups(workdir):  # of a run that has not ended, or whose groups overlap
         return None
     grouped, groups = folder.read_groups(workdir)
-    new, gone = len(set(names) - set(grouped)), len(set(grouped) - set(names))
     if grouped != names or not identity.have_sizes(folder.read_run(workdir), sizes):
+        new, gone = len(set(names) - set(grouped)), len(set(grouped) - set(names))
         others = f"{new} new, {gone} gone" if new or gone else "of the same names"
         _log.warning(
             "These are other images than those of %s (%s): groups are found anew, and are not "

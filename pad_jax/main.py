@@ -93,6 +93,8 @@ def main(argv: list[str]) -> None:
                 f"give --config.dataset.root={shared.IMAGES.value}" if is_root else "leave it out"
             )
             raise InputError(f"--{name} has no meaning for --mode={_MODE.value}; {hint}")
+    if call.workdir is not None and not mode.has_run:
+        raise InputError(f"--workdir has no meaning for --mode={_MODE.value}; leave it out")
     if mode.works_on_run and call.features is None:
         call = call._replace(config=config)
         if "epoch" in mode.takes:  # the encoder is a checkpoint's

@@ -80,13 +80,13 @@ def refuse_unknown(argv: Sequence[str], modes: Mapping[str, str]) -> None:
         if not argument.startswith("-") or argument == "-":
             continue
         name, is_given, value = argument.lstrip("-").partition("=")
-        if name.startswith("config.") or name in ("config", "flagfile", "undefok"):
+        is_field = name.startswith("config.")
+        if is_field or name in ("config", "flagfile", "undefok"):
             known = True
         else:
             known = name in flags.FLAGS or name.removeprefix("no") in flags.FLAGS
         if not known:
             raise InputError(f"--{name} is no flag{_of_mode(name, modes) or _meant(name, value)}")
-        is_field = name.startswith("config.")
         if not is_given and (is_field or (name in flags.FLAGS and not flags.FLAGS[name].boolean)):
             next(rest, None)  # its value
 

@@ -131,7 +131,7 @@ def _key(collection: "Collection", row: int) -> bytes:
 
 
 def _stored(site: pathlib.Path, replaced: set[pathlib.Path]) -> Iterator[tuple[str, _Stored | str]]:
-    """The pictures of earlier packs, by key: those of packs that will be replaced themselves."""
+    """The pictures of earlier packs, by key; as text of packs that are about to be replaced."""
     for file in site.glob(f"{_PREFIX}*/*.js"):
         offset = 0
         with file.open("rb") as lines:

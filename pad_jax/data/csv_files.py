@@ -4,7 +4,7 @@ import csv
 import io
 import pathlib
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pad_jax.errors import InputError
 
@@ -40,11 +40,7 @@ def read(path: pathlib.Path, field: str) -> Table:
     Raises:
       InputError: where it cannot be read, or has no such columns.
     """
-    text = read_text(path, field)
-    try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), dialect(text)) if any(row)]
-    except csv.Error as error:
-        raise InputError(f"{field} cannot be read ({error}); write it as CSV") from None
+    rows = [row for row in _rows(path, field) if any(row)]
     header = _words(rows[0]) if rows else []
     image, label, split = (_place(header, names) for names in (_IMAGE, _LABEL, _SPLIT))
     if image is not None:
@@ -74,8 +70,7 @@ def read(path: pathlib.Path, field: str) -> Table:
 
 def images(path: pathlib.Path, field: str) -> list[str]:
     """The column of images, "" where a row has none: each stands for a row of something else."""
-    text = read_text(path, field)
-    header, *rows = csv.reader(io.StringIO(text, newline=""), dialect(text))
+    header, *rows = _rows(path, field)
     place = _place(_words(header), _IMAGE)
     return [row[place] if place is not None and place < len(row) else "" for row in rows]
 
@@ -85,7 +80,7 @@ def has_names(path: pathlib.Path, *, labels: bool = True) -> bool:
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             first = file.readline(2**16)
-        header = _words(next(csv.reader([first], dialect(first)), []))
+        header = _words(next(reader(first), []))
     except (OSError, csv.Error):
         return False
     has_labels = not labels or _place(header, _LABEL) is not None
@@ -109,14 +104,16 @@ def read_text(path: pathlib.Path, field: str) -> str:
     return text
 
 
-def dialect(text: str) -> type[csv.Dialect]:
-    """How a table is written, for ``csv.reader``."""
+def reader(text: str) -> Any:
+    """A ``csv.reader`` of a table, whatever divides its columns."""
+    return csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text), strict=True)
 
-    class Dialect(csv.excel):
-        delimiter = _separator(text)
-        strict = True
 
-    return Dialect
+def _rows(path: pathlib.Path, field: str) -> list[list[str]]:
+    try:
+        return list(reader(read_text(path, field)))
+    except csv.Error as error:
+        raise InputError(f"{field} cannot be read ({error}); write it as CSV") from None
 
 
 def _separator(text: str) -> str:

@@ -2,7 +2,6 @@
 
 import collections
 import csv
-import io
 import logging
 import os
 import pathlib
@@ -126,7 +125,7 @@ def _lines(path: pathlib.Path, field: str) -> list[_Line]:
     """The lines of a table; number 0 for the first, where that is no heading of ours."""
     text = csv_files.read_text(path, field)
     try:
-        reader = csv.reader(io.StringIO(text, newline=""), csv_files.dialect(text))
+        reader = csv_files.reader(text)
         cells = [(reader.line_num, line) for line in reader if any(line)]
     except csv.Error as error:
         raise InputError(f"{field} is no table ({first_line(error)}); give a .csv file") from None

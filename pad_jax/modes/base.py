@@ -80,6 +80,7 @@ class Mode(NamedTuple):
       works_on_run: whether it needs no --config, but takes that of the run in --workdir.
       takes: the shared flags (``modes.flags``) that mean something to it. With "features" among
         them --features may stand in place of a run; neither --config nor --workdir is needed then.
+      has_run: whether there is a run at all, in --workdir; without one that is refused.
       goes_on: whether, where --workdir holds a run that has begun, it needs no --config either.
       one_process: whether it refuses --distributed, and starts no device.
       default_config: the package's config that it takes without --config; None where it has none.
@@ -88,6 +89,7 @@ class Mode(NamedTuple):
     run: Callable[[Call], str]
     works_on_run: bool = False
     takes: tuple[str, ...] = ()
+    has_run: bool = True
     goes_on: bool = False
     one_process: bool = False
     default_config: str | None = None

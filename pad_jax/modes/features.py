@@ -42,8 +42,6 @@ def _run(call: Call) -> str:
     ):
         if not value:
             raise InputError(f"--{name} is missing; give {hint}")
-    if call.workdir is not None:
-        raise InputError("--workdir has no meaning for --mode=features; leave it out")
     for field, name in _FLAGS_FOR.items():
         if field in call.overrides:
             raise InputError(f"--config.{field} has no meaning for --mode=features; give {name}")
@@ -64,4 +62,6 @@ def _run(call: Call) -> str:
     return f"Written: {call.output} ({said})"
 
 
-MODE = Mode(_run, one_process=True, default_config="folder", takes=("images", "output"))
+MODE = Mode(
+    _run, has_run=False, one_process=True, default_config="folder", takes=("images", "output")
+)

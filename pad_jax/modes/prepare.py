@@ -8,8 +8,6 @@ from pad_jax.modes.base import Call, Mode
 
 
 def _run(call: Call) -> str:
-    if call.workdir is not None:
-        raise InputError("--workdir has no meaning for --mode=prepare; leave it out")
     if call.output is None:
         raise InputError("--output is missing; give the folder to write the images to")
     settings = configs.read(call.config)
@@ -25,4 +23,4 @@ def _run(call: Call) -> str:
     return "\n".join(lines)
 
 
-MODE = Mode(_run, one_process=True, takes=("output",))
+MODE = Mode(_run, has_run=False, one_process=True, takes=("output",))

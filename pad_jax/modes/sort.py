@@ -52,11 +52,10 @@ def by_hierarchy(collection: Collection) -> list[str]:
     that nothing stands apart: then groups are all there is.
     """
     cluster, group = collection.hierarchy.labels_, collection.groups.labels_
-    if cluster.max(initial=-1) < 1:
-        groups = _numbered("group", group.max(initial=-1) + 1)
+    groups = _numbered("group", group.max(initial=-1) + 1)
+    if _none_apart(collection):
         return [groups[g] if g >= 0 else REST for g in group.tolist()]
     clusters = _numbered("cluster", cluster.max(initial=-1) + 1)
-    groups = _numbered("group", group.max(initial=-1) + 1)
     cluster = _of_most(cluster, group)
     folders = []
     for c, g in zip(cluster.tolist(), group.tolist(), strict=True):
@@ -66,6 +65,10 @@ def by_hierarchy(collection: Collection) -> list[str]:
         else:
             folders.append(OTHERS + inside if inside else REST)
     return folders
+
+
+def _none_apart(collection: Collection) -> bool:
+    return collection.hierarchy.labels_.max(initial=-1) < 1
 
 
 def _of_most(cluster: np.ndarray, group: np.ndarray) -> np.ndarray:
@@ -104,7 +107,7 @@ def _run(call: Call) -> str:
     sort_into(collection, folders, call.output, copy=_COPY.value)
     tops = collections.Counter(folder.partition("/")[0] for folder in folders)
     rest, others = tops.pop(REST, 0), tops.pop(OTHERS, 0)
-    count, none_apart = len(tops), wanted is None and collection.hierarchy.n_clusters_ < 2
+    count, none_apart = len(tops), wanted is None and _none_apart(collection)
     what = "group" if none_apart else "cluster"
     lines = [f"{tops.total():,} images in {count} {what}{'s' * (count != 1)}"]
     if rest or others:

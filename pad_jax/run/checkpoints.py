@@ -72,13 +72,12 @@ def newest_epoch(workdir: pathlib.Path) -> int:
     Raises:
       InputError: where there is none.
     """
-    found = epochs(workdir)
-    if not found and _numbers(workdir / _WITHIN):
-        raise InputError(
-            f"{workdir} holds no checkpoint of whole epochs yet, only where its training stopped; "
-            "go on with it (checkpoint.every_epochs says how often it saves one)"
-        )
-    if not found:
+    if not (found := epochs(workdir)):
+        if _numbers(workdir / _WITHIN):
+            raise InputError(
+                f"{workdir} holds no checkpoint of whole epochs yet, only where its training "
+                "stopped; go on with it (checkpoint.every_epochs says how often it saves one)"
+            )
         raise InputError(f"{workdir} holds no checkpoint; train first, or give another folder")
     return found[-1]
 

@@ -14,13 +14,15 @@ def found(dataset: dict[str, Any], begun: str) -> dict[str, Any]:
 
     Where one leads nowhere from there, as on another machine, it stays as it was written.
     """
-    places = {name: _place(dataset[name], begun) for name in _OF_DATASET if _is_path(dataset, name)}
+    places = {
+        name: _place(dataset[name], begun) for name in _OF_DATASET if _is_path(dataset.get(name))
+    }
     return dataset | {name: place for name, place in places.items() if os.path.exists(place)}
 
 
 def are_one(old: str, new: str, begun: str) -> bool:
     """Whether a recorded path and one given here are the same, however they are written."""
-    if not (old and new) or new in (FOLDER, NONE):
+    if not (_is_path(old) and _is_path(new)):
         return old == new
     return os.path.realpath(_place(old, begun)) == os.path.realpath(os.path.expanduser(new))
 
@@ -36,9 +38,9 @@ def kept(before: dict[str, Any], now: dict[str, Any], begun: str) -> dict[str, A
     return None
 
 
-def _is_path(dataset: dict[str, Any], name: str) -> bool:
+def _is_path(value: str | None) -> bool:
     """Whether a field has one: dataset.labels may have a word in its place."""
-    return bool(dataset.get(name)) and dataset[name] not in (FOLDER, NONE)
+    return bool(value) and value not in (FOLDER, NONE)
 
 
 def _place(path: str, begun: str) -> str:
