@@ -25,8 +25,8 @@ from absl import logging as absl_logging
 from ml_collections import config_flags
 from tqdm import tqdm
 
+from pad_jax import arguments, processes, registry, runtime, sizing, storage, usage
 from pad_jax import config as configs
-from pad_jax import processes, registry, runtime, sizing, storage, usage
 from pad_jax.errors import InputError, first_line
 from pad_jax.modes import MODES
 from pad_jax.modes import flags as shared
@@ -40,6 +40,7 @@ _CONFIG = config_flags.DEFINE_config_file(
     None,
     "The run's config: the name of one that comes with the package, such as digits, or a file.",
     lock_config=True,
+    sys_argv=arguments.readable(sys.argv),
 )
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the run; by default runs/<name of the config>."
@@ -126,11 +127,11 @@ def _find_mode(name: str) -> Mode:
 def _parse_flags(argv: list[str]) -> list[str]:
     """Reads the flags; a mode's module is loaded first, since it may define some."""
     asked = any(re.fullmatch("--?(help|helpfull|helpshort)", argument) for argument in argv)
-    if asked or _given(argv, "mode") == "help":
+    if asked or arguments.given(argv, "mode") == "help":
         print(usage.text(__doc__, MODES, [sys.argv[0]]))
         sys.exit(0)
-    argv = flags.FLAGS.read_flags_from_files(argv, force_gnu=False)  # of --flagfile
-    mode = _find_mode(_given(argv, "mode") or "train")
+    argv = arguments.with_flag_files(argv)
+    mode = _find_mode(arguments.given(argv, "mode") or "train")
     usage.refuse_unknown(argv[1:], MODES)
     argv = _with_config_file(argv, mode)
     try:
@@ -164,7 +165,7 @@ def _reason(error: BaseException, argv: list[str], message: str) -> InputError:
     chain = [error]
     while (inner := chain[-1].__cause__ or chain[-1].__context__) is not None:
         chain.append(inner)
-    file = (_given(argv, "config") or "").partition(":")[0]
+    file = (arguments.given(argv, "config") or "").partition(":")[0]
     meant = re.search(r'Did you mean "(\w+)"', " ".join(map(str, chain)))
     hint = f"; did you mean {meant[1]}?" if meant else ""
     for inner in reversed(chain):
@@ -187,26 +188,23 @@ def _reason(error: BaseException, argv: list[str], message: str) -> InputError:
 
 def _with_config_file(argv: list[str], mode: Mode) -> list[str]:
     """The arguments with --config as a file: of a name, or where a run's own is to be taken."""
-    given = _given(argv, "config")
+    given = arguments.given(argv, "config")
     default = mode.default_config
-    if "features" in mode.takes and _given(argv, "features"):
+    if "features" in mode.takes and arguments.given(argv, "features"):
         for name in ("workdir", "epoch"):
-            if _given(argv, name) is not None:
+            if arguments.given(argv, name) is not None:
                 raise InputError(f"--features stands in place of a run; leave --{name} out")
         default = "cifar10"  # nothing is trained: its settings of groups count, the paper's
     config = default if given is None else given
     if config is not None:
         if config.startswith("~"):
-            return [
-                argv[0],
-                f"--config={os.path.expanduser(config)}",
-                *_without(argv[1:], "config"),
-            ]
+            file = os.path.expanduser(config)
+            return [argv[0], f"--config={file}", *arguments.without(argv[1:], "config")]
         if "/" in config or "\\" in config or config.partition(":")[0].endswith(".py"):
             return argv
         file = _without_drive(configs.shipped(config))
-        return [argv[0], f"--config={file}", *_without(argv[1:], "config")]
-    workdir = _given(argv, "workdir")
+        return [argv[0], f"--config={file}", *arguments.without(argv[1:], "config")]
+    workdir = arguments.given(argv, "workdir")
     if not mode.works_on_run and not (
         workdir and mode.goes_on and folder.has_begun(expanded(workdir))
     ):
@@ -215,7 +213,7 @@ def _with_config_file(argv: list[str], mode: Mode) -> list[str]:
             "--config.dataset.root=DIR for images of yours"
         )
     if not workdir:
-        if _given(argv, "features") is not None and "features" not in mode.takes:
+        if arguments.given(argv, "features") is not None and "features" not in mode.takes:
             raise InputError("--features has no meaning for this mode; give --workdir of a run")
         other = "--features" if "features" in mode.takes else "a --config"
         raise InputError(f"--workdir is missing; give the folder of a run, or {other}")
@@ -228,30 +226,6 @@ def _with_config_file(argv: list[str], mode: Mode) -> list[str]:
 def _without_drive(path: pathlib.Path) -> str:
     """A path for --config, which ends at the first colon: on Windows seen from here."""
     return os.path.relpath(path) if ":" in str(path) else str(path)
-
-
-def _given(argv: list[str], name: str) -> str | None:
-    """The last value of a flag, before flags are parsed."""
-    values = [None]
-    for i, argument in enumerate(argv):
-        if match := re.fullmatch(rf"--?{name}=(.*)", argument, re.DOTALL):
-            values.append(match[1])
-        elif re.fullmatch(rf"--?{name}", argument) and i + 1 < len(argv):
-            values.append(argv[i + 1])
-    return values[-1]
-
-
-def _without(argv: list[str], name: str) -> list[str]:
-    """The arguments without a flag."""
-    kept, skip = [], False
-    for argument in argv:
-        if skip:
-            skip = False
-        elif re.fullmatch(rf"--?{name}", argument):
-            skip = True
-        elif not re.match(rf"--?{name}=", argument):
-            kept.append(argument)
-    return kept
 
 
 def _illegal_value(message: str) -> str:

@@ -331,6 +331,27 @@ def test_flags_in_a_file(tmp_path, run):
     assert "optimizer.momentum=2.0 cannot be used" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("content", "file", "reason"),
+    [
+        (None, "flags.txt", "No such file or directory"),
+        (b"--flagfile=gone.txt", "gone.txt", "No such file or directory"),
+        (b"\xff\xfe", "flags.txt", "'utf-8' codec can't decode byte 0xff in position 0: invalid "
+         "start byte"),
+    ],
+    ids=["gone", "names-one-that-is", "no-text"],
+)  # fmt: skip
+def test_a_file_of_flags_that_cannot_be_read(tmp_path, run, content, file, reason):
+    if content is not None:
+        (tmp_path / "flags.txt").write_bytes(content)
+    done = run("--config=digits", "--flagfile=flags.txt")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"pad_jax: --flagfile={file} cannot be read ({reason}); give a text file with a flag a "
+        "line\n"
+    )
+
+
 def test_modes():
     assert {"train", "evaluate", "report", "sweep"} <= set(MODES)
 
