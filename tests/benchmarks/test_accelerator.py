@@ -290,10 +290,12 @@ def test_a_cpu_measures_nothing_in_full_size(options):
     assert Results(args.out, "graph").content["skipped"].keys() == {"all"}
 
 
-def test_nothing_is_begun_without_time(options):
-    said = []
-    schedule.run(options("--minutes=0.001"), time.time(), said.append)
-    assert said == [f"{part}: not begun, 0 s are left" for part in PARTS]
+def test_nothing_is_begun_without_time(options, capsys):
+    args = options("--minutes=0.001")
+    with pytest.raises(SystemExit, match="nothing was measured"):
+        command.main(args.command.split()[3:], time.time())
+    said = capsys.readouterr().out.splitlines()
+    assert said[: len(PARTS)] == [f"{part}: not begun, 0 s are left" for part in PARTS]
 
 
 def test_what_is_under_way_at_the_deadline_is_ended(options):

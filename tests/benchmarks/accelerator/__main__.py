@@ -17,16 +17,23 @@ from collections.abc import Sequence
 
 from tests.benchmarks.accelerator import environment, schedule, summary
 from tests.benchmarks.accelerator.parts import PARTS, Options
+from tests.benchmarks.accelerator.results import Results
 from tests.benchmarks.accelerator.sizes import FULL, TINY
 
 
 def main(argv: Sequence[str], start: float) -> None:
-    """Measures, and prints the table of all that is known by now."""
+    """Measures, and prints the table of all that is known by now.
+
+    Raises:
+      SystemExit: where nothing is known of any part that was asked for.
+    """
     options = read(argv)
     try:
         schedule.run(options, start, lambda line: print(line, flush=True))
     finally:
         print(f"\n{summary.write(options)}\nAll of it: {options.out / 'summary.json'}", flush=True)
+    if not any(Results(options.out, part).content["rows"] for part in options.parts):
+        sys.exit("nothing was measured; the lines above say why")
 
 
 def read(argv: Sequence[str]) -> Options:
