@@ -98,6 +98,8 @@ class FolderSource:
                 + " ".join(sorted(kinds))
                 + "".join(f"; {text}" for text in others)
             )
+        if len(self.paths) < len(self._tree.files):
+            self._ask_if_both(folder)
         parents = [folder] if found is None else sorted({folder, *_folders(folder.parent)})
         numbers = classes.numbered(path.name for parent in parents for path in _folders(parent))
         self.class_names = tuple(numbers) or None
@@ -109,6 +111,15 @@ class FolderSource:
             if names := sorted(beside - {folder.name}):
                 others.append(f"not in this split: {_some(names)}")
         _log.info("%s: %s", folder, "; ".join([classes.counted(self._labels), *others]))
+
+    def _ask_if_both(self, folder: pathlib.Path) -> None:
+        """Raises InputError where there are images in Parquet files as well."""
+        if shard := next(filter(ParquetSource.can_read, self._tree.files), None):
+            raise InputError(
+                f"{folder} has images as files ({_some([p.name for p in self.paths], 1)}), and as "
+                f"rows of {shard.relative_to(folder)}; which are meant? Give dataset.root a folder "
+                "that holds these alone, or move the others away"
+            )
 
     def __len__(self) -> int:
         return len(self.paths)

@@ -80,6 +80,18 @@ class ParquetSource:
         """Whether there are Parquet files below a folder."""
         return any(file.suffix.lower() == SUFFIX for file in tree.below(folder).files)
 
+    @staticmethod
+    def can_read(file: pathlib.Path) -> bool:
+        """Whether a file is of Parquet and has a column that may be of images."""
+        if file.suffix.lower() != SUFFIX:
+            return False
+        import pyarrow.parquet
+
+        try:
+            return bool(_of_images(pyarrow.parquet.read_schema(file)))
+        except (pyarrow.ArrowException, OSError):
+            return False
+
     def __len__(self) -> int:
         return len(self._labels)
 
@@ -147,23 +159,13 @@ class _Shard:
 
     def __init__(self, path: pathlib.Path):
         import pyarrow.parquet
-        import pyarrow.types as kinds
 
         # Not mapped: a file cut short under its reader would end the process without a word.
         self._file = reading.patiently(lambda: pyarrow.parquet.ParquetFile(path), str(path))
         self.path, self.schema = path, self._file.schema_arrow
         self.lock = threading.Lock()
 
-        def is_bytes(kind: Any) -> bool:
-            return kinds.is_binary(kind) or kinds.is_large_binary(kind)
-
-        def has_bytes(kind: Any) -> bool:
-            return kinds.is_struct(kind) and any(
-                kind.field(i).name == "bytes" and is_bytes(kind.field(i).type)
-                for i in range(kind.num_fields)
-            )
-
-        columns = {c.name: c.type for c in self.schema if is_bytes(c.type) or has_bytes(c.type)}
+        columns = _of_images(self.schema)
         known = [name for name in _IMAGE if name in columns] or list(columns)
         if len(known) != 1 and not (known and known[0] in _IMAGE):
             raise InputError(
@@ -172,7 +174,7 @@ class _Shard:
                 f"{', '.join(self.schema.names)}. If these are features, give --config=features"
             )
         self.image = known[0]
-        self._is_struct = kinds.is_struct(columns[self.image])
+        self._is_struct = pyarrow.types.is_struct(columns[self.image])
         self.label = next((name for name in _LABEL if name in self.schema.names), None)
         metadata = self._file.metadata
         self.group_sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
@@ -196,6 +198,22 @@ class _Shard:
             return [None] * sum(self.group_sizes)
         column = self._file.read(columns=[f"{self.image}.path"]).column(0).combine_chunks()
         return column.field("path").to_pylist()
+
+
+def _of_images(schema: Any) -> dict[str, Any]:
+    """The columns that may be of images, and their types: of bytes, or structs of some."""
+    import pyarrow.types as kinds
+
+    def is_bytes(kind: Any) -> bool:
+        return kinds.is_binary(kind) or kinds.is_large_binary(kind)
+
+    def has_bytes(kind: Any) -> bool:
+        return kinds.is_struct(kind) and any(
+            kind.field(i).name == "bytes" and is_bytes(kind.field(i).type)
+            for i in range(kind.num_fields)
+        )
+
+    return {c.name: c.type for c in schema if is_bytes(c.type) or has_bytes(c.type)}
 
 
 def _labels(shards: list[_Shard]) -> tuple[list[int | None], tuple[str, ...] | None]:

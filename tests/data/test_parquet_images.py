@@ -188,10 +188,23 @@ def test_few_row_groups_are_held(tmp_path, monkeypatch):
     assert list(source._kept) == [9, 5]
 
 
-def test_images_in_a_folder_go_before_tables(tmp_path):
-    write(tmp_path / "metadata.parquet", [1])
+def test_tables_of_other_things_are_passed_over(tmp_path):
+    pq.write_table(pa.table({"embedding": [[0.5]]}), tmp_path / "embeddings.parquet")
+    (tmp_path / "none.parquet").write_bytes(b"no parquet")
     Image.fromarray(np.full((8, 8), 7, np.uint8)).save(tmp_path / "a.png")
     assert load(tmp_path).train.names == ["a.png"]
+
+
+def test_files_beside_tables_of_images_are_asked_about(tmp_path):
+    write(tmp_path / "data" / "train-0.parquet", [1])
+    (tmp_path / "assets").mkdir()
+    Image.fromarray(np.full((8, 8), 7, np.uint8)).save(tmp_path / "assets" / "banner.png")
+    asked = r"images as files \(banner.png\), and as rows of data/train-0.parquet; which"
+    with pytest.raises(InputError, match=asked):
+        load(tmp_path)
+    assert load(tmp_path / "data").train.names == ["train/0"]
+    assert load(tmp_path, name="parquet").train.names == ["train/0"]
+    assert load(tmp_path / "assets").train.names == ["banner.png"]
 
 
 @pytest.mark.parametrize(
