@@ -61,8 +61,8 @@ def pad_loss(
     memory.
 
     Args:
-      embeddings: float32 [B, D], unit rows.
-      positive_embeddings: float32 [B, D], unit rows: the hard positives' embeddings.
+      embeddings: float32 [B, D], unit rows. Those of fewer bits are taken as float32.
+      positive_embeddings: likewise, the hard positives' embeddings.
       memory: float32 [N, D], unit rows.
       group_id: int32 [N], the group of each memory row; a row with -1, padding or one that does not
         count, is in no softmax, and L_scs of its own sample is 0.
@@ -90,6 +90,7 @@ def pad_loss(
         raise ValueError(f"hpe={hpe!r} is unknown; use kl, cosine or none")
     if isinstance(temperature, numbers.Real) and temperature < MIN_TEMPERATURE:
         raise ValueError(f"temperature={temperature} is too low; use {MIN_TEMPERATURE} or more")
+    embeddings, positive_embeddings = map(_in_float32, (embeddings, positive_embeddings))
     if stop_gradient:
         positive_embeddings = lax.stop_gradient(positive_embeddings)
     index = parallel.gather(index, axis_name)
@@ -114,6 +115,12 @@ def pad_loss(
     else:
         hard = jnp.zeros_like(scs)
     return scs + hpe_weight * hard, {"scs": scs, "hpe": hard}
+
+
+def _in_float32(x):
+    """An array in float32 or more: a logit of fewer bits is no exponent."""
+    dtype = jnp.result_type(x)
+    return jnp.asarray(x, jnp.float32 if jnp.finfo(dtype).bits < 32 else dtype)
 
 
 @jax.custom_jvp

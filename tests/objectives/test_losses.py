@@ -113,6 +113,24 @@ def test_gradients_equal_finite_differences_in_float64(case, hpe, chunk_rows, as
         assert np.linalg.norm(gradient - numeric) <= 1e-5 * max(np.linalg.norm(numeric), 1e-3)
 
 
+@pytest.mark.parametrize("hpe", DESIGNS)
+@pytest.mark.parametrize("chunk_rows", [7, 61])
+def test_embeddings_of_fewer_bits_are_taken_as_float32(case, hpe, chunk_rows):
+    x, positive, memory, group_id, index = case
+
+    def loss(x, positive):
+        return pad_loss(x, positive, memory, group_id, index, hpe=hpe, chunk_rows=chunk_rows)[0]
+
+    rounded = [jnp.asarray(v, jnp.bfloat16) for v in (x, positive)]
+    value, gradients = jax.value_and_grad(loss, (0, 1))(*rounded)
+    same = [v.astype(jnp.float32) for v in rounded]
+    expected, of_same = jax.value_and_grad(loss, (0, 1))(*same)
+    assert value == expected
+    for own, other in zip(gradients, of_same, strict=True):
+        assert own.dtype == jnp.bfloat16
+        np.testing.assert_array_equal(own, other.astype(jnp.bfloat16))
+
+
 @pytest.mark.parametrize(
     "temperature",
     [MIN_TEMPERATURE, 0.1, 0.5, np.linspace(0.05, 0.5, B, dtype=np.float32)],
