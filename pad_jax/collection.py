@@ -65,6 +65,7 @@ class Collection:
         there is a file; None where nobody knows.
       labels: int64 [N], the classes where they are known, else -1. For diagnostics only.
       folder: where outputs go by default.
+      prefix: what their names begin with there, so that those of several files do not meet.
       settings: how groups are found.
       embed: embeds the images of files as these were, B paths -> float32 [B, D]; None where nobody
         knows how.
@@ -88,9 +89,14 @@ class Collection:
     known: Callable[[], np.ndarray | None] = lambda: None
     decoding: Decoding = DEFAULT
     where: str = "--images"
+    prefix: str = ""
 
     def __len__(self) -> int:
         return len(self.embeddings)
+
+    def output(self, name: str) -> pathlib.Path:
+        """Where a command writes what it was given no other place for."""
+        return self.folder / (self.prefix + name)
 
     def original(self, i: int) -> np.ndarray | None:
         """As ``picture``, and in full size, however large, where row i has a file."""
@@ -301,6 +307,7 @@ def _of_features(call: Call) -> Collection:
         picture=_picture(path, lambda i: None, decoding),
         labels=unknown if found.labels is None else _told_apart(found.labels.astype(np.int64)),
         folder=file.absolute().parent,
+        prefix=f"{file.stem}.",
         settings=settings,
         decoding=decoding,
     )

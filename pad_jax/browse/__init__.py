@@ -22,7 +22,7 @@ _PREFIX = "site-"
 
 
 def write(collection: "Collection", command: str) -> pathlib.Path:
-    """Writes the site of a collection, in ``browse`` in its folder.
+    """Writes the site of a collection: ``browse``, where its outputs go.
 
     Names that were given in a site of the same images are found again: the browser keeps them by
     the images' names. The page changes to what is new when all of it is there.
@@ -37,7 +37,7 @@ def write(collection: "Collection", command: str) -> pathlib.Path:
     Raises:
       InputError: for fewer than two images, and where nothing can be written.
     """
-    folder = collection.folder / "browse"
+    folder = collection.output("browse")
     with progress.clock("groups"):
         catalogue = arrange(collection)
     try:
@@ -53,7 +53,7 @@ def _write(
     collection: "Collection", catalogue: Catalogue, folder: pathlib.Path, command: str
 ) -> pathlib.Path:
     pictures = thumbnails.write(collection, catalogue.rows, folder)
-    title = collection.folder.resolve().name
+    title = collection.prefix.removesuffix(".") or collection.folder.resolve().name
     facts = {
         "title": title,
         "fingerprint": _fingerprint(collection.names),

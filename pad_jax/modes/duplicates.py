@@ -96,7 +96,7 @@ def _first_of_same_pixels(collection: Collection, rows: list[int]) -> tuple[dict
 
 def _run(call: Call) -> str:
     collection = open_call(call)
-    output = call.output or collection.folder / "duplicates.csv"
+    output = call.output or collection.output("duplicates.csv")
     if call.output is not None:
         outputs.check_new(output)
     said = write(collection, _SIMILARITY.value, output)

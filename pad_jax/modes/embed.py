@@ -98,7 +98,7 @@ def _run(call: Call) -> str:
     if call.output is not None:
         return f"Written: {write(open_call(call), call.output)}"
     collection = open_call(call)
-    default = collection.folder / "embeddings.npy"
+    default = collection.output("embeddings.npy")
     return f"Written: {write(collection, default, replace=True)}"
 
 

@@ -147,12 +147,12 @@ def _run(call: Call) -> str:
         if call.output is not None:
             raise InputError("--output sorts by names; give them, --labels=FILE")
         collection = open_call(call)
-        output = collection.folder / "to_name.csv"
+        output = collection.output("to_name.csv")
         return write_to_name(collection, shared.COUNT.value or _COUNT, output)
     if call.output is not None:
         outputs.check_new(call.output)  # before anything takes its time
     collection = open_call(call)
-    output = collection.folder / "labelled.csv"
+    output = collection.output("labelled.csv")
     if os.path.realpath(labels) == os.path.realpath(output):
         raise InputError(f"--labels={labels} would be written over; move it to another name")
     given = files.read(labels, collection)
@@ -165,7 +165,7 @@ def _run(call: Call) -> str:
     files.write_labelled(output, collection, labelled.spread, given.names)
     said = [_told(collection, given, labelled), f"Written: {output}"]
     if shared.COUNT.value and labelled.to_name:
-        listed = collection.folder / "to_name_next.csv"
+        listed = collection.output("to_name_next.csv")
         files.write_to_name(listed, collection, labelled.to_name, collection.groups.labels_)
         said.append(f"Written: {listed}")
     else:

@@ -215,15 +215,19 @@ def test_large_images_are_compared_in_full_size(run, call, given, tmp_path):
 
 
 def test_features_without_images_have_no_copies_of_pixels(call, given, tmp_path):
-    rows = np.eye(5, dtype=np.float32)[[0, 1, 1, 3, 4]]
-    np.save(tmp_path / "f.npy", rows)
+    """Two files in one folder, whose tables have names of their own."""
     given(similarity=0.999)
-    duplicates.MODE.run(call(features=tmp_path / "f.npy"))
-    found = read(tmp_path / "duplicates.csv")
-    assert [(row["image"], row["nearest"], row["copy_of"]) for row in found] == [
-        ("1", "2", ""),
-        ("2", "1", ""),
-    ]
+    for name, same in (("f", [1, 2]), ("g.v2", [0, 3])):
+        rows = np.eye(5, dtype=np.float32)
+        rows[same[1]] = rows[same[0]]
+        np.save(tmp_path / f"{name}.npy", rows)
+        duplicates.MODE.run(call(features=tmp_path / f"{name}.npy"))
+    for name, (one, other) in (("f", "12"), ("g.v2", "03")):
+        found = read(tmp_path / f"{name}.duplicates.csv")
+        assert [(row["image"], row["nearest"], row["copy_of"]) for row in found] == [
+            (one, other, ""),
+            (other, one, ""),
+        ]
 
 
 # evaluate, export, and what cannot be done

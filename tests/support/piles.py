@@ -14,8 +14,13 @@ from pad_jax.graph.search import Graph
 class _Pile(types.SimpleNamespace):
     """What of a collection is looked at, free to be changed by a test."""
 
+    prefix = ""
+
     def __len__(self) -> int:
         return len(self.names)
+
+    def output(self, name: str) -> pathlib.Path:
+        return self.folder / name
 
 
 def pile(
