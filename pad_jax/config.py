@@ -7,10 +7,13 @@ A config file defines ``get_config()``, which returns such a config. ``python -m
 prints every setting there is.
 """
 
+import difflib
+import json
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from pad_jax import data, registry, settings
@@ -65,6 +68,7 @@ def default(**names: Any) -> ConfigDict:
     """
     chosen = {field.replace("__", "."): name for field, name in names.items()}
     config = settings.compose(parts(chosen))
+    _refuse_unknown(chosen, config)
     config.update_from_flattened_dict(chosen)
     return config.lock()  # a misspelt field is an error
 
@@ -103,7 +107,25 @@ def filled(recorded: Mapping[str, Any]) -> ConfigDict:
 
 def changed(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
     """Another config, with other values of some fields by dotted name, whatever their type."""
-    return filled(dict(settings.flatten(config)) | dict(changes))
+    other = filled(dict(settings.flatten(config)) | dict(changes))
+    _refuse_unknown(changes, other)
+    return other
+
+
+def _refuse_unknown(names: Iterable[str], config: ConfigDict) -> None:
+    """Raises InputError for a dotted name that is no field of a config."""
+    known = dict(settings.flatten(config))
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else "; docs/settings.md has all"
+            raise InputError(f"the config has no field {name}{hint}")
+
+
+def as_json(config: ConfigDict) -> dict[str, Any]:
+    """A config as ``config.json`` holds it."""
+    # NumPy's numbers are as good as Python's where ``read`` takes them.
+    return json.loads(json.dumps(config.to_dict(), default=np.generic.item))
 
 
 def read(config: ConfigDict | Mapping[str, Any]) -> Settings:

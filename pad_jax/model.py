@@ -32,7 +32,9 @@ class Model:
 
     Attributes:
       settings: of the run.
-      encoder: the Flax module; ``encoder.apply(variables, images)`` gives all named features.
+      encoder: the Flax module; ``encoder.apply(variables, images)`` gives all named features of
+        images as it is trained on them: float32 [B, H, W, C], from -1 to 1 unless the augmentation
+        says otherwise. ``embed`` takes them as they are.
       variables: its parameters and batch statistics, NumPy.
       preparation: what the images, or the features, it was trained on went through.
       epoch: how many epochs it was trained.
@@ -52,6 +54,11 @@ class Model:
         self.preparation, self.epoch, self.workdir = preparation, epoch, workdir
         self._augment = augmentation.create(settings, preparation)
         self._embedders: dict[str, Embedder] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: all but what is compiled or lies on devices, which is made anew."""
+        made = ("_on_devices", "_extractor")
+        return {k: v for k, v in self.__dict__.items() if k not in made} | {"_embedders": {}}
 
     def embed(self, images: given.Given, feature: str = "embedding") -> np.ndarray:
         """Embeddings of images, or another of the encoder's features, row by row.

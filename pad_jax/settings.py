@@ -13,7 +13,6 @@ their class. What has no value there has its default, so parts can be used and t
 """
 
 import dataclasses
-import math
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -282,12 +281,12 @@ def named(table: Mapping[str, Any]) -> Rule:
 
 
 def numbers(count: int | None, allows: Callable[[tuple], bool], hint: str) -> Rule:
-    """A tuple of so many finite numbers, of any number for None."""
+    """A tuple of so many numbers that a float32 holds, of any number for None."""
 
     def allowed(values: tuple) -> bool:
         return (
             count in (None, len(values))
-            and all(type(v) in (int, float) and math.isfinite(v) for v in values)
+            and all(type(v) in (int, float) and abs(v) <= _LARGEST for v in values)
             and allows(values)
         )
 

@@ -78,7 +78,13 @@ def train_and_evaluate(
 
     Raises:
       InputError: where the config or the data cannot be used, or a step is not finite.
+      TypeError: for what is no config.
     """
+    if not isinstance(config, ConfigDict):
+        raise TypeError(
+            f"config is a {type(config).__name__}; give a ConfigDict, as pad_jax.config.default() "
+            "makes it"
+        )
     workdir = local(workdir, "workdir")
     config = sizing.resolved(config, workdir)
     settings = configs.read(config)

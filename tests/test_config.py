@@ -1,9 +1,9 @@
 """The config: what comes with the package, what was recorded, and what may change."""
 
 import importlib
-import json
 import pathlib
 
+import numpy as np
 import pytest
 
 from pad_jax import config as configs
@@ -25,7 +25,7 @@ DECLARED = list(settings.declarations(configs.parts({})))
 
 def as_json(config):
     """A config as ``config.json`` has it."""
-    return json.loads(config.to_json_best_effort())
+    return configs.as_json(config)
 
 
 def get_config(name):
@@ -109,6 +109,26 @@ def test_an_old_config_is_filled_up():
     assert read[GroupingSettings].singletons_until == 1.0
     assert read[TemperatureSettings] == TemperatureSettings(temperature=0.4)
     assert read[DatasetSettings].image_size is None
+
+
+def test_numbers_of_numpy_are_recorded_as_numbers(tmp_path):
+    config = small_config(**{"num_epochs": np.int64(1), "loss.temperature": np.float32(0.1)})
+    recorded = configs.as_json(config)
+    assert (recorded["num_epochs"], recorded["loss"]["temperature"]) == (1, float(np.float32(0.1)))
+    for part in (settings.RunSettings, TemperatureSettings):
+        assert configs.read(recorded)[part] == configs.read(config)[part]
+
+
+@pytest.mark.parametrize("make", [configs.default, configs.auto])
+def test_a_misspelt_name_is_refused(make):
+    with pytest.raises(InputError, match="no field objektive; did you mean objective"):
+        make(objektive="tests.support.swav:Swav")
+    with pytest.raises(InputError, match=r"no field dataset\.nme; did you mean dataset\.name"):
+        make(dataset__nme="folder")
+    with pytest.raises(InputError, match="no field num_epoch; did you mean num_epochs"):
+        configs.changed(make(), {"num_epoch": 3})
+    swav = {"objective": "tests.support.swav:Swav", "swav.prototypes": 7}
+    assert configs.changed(make(), swav).swav.prototypes == 7
 
 
 def test_what_nobody_declares_any_more_is_left_out():

@@ -1,6 +1,7 @@
 """A trained encoder in Python: embedding, searching and assigning whatever holds images."""
 
 import csv
+import pickle
 import shutil
 
 import jax
@@ -59,6 +60,12 @@ def test_features_by_name(model, images, feature):
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, by_hand(model, images, feature), rtol=1e-5, atol=1e-5)
     assert model.embed([], feature).shape == (0, *found.shape[1:])
+
+
+def test_a_model_is_pickled_also_when_it_has_been_used(model, images):
+    expected = model.embed(images)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.embed(images), expected)
 
 
 def test_a_feature_that_the_encoder_does_not_have(model, images):

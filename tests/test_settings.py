@@ -51,6 +51,7 @@ NUMBERS = [name for name, d in DECLARED.items() if float in d.kinds]
         ({"grouping.singletons_until": 1.5}, "grouping.singletons_until=1.5 .* a share"),
         ({"loss.hpe": "mse"}, "loss.hpe='mse'"),
         ({"loss.hpe_weight": math.nan}, "loss.hpe_weight=nan"),
+        ({"augmentation.jitter": (1e300, 0.4, 0.4, 0.4)}, "augmentation.jitter="),
         ({"loss.temperature": 0.0}, "loss.temperature=0.0"),
         ({"loss.temperature": math.inf}, "loss.temperature=inf"),
         ({"loss.final_temperature": 0.0}, "loss.final_temperature=0.0 .* 0.03 or more.* or None"),

@@ -329,3 +329,9 @@ def test_the_first_memory_is_the_random_encoders(tmp_path, monkeypatch):
     encoder, images = models.create(settings), data.load(settings).train.array
     features = encoder.apply(seen[0].variables, Crops(settings).plain(images))
     np.testing.assert_allclose(seen[0].memory, features["embedding"], atol=1e-5)
+
+
+@pytest.mark.parametrize("config", ["digits", None, {"seed": 0}])
+def test_what_is_no_config(tmp_path, config):
+    with pytest.raises(TypeError, match="config is a .*; give a ConfigDict, as"):
+        train_and_evaluate(config, tmp_path / "run")

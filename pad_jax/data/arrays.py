@@ -15,12 +15,30 @@ class ArraySource:
     """Images and labels held as arrays.
 
     Args:
-      images: uint8 [N, H, W, C].
+      images: uint8 [N, H, W] or [N, H, W, C] with C 1 or 3.
       labels: integers [N], or None.
       split: what they are of the data set.
+      name: what errors call the images.
+
+    Raises:
+      InputError: for images of another type or shape.
     """
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray | None, split: str = "train"):
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray | None,
+        split: str = "train",
+        name: str = "dataset: the array of images",
+    ):
+        images = np.asarray(images)
+        if images.ndim == 3:
+            images = images[..., None]
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
+            raise InputError(
+                f"{name} is {images.dtype} {list(images.shape)}; "
+                "make it uint8 [N, H, W] or [N, H, W, C] with C 1 or 3"
+            )
         self._images, self._labels, self._split = images, labels, split
 
     def __len__(self) -> int:
@@ -75,13 +93,6 @@ def npz(settings: Settings, split: str) -> ArraySource:
         ) from None
     if images is None:
         raise InputError(f"{path}: there is no x_{split}; the arrays are: {', '.join(names)}")
-    if images.ndim == 3:
-        images = images[..., None]
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
-        raise InputError(
-            f"{path}: x_{split} is {images.dtype} {list(images.shape)}; "
-            "make it uint8 [N, H, W] or [N, H, W, C] with C 1 or 3"
-        )
     if labels is not None:
         labels = labels.reshape(-1)
         if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
@@ -89,4 +100,4 @@ def npz(settings: Settings, split: str) -> ArraySource:
                 f"{path}: y_{split} is {labels.dtype} {list(labels.shape)}; "
                 f"make it integers [{len(images)}]"
             )
-    return ArraySource(images, labels, split)
+    return ArraySource(images, labels, split, f"{path}: x_{split}")

@@ -254,7 +254,12 @@ def as_pixels(image: np.ndarray) -> np.ndarray:
     """
     image = np.asarray(image)
     pixels = image[..., None] if image.ndim == 2 else image
-    if image.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] not in (1, 3):
+    if (
+        image.dtype != np.uint8
+        or pixels.ndim != 3
+        or pixels.shape[-1] not in (1, 3)
+        or not pixels.size
+    ):
         raise ValueError(
             f"an image is {image.dtype} {list(image.shape)}; give uint8 [H, W] or [H, W, 1 or 3]"
         )

@@ -69,12 +69,12 @@ class _Clusterer(ClusterMixin, BaseEstimator):
         X = validate_data(self, _as_numbers(X), reset=False)
         return assign(self._fit_X, self.labels_, X)
 
-    def _validated(self, X: Any, precomputed_knn: Any) -> Graph:
-        """Keeps the rows, normalised, and gives their graph, [N, n_neighbors_] each."""
+    def _validated(self, X: Any, precomputed_knn: Any) -> tuple[np.ndarray, Graph]:
+        """The rows, normalised, and their graph, [N, n_neighbors_] each."""
         _refuse_unless(_is_count(self.n_neighbors, 1), "n_neighbors", self.n_neighbors, "1 or more")
         X = validate_data(self, _as_numbers(X), ensure_min_samples=2)
-        self._fit_X = unit_rows(X)
-        n = len(self._fit_X)
+        rows = unit_rows(X)
+        n = len(rows)
         if self.n_neighbors >= n:
             warnings.warn(
                 f"n_neighbors={self.n_neighbors} is more than the other rows; {n - 1} are taken",
@@ -82,10 +82,10 @@ class _Clusterer(ClusterMixin, BaseEstimator):
             )
         self.n_neighbors_ = k = min(self.n_neighbors, n - 1)
         if precomputed_knn is not None:
-            return _checked(precomputed_knn, n, k)
+            return rows, _checked(precomputed_knn, n, k)
         from pad_jax.graph.neighbors import nearest_neighbors  # JAX, which a given graph needs not
 
-        return nearest_neighbors(self._fit_X, k)
+        return rows, nearest_neighbors(rows, k)
 
 
 class AffinityGroups(_Clusterer):
@@ -144,8 +144,8 @@ class AffinityGroups(_Clusterer):
           The estimator.
 
         Raises:
-          ValueError: for parameters out of range, a graph that is none of these rows, and rows that
-            are all zeros or not finite.
+          ValueError: for parameters out of range, a graph that cannot be one of so many rows, and
+            rows that are all zeros or not finite.
         """
         share, max_size = self.edge_share, self.max_size
         limit_is_legal = max_size is None or _is_auto(max_size) or _is_count(max_size, 2)
@@ -153,7 +153,9 @@ class AffinityGroups(_Clusterer):
         share_is_legal = _is_auto(share) or _is_share(share)
         use = "a share of the edges, such as 0.1, or 'auto'"
         _refuse_unless(share_is_legal, "edge_share", share, use)
-        graph = self._validated(X, precomputed_knn)
+        cyclic_is_legal = isinstance(self.cyclic, bool | np.bool_)
+        _refuse_unless(cyclic_is_legal, "cyclic", self.cyclic, "True or False")
+        rows, graph = self._validated(X, precomputed_knn)
         structure = functools.cache(lambda: clusters(graph))
         edges = graph.indices
         if _is_auto(share):
@@ -162,10 +164,10 @@ class AffinityGroups(_Clusterer):
             edges = strongest_edges(edges, graph.similarities, part)
         limit = trusted_size(structure()) if isinstance(max_size, str) else max_size
         group_id = strongly_connected_subgraphs(
-            edges, limit, cyclic=self.cyclic, seed=_seed(self.random_state)
+            edges, limit, cyclic=bool(self.cyclic), seed=_seed(self.random_state)
         )
-        self.labels_ = by_falling_size(group_id)
-        self.similarities_ = similarities_to_means(self._fit_X, self.labels_)
+        self._fit_X, self.labels_ = rows, by_falling_size(group_id)
+        self.similarities_ = similarities_to_means(rows, self.labels_)
         return self
 
 
@@ -214,13 +216,13 @@ class AffinityHierarchy(_Clusterer):
         min_size = self.min_size
         size_is_legal = min_size is None or _is_count(min_size, 2)
         _refuse_unless(size_is_legal, "min_size", min_size, "2 or more, or None")
-        graph = self._validated(X, precomputed_knn)
+        rows, graph = self._validated(X, precomputed_knn)
         if min_size is None:
-            min_size = least_size(len(self._fit_X))
+            min_size = least_size(len(rows))
         self.tree_ = strong_component_tree(graph)
         self.clusters_ = stable_clusters(self.tree_, min_size)
         self.n_clusters_ = len(self.clusters_)
-        self.labels_ = rows_below(self.tree_, self.clusters_)
+        self._fit_X, self.labels_ = rows, rows_below(self.tree_, self.clusters_)
         inside = edges_within(graph.indices[:, :_GROUP_NEIGHBORS], self.labels_)
         self.groups_ = by_falling_size(strongly_connected_subgraphs(inside))
         return self

@@ -60,13 +60,22 @@ def hard_positives(group_id: np.ndarray, features: np.ndarray) -> np.ndarray:
     """The least similar other member of each sample's group (before Eq 4).
 
     Args:
-      group_id: int32 [N], equal for the members of a group.
+      group_id: int [N], equal for the members of a group, -1 for samples in none.
       features: float32 [N, D], unit rows.
 
     Returns:
-      int32 [N]; ties go to the lower index, singletons have their own.
+      int32 [N]; ties go to the lower index, singletons and samples in no group have their own.
+
+    Raises:
+      ValueError: for so many features of another number of samples.
     """
     group_id, features = np.asarray(group_id), np.asarray(features)
+    if len(group_id) != len(features):
+        raise ValueError(f"there are {len(features)} rows of features for {len(group_id)} samples")
+    if group_id.min(initial=0) < 0:
+        group_id = from_labels(group_id)
+    if features.dtype.kind != "f":
+        features = features.astype(np.float32)
     hard = np.arange(len(group_id), dtype=np.int32)
     order = np.argsort(group_id, kind="stable").astype(np.int32)
     _, start, size = np.unique(group_id[order], return_index=True, return_counts=True)

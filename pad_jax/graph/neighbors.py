@@ -7,6 +7,7 @@ symmetric: the first pass computes one half of it, each tile for its rows and fo
 """
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -64,7 +65,7 @@ def nearest_neighbors(
     Returns:
       A ``Graph``, the pair (indices int32 [N, k], similarities float32 [N, k]): nearest first, ties
       to the lower index, a row never its own neighbour. Similarities are cosines in full float32
-      precision on every platform.
+      precision on every platform; what differs by less than 1e-7 is as good as a tie.
 
     Raises:
       ValueError: if k is not in 1..N-1; for a row that is all zeros or not finite.
@@ -88,7 +89,9 @@ def exact_graph(features: np.ndarray | jax.Array, k: int, *, platform: str | Non
     Raises:
       ValueError: if k is not in 1..N-1.
     """
-    n = len(features)
+    n, k = len(features), operator.index(k)
+    if n < 2:
+        raise ValueError(f"there are {n} rows; give two or more, which can be neighbours")
     if not 1 <= k < n:
         raise ValueError(f"k={k} neighbours cannot be chosen among {n} rows; use 1 <= k <= {n - 1}")
     if not parallel.is_everywhere(features):
@@ -202,9 +205,9 @@ def _nearest_runs(device, features, k, tiles):
             return enter_rows(j, similarity, of_rows), of_columns
 
         others = first_strip + strips_per_block
-        of_rows = jnp.full((rows, strips * runs_per_strip), -jnp.inf)
+        of_rows = jnp.full((rows, strips * runs_per_strip), -jnp.inf, jnp.float32)
         of_rows = lax.fori_loop(first_strip, others, compare_own_strip, of_rows)
-        of_columns = jnp.full((merges * merged, runs_per_block, columns), -jnp.inf)
+        of_columns = jnp.full((merges * merged, runs_per_block, columns), -jnp.inf, jnp.float32)
         of_rows, of_columns = lax.fori_loop(others, strips, compare_strip, (of_rows, of_columns))
 
         def merge_columns(b, nearest):
@@ -220,7 +223,7 @@ def _nearest_runs(device, features, k, tiles):
     merged = min(tiles.merged, blocks) * strips_per_block
     merges = -(-strips // merged)
     nearest = (
-        jnp.full((merges * merged, columns, k), -jnp.inf),
+        jnp.full((merges * merged, columns, k), -jnp.inf, jnp.float32),
         jnp.zeros((merges * merged, columns, k), jnp.int32),
     )
     devices = lax.axis_size(parallel.AXIS)
@@ -286,7 +289,7 @@ def _largest_in_passes(values, runs, maxima, axis, first_run):
         best = _before(_first_after(last, values, runs, 0), new)
         return best, best
 
-    start = (jnp.full(rows, jnp.inf), jnp.full(rows, -1, jnp.int32))
+    start = (jnp.full(rows, jnp.inf, jnp.float32), jnp.full(rows, -1, jnp.int32))
     _, found = lax.scan(next_largest, start, length=k)
     return tuple(jnp.moveaxis(x, 0, -1) for x in found)
 
@@ -323,9 +326,11 @@ def _look_through(first, runs, features, k, tiles):
 
     def look(args):
         part, runs = args
-        own = first + part * size + jnp.arange(size)
+        own = first + part * size + jnp.arange(size, dtype=jnp.int32)
         runs = jnp.sort(runs, axis=1)
-        index = (runs[:, :, None] * run + jnp.arange(run)).reshape(size, kept * run)
+        index = (runs[:, :, None] * run + jnp.arange(run, dtype=jnp.int32)).reshape(
+            size, kept * run
+        )
         similarity = jnp.einsum(
             "bcd,bd->bc",
             features.at[index].get(mode="clip"),
@@ -336,7 +341,7 @@ def _look_through(first, runs, features, k, tiles):
         values, place = lax.top_k(jnp.where(valid, similarity, -jnp.inf), k)
         return jnp.take_along_axis(index, place, axis=1), values
 
-    found = lax.map(look, (jnp.arange(parts), runs))
+    found = lax.map(look, (jnp.arange(parts, dtype=jnp.int32), runs))
     return jax.tree.map(lambda x: x.reshape(parts * size, k)[:num_rows], found)
 
 

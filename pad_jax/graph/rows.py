@@ -1,5 +1,6 @@
 """Rows of features on the host: of length one, and in blocks of one shape."""
 
+import contextlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -26,6 +27,9 @@ def unit_rows(x: np.ndarray) -> np.ndarray:
         not finite, named by its number.
     """
     x = np.asarray(x)
+    if x.dtype == object and x.ndim == 2:  # as of a table whose columns are of several types
+        with contextlib.suppress(TypeError, ValueError):
+            x = x.astype(np.float64)
     if x.ndim != 2 or not any(dtypes.issubdtype(x.dtype, kind) for kind in _REAL):
         raise ValueError(f"rows must be real numbers [N, D], not {x.dtype} {list(x.shape)}")
     with np.errstate(over="ignore"):  # of numbers beyond float32, in rows that are divided below

@@ -5,6 +5,7 @@ affinity graph of all rows with each other has a faster way of its own (``neighb
 """
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -45,7 +46,7 @@ def search(queries: np.ndarray, rows: np.ndarray, k: int, *, leave_one_out: bool
     Raises:
       ValueError: if there are fewer rows than k.
     """
-    most = len(rows) - leave_one_out
+    most, k = len(rows) - leave_one_out, operator.index(k)
     if not 1 <= k <= most:
         raise ValueError(
             f"k={k} neighbours cannot be found among {most} rows; use 1 <= k <= {most}"

@@ -23,7 +23,7 @@ def strongest_edges(neighbors: np.ndarray, similarities: np.ndarray, share: floa
     Returns:
       int32 [N, k]; in place of an edge that goes, a loop (i, i), which connects nothing.
     """
-    count = math.ceil(round(share * similarities.size, 6))  # 0.07 of 100 is 7.000000000000001
+    count = max(1, math.ceil(round(share * similarities.size, 6)))  # 0.07 of 100 is a little more
     least = np.partition(similarities, -count, axis=None)[-count]
     own = np.arange(len(neighbors), dtype=neighbors.dtype)[:, None]
     return np.where(similarities >= least, neighbors, own)
@@ -63,7 +63,7 @@ def strongly_connected_subgraphs(
       int32 [N], the smallest index in each vertex's subgraph; singletons have their own.
 
     Raises:
-      ValueError: for neighbours outside 0..N-1, or a ``max_size`` below 2.
+      ValueError: for neighbours outside 0..N-1, or another ``max_size``.
     """
     neighbors = np.asarray(neighbors)
     if neighbors.ndim != 2 or (neighbors.size and neighbors.dtype.kind not in "iu"):
@@ -74,8 +74,10 @@ def strongly_connected_subgraphs(
     if neighbors.size and (neighbors.min() < 0 or neighbors.max() >= n):
         raise ValueError(f"neighbors must lie in 0..{n - 1}")
     neighbors = np.ascontiguousarray(neighbors, np.int32)
-    if max_size is not None and max_size < 2:
-        raise ValueError(f"max_size={max_size} leaves no subgraph; use 2 or more, or None")
+    if max_size is not None and not (isinstance(max_size, int | np.integer) and max_size >= 2):
+        raise ValueError(
+            f"max_size={max_size!r} is no limit; use a whole number from 2 on, or None"
+        )
     if max_size is None and cyclic:
         # Here, and below, not at the top: most of what imports this searches nothing.
         import scipy.sparse

@@ -1,6 +1,5 @@
 """What a mode of the command line is, and what it is called with."""
 
-import json
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -58,8 +57,7 @@ def check_overrides(call: Call) -> None:
     A mode that takes the encoder of a checkpoint reads nothing of these.
     """
     run = folder.read_config(call.run_folder)
-    now = json.loads(call.config.to_json_best_effort())
-    for name, old, new, _ in configs.differences(run, now):
+    for name, old, new, _ in configs.differences(run, configs.as_json(call.config)):
         if name in call.overrides and name.partition(".")[0] in _OF_TRAINING:
             raise InputError(
                 f"--config.{name}={new!r} has no meaning here: the run in {call.run_folder} was "

@@ -58,11 +58,11 @@ def pad_loss(
     Inside a pmap, ``embeddings``, ``positive_embeddings`` and ``index`` are the device's part of
     the batch, ``memory``, ``group_id`` and ``members`` its shard of the rows (equally many on each
     device, in order), and the loss is the mean over the device's part. No gradient flows into the
-    memory.
+    memory or the temperature.
 
     Args:
       embeddings: float32 [B, D], unit rows. Those of fewer bits are taken as float32.
-      positive_embeddings: likewise, the hard positives' embeddings.
+      positive_embeddings: likewise, the hard positives' embeddings; for the design "none" None.
       memory: float32 [N, D], unit rows.
       group_id: int32 [N], the group of each memory row; a row with -1, padding or one that does not
         count, is in no softmax, and L_scs of its own sample is 0.
@@ -84,13 +84,16 @@ def pad_loss(
       The loss, and {"scs": L_scs, "hpe": L_hpe}; "hpe" is 0 for the design "none".
 
     Raises:
-      ValueError: for an unknown design, or a lower temperature.
+      ValueError: for an unknown design, a lower temperature, or shapes that do not go together.
     """
     if hpe not in ("kl", "cosine", "none"):
         raise ValueError(f"hpe={hpe!r} is unknown; use kl, cosine or none")
     if isinstance(temperature, numbers.Real) and temperature < MIN_TEMPERATURE:
         raise ValueError(f"temperature={temperature} is too low; use {MIN_TEMPERATURE} or more")
+    if hpe == "none":
+        positive_embeddings = embeddings
     embeddings, positive_embeddings = map(_in_float32, (embeddings, positive_embeddings))
+    _check_shapes(embeddings, positive_embeddings, memory, group_id, index, members)
     if stop_gradient:
         positive_embeddings = lax.stop_gradient(positive_embeddings)
     index = parallel.gather(index, axis_name)
@@ -115,6 +118,21 @@ def pad_loss(
     else:
         hard = jnp.zeros_like(scs)
     return scs + hpe_weight * hard, {"scs": scs, "hpe": hard}
+
+
+def _check_shapes(embeddings, positive_embeddings, memory, group_id, index, members):
+    """Raises ValueError where one of the arrays is not of the batch, or of the memory's rows."""
+    batch, dim = jnp.shape(embeddings)
+    num_rows = jnp.shape(memory)[0]
+    for name, array, expected in (
+        ("positive_embeddings", positive_embeddings, (batch, dim)),
+        ("memory", memory, (num_rows, dim)),
+        ("group_id", group_id, (num_rows,)),
+        ("index", index, (batch,)),
+        ("members", members, None if members is None else (num_rows, jnp.shape(members)[1])),
+    ):
+        if expected is not None and jnp.shape(array) != expected:
+            raise ValueError(f"{name} is {list(jnp.shape(array))}; it has to be {list(expected)}")
 
 
 def _in_float32(x):

@@ -4,7 +4,6 @@ import contextlib
 import csv
 import importlib.metadata
 import io
-import json
 import logging
 import os
 import pathlib
@@ -174,7 +173,7 @@ def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
             "the processes have different images; all have to read the same files, and to decode "
             "each of them (dataset.strict=True says which cannot be)"
         )
-    written, begun_in = _as_begun(workdir, _to_dict(configs.filled(_to_dict(config))))
+    written, begun_in = _as_begun(workdir, configs.as_json(configs.filled(configs.as_json(config))))
     run = {
         **identity.record(dataset.train),
         "folder": begun_in,
@@ -369,10 +368,6 @@ def _nearby(path: pathlib.Path) -> str:
     return f", as {runs[0].parent}" if runs else ""
 
 
-def _to_dict(config: ConfigDict) -> dict:
-    return json.loads(config.to_json_best_effort())
-
-
 def changes(workdir: pathlib.Path, config: ConfigDict, affecting: tuple[str, ...]) -> str:
     """In which fields, and how, a config differs from the run's in the folder; "" if in none.
 
@@ -381,7 +376,7 @@ def changes(workdir: pathlib.Path, config: ConfigDict, affecting: tuple[str, ...
       config: of the run that is to be started.
       affecting: only settings count that affect one of these.
     """
-    before, now = _config(workdir), _to_dict(config)
+    before, now = _config(workdir), configs.as_json(config)
     begun = _begun_in(workdir)
     return "; ".join(
         f"{name} was {old!r} and is now {new!r}"

@@ -70,6 +70,15 @@ def test_bad_npz(tmp_path, arrays, message):
         npz(str(path), "train")
 
 
+@pytest.mark.parametrize(
+    "images",
+    [np.zeros((2, 3, 3, 1)), np.zeros((2, 1, 3, 3), np.uint8), np.zeros((2, 3), np.uint8), None],
+)
+def test_an_array_of_no_images(images):
+    with pytest.raises(InputError, match="dataset: the array of images is .*; make it uint8"):
+        ArraySource(images, None)
+
+
 def test_npz_that_is_none(tmp_path):
     (tmp_path / "text.npz").write_text("hello")
     np.save(tmp_path / "one.npy", np.zeros(3))

@@ -189,6 +189,8 @@ def test_the_seed_is_of_the_order_of_the_search(digits, graph):
         {"edge_share": 0},
         {"edge_share": 1.1},
         {"edge_share": "all"},
+        {"cyclic": "no"},
+        {"cyclic": None},
     ],
 )
 def test_bad_parameters(unit_rows, bad):
@@ -203,6 +205,16 @@ def test_rows_without_a_direction(unit_rows, value, message):
     rows[7] = value
     with pytest.raises(ValueError, match=message):
         pad_jax.AffinityGroups().fit(rows)
+
+
+@pytest.mark.parametrize("estimator", [pad_jax.AffinityGroups, pad_jax.AffinityHierarchy])
+def test_a_fit_that_fails_leaves_the_one_before(digits, estimator):
+    before, other = digits.data[:100], digits.data[100:250]
+    fitted = estimator(n_neighbors=5).fit(before)
+    expected = fitted.predict(before)
+    with pytest.raises(ValueError, match="precomputed_knn"):
+        fitted.fit(other, precomputed_knn=(np.zeros((150, 5)), np.zeros((150, 5))))
+    np.testing.assert_array_equal(fitted.predict(before), expected)
 
 
 def test_a_fitted_one_is_pickled(digits, fitted):

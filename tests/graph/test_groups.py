@@ -1,6 +1,7 @@
 """Hard positives against a naive loop; the numbers of groups."""
 
 import numpy as np
+import pytest
 
 from pad_jax.graph.groups import (
     Groups,
@@ -43,3 +44,19 @@ def test_labels_and_group_ids_say_the_same():
 def test_the_fields_of_groups_are_those_that_checkpoints_hold():
     assert Groups._fields == ("group_id", "hard_positive", "members")
     assert TemperedGroups._fields == (*Groups._fields, "temperature")
+
+
+def test_samples_in_no_group_are_their_own_hard_positives(unit_rows):
+    features = unit_rows(6, 4)
+    group_id = np.array([0, -1, 0, -1, -1, 0])
+    alone = np.array([0, 1, 0, 3, 4, 0])
+    found = hard_positives(group_id, features)
+    np.testing.assert_array_equal(found, hard_positives(alone, features))
+    assert found[[1, 3, 4]].tolist() == [1, 3, 4]
+
+
+def test_hard_positives_of_integers_and_of_other_samples():
+    features = np.eye(3, dtype=np.int64)[[0, 0, 1]]
+    assert hard_positives(np.zeros(3, int), features).tolist() == [2, 2, 0]
+    with pytest.raises(ValueError, match="3 rows of features for 2 samples"):
+        hard_positives(np.zeros(2, int), features)

@@ -8,6 +8,7 @@ import pytest
 from pad_jax import parallel
 from pad_jax.graph import neighbors
 from pad_jax.graph.neighbors import nearest_neighbors
+from pad_jax.graph.search import search
 from pad_jax.groupings import GroupingSettings, build_graph
 from tests.support.neighbors_oracle import naive_neighbors
 from tests.support.programs import equations
@@ -155,3 +156,26 @@ def test_no_more_runs_are_looked_through_than_there_are(k):
         if equation.primitive.name == "gather" and equation.outvars[0].aval.shape[-1] == dim
     ]
     assert max(gathered) < n * (dim + 64)  # as it promises
+
+
+def test_64_bits_change_nothing(unit_rows):
+    rows = unit_rows(301, 8)
+    expected = nearest_neighbors(rows, 5)
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
+        for kind in (np.float32, np.float64):
+            found = nearest_neighbors(rows.astype(kind), 5)
+            assert [x.dtype for x in found] == [np.int32, np.float32]
+            np.testing.assert_array_equal(found.indices, expected.indices)
+        nearest = search(rows[:3], rows, 2)
+    assert [x.dtype for x in nearest] == [np.int32, np.float32]
+    assert nearest.indices[:, 0].tolist() == [0, 1, 2]
+
+
+def test_what_is_no_number_of_neighbours(unit_rows):
+    rows = unit_rows(7, 3)
+    with pytest.raises(ValueError, match="there are 1 rows; give two or more"):
+        nearest_neighbors(rows[:1], 1)
+    for find in (lambda k: nearest_neighbors(rows, k), lambda k: search(rows, rows, k)):
+        with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+            find(2.5)
+        assert find(np.int64(2)).indices.shape == (7, 2)

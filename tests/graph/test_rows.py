@@ -80,5 +80,10 @@ def test_other_arrays(x):
         normalised(x)
 
 
+def test_a_table_of_columns_of_several_types():
+    rows = np.array([[1, 2.0, True], [3, 0.5, False]], object)
+    np.testing.assert_array_equal(normalised(rows), normalised(rows.astype(np.float64)))
+
+
 def test_no_rows():
     assert normalised(np.zeros((0, 4))).shape == (0, 4)

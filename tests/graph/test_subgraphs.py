@@ -164,6 +164,12 @@ def test_a_share_is_not_rounded_up_for_its_binary_digits(share):
     assert (edges != np.arange(20)[:, None]).sum() == round(100 * share)
 
 
+def test_a_share_of_less_than_one_edge_is_one_edge(rng):
+    similarities = rng.random((20, 5))
+    edges = strongest_edges(np.tile((np.arange(20)[:, None] + 1) % 20, 5), similarities, 1e-12)
+    assert (edges != np.arange(20)[:, None]).sum() == 1
+
+
 @pytest.mark.parametrize("max_size", [10, None])
 def test_empty_graph(max_size):
     assert strongly_connected_subgraphs(np.zeros((0, 5), np.int32), max_size).shape == (0,)
@@ -180,6 +186,8 @@ def test_empty_graph(max_size):
         ([[2**32 + 1], [2**32]], 10, "0..1"),
         ([[1.9], [0.2]], 10, "integers .*, not float64"),
         ([[1], [0]], 1, "max_size=1"),
+        ([[1], [0]], 10.0, "max_size=10.0"),
+        ([[1], [0]], "auto", "max_size='auto'"),
     ],
 )
 def test_bad_arguments(neighbors, max_size, message):

@@ -280,3 +280,22 @@ def test_no_gradient_into_the_memory_and_stop_gradient(case):
 def test_unknown_design(case):
     with pytest.raises(ValueError, match="hpe='mse'"):
         pad_loss(*case, hpe="mse")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "chunk_rows"),
+    [("positive_embeddings", 7), ("memory", 7), ("group_id", 7), ("group_id", 61), ("index", 61),
+     ("members", 7)],
+)  # fmt: skip
+def test_arrays_that_do_not_go_together(case, wrong, chunk_rows):
+    names = ("embeddings", "positive_embeddings", "memory", "group_id", "index")
+    arrays = dict(zip(names, case, strict=True)) | {"members": members_of(case[3])}
+    pad_loss(**arrays, chunk_rows=chunk_rows)
+    arrays[wrong] = arrays[wrong][:1] if wrong != "memory" else arrays[wrong][:, 1:]
+    with pytest.raises(ValueError, match=f"^{wrong} is .*; it has to be"):
+        pad_loss(**arrays, chunk_rows=chunk_rows)
+
+
+def test_without_enhancement_there_need_be_no_positives(case):
+    x, positive, *rest = case
+    assert pad_loss(x, None, *rest, hpe="none")[0] == pad_loss(x, positive, *rest, hpe="none")[0]
