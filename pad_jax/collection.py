@@ -29,6 +29,7 @@ from pad_jax.graph.search import Graph
 from pad_jax.groupings import GroupingSettings
 from pad_jax.groupings.scs import SubgraphSettings
 from pad_jax.modes.base import Call
+from pad_jax.paths import expanded
 from pad_jax.run import cache, folder, identity
 from pad_jax.run.checkpoints import chosen_epoch
 from pad_jax.settings import RunSettings, Settings
@@ -66,6 +67,7 @@ class Collection:
       labels: int64 [N], the classes where they are known, else -1. For diagnostics only.
       folder: where outputs go by default.
       prefix: what their names begin with there, so that those of several files do not meet.
+      root: the folder that the images are looked for in; None where there is none.
       settings: how groups are found.
       embed: embeds the images of files as these were, B paths -> float32 [B, D]; None where nobody
         knows how.
@@ -90,6 +92,7 @@ class Collection:
     decoding: Decoding = DEFAULT
     where: str = "--images"
     prefix: str = ""
+    root: pathlib.Path | None = None
 
     def __len__(self) -> int:
         return len(self.embeddings)
@@ -177,6 +180,9 @@ def _of_run(call: Call, epoch: int | None) -> Collection:
     epoch = chosen_epoch(workdir, epoch or call.epoch)
     settings = configs.read(call.config)
     if call.images is not None:
+        for field in ("name", "root", "train_split"):
+            if f"dataset.{field}" in call.overrides:
+                raise InputError(f"--config.dataset.{field} has no meaning beside --images")
         if not takes_images:
             raise InputError(
                 f"--images={call.images} cannot be embedded: {workdir} was trained on features, "
@@ -188,10 +194,11 @@ def _of_run(call: Call, epoch: int | None) -> Collection:
             name="folder",
             root=str(call.images),
             train_split=data.whole(call.images),
-            labels="",
-            max_images=None,
         )
-        settings = settings.replaced(others)
+        # What the run says of its own images is not of these; what the command line says, is.
+        own = {"labels": "", "max_images": None}
+        own = {k: v for k, v in own.items() if f"dataset.{k}" not in call.overrides}
+        settings = settings.replaced(dataclasses.replace(others, **own))
     load = functools.cache(lambda: pad_jax.load(workdir, epoch))
     with called("--images") if call.images is not None else contextlib.nullcontext():
         selection = data.training_samples(settings)
@@ -221,7 +228,8 @@ def _of_run(call: Call, epoch: int | None) -> Collection:
         return own_picture(int(rows[i]))
 
     names = [selection.name(i) for i in rows.tolist()]
-    asks_for_others = any(field.startswith("grouping.") for field in call.overrides)
+    changed = configs.differences(folder.read_config(workdir), configs.as_json(call.config))
+    asks_for_others = any(field.startswith("grouping.") for field, *_ in changed)
 
     def known() -> np.ndarray | None:
         if call.images is not None or asks_for_others or call.epoch is not None:
@@ -242,8 +250,14 @@ def _of_run(call: Call, epoch: int | None) -> Collection:
         kept=name,
         known=known,
         where=_where(call, selection.kind),
+        root=_folder_of(settings[DatasetSettings]) if selection.kind == PIXELS else None,
         decoding=settings[DatasetSettings].decoding,
     )
+
+
+def _folder_of(dataset: DatasetSettings) -> pathlib.Path | None:
+    root = expanded(dataset.root)
+    return root if dataset.root and root.is_dir() else None
 
 
 def _where(call: Call, kind: str) -> str:
@@ -284,7 +298,16 @@ def _of_features(call: Call) -> Collection:
     bases = [pathlib.Path(), file.parent]
     if made_of := (found.extractor or {}).get("images"):
         bases.insert(0, pathlib.Path(made_of))
+    if call.images is not None and not call.images.exists():
+        raise InputError(
+            f"--images={call.images} does not exist; give a text file of the images' paths, or the "
+            "folder that these begin in"
+        )
     if call.images is not None and call.images.is_dir():
+        names = file.with_suffix(".csv")  # as --mode=embed writes it
+        if found.paths is None and names.is_file():
+            found = found._replace(paths=feature_files.read_paths(names, "--images"))
+            feature_files.check_paths(str(names), found)
         if found.paths is None:
             raise InputError(
                 f"--images={call.images} is a folder, and --features={file} has no paths of images "
@@ -307,7 +330,8 @@ def _of_features(call: Call) -> Collection:
         picture=_picture(path, lambda i: None, decoding),
         labels=unknown if found.labels is None else _told_apart(found.labels.astype(np.int64)),
         folder=file.absolute().parent,
-        prefix=f"{file.stem}.",
+        prefix=f"{file.name}.",
+        root=call.images if call.images is not None and call.images.is_dir() else None,
         settings=settings,
         decoding=decoding,
     )

@@ -32,10 +32,16 @@ def sort_into(
       copy: whether files are copied, instead of linked.
 
     Raises:
-      InputError: where ``output`` is in use or cannot be written, or where nobody knows what one of
-        the images looks like.
+      InputError: where ``output`` is in use, lies among the images or cannot be written, or where
+        nobody knows what one of the images looks like.
     """
-    outputs.check_new(output)
+    outputs.check_new(output, folder=True)
+    root = collection.root
+    if root is not None and output.resolve().is_relative_to(root.resolve()):
+        raise InputError(  # else they would be images of it from now on
+            f"--output={output} lies inside of {root}, which the images are in; choose a place "
+            "outside of it"
+        )
     with outputs.whole(output) as part:
         part.mkdir()
         try:
@@ -62,7 +68,8 @@ def _fill(part: pathlib.Path, collection: Collection, folders: Sequence[str], co
                 f"the image of {collection.names[i]} is not at hand; {collection.where} says where "
                 "images are"
             )
-        name = _free(taken, folder, re.sub(r"[/\\]", "-", collection.names[i]), ".png")
+        stem = re.sub(r"[/\\]", "-", collection.names[i]).removesuffix(".png")
+        name = _free(taken, folder, stem, ".png")
         Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(target / name)
 
 

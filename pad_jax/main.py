@@ -31,7 +31,7 @@ from pad_jax.errors import InputError, first_line
 from pad_jax.modes import MODES
 from pad_jax.modes import flags as shared
 from pad_jax.modes.base import Call, Mode, check_overrides
-from pad_jax.paths import expanded, local
+from pad_jax.paths import check_encodable, expanded, local
 from pad_jax.run import folder, recorded
 from pad_jax.settings import flatten
 
@@ -81,7 +81,10 @@ def main(argv: list[str]) -> None:
         shared.path(shared.FEATURES),
         shared.path(shared.OUTPUT),
         shared.EPOCH.value,
+        arguments.given(arguments.readable(sys.argv), "config"),
     )
+    if mode.has_run and call.features is None:
+        check_encodable(call.run_folder)
     config = sizing.as_recorded(call.config, call.run_folder)
     runtime.configure(
         deterministic=_DETERMINISTIC.value,
@@ -128,7 +131,7 @@ def _parse_flags(argv: list[str]) -> list[str]:
     """Reads the flags; a mode's module is loaded first, since it may define some."""
     asked = any(re.fullmatch("--?(help|helpfull|helpshort)", argument) for argument in argv)
     if asked or arguments.given(argv, "mode") == "help":
-        print(usage.text(__doc__, MODES, [sys.argv[0]]))
+        _print(usage.text(__doc__, MODES, [sys.argv[0]]))
         sys.exit(0)
     argv = arguments.with_flag_files(argv)
     mode = _find_mode(arguments.given(argv, "mode") or "train")
@@ -267,13 +270,16 @@ def run() -> None:
     """Runs ``main``; bad input ends in one line on standard error and exit status 2."""
     signals.install()
     signals.ready()
+    if hasattr(sys.stdout, "reconfigure"):  # names of files need not be UTF-8
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
         try:
             sys.path.append(_here())  # last: where a user's own parts may be, as with python -m
             with signals.unwrapped():
                 app.run(main, flags_parser=_parse_flags)
         finally:
-            sys.stdout.flush()
+            if sys.stdout is not None:  # as where it was closed
+                sys.stdout.flush()
     except BrokenPipeError:  # who read what is printed, such as head, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -11,13 +11,13 @@ from pad_jax import storage
 from pad_jax.errors import InputError
 
 
-def check_new(path: pathlib.Path, flag: str = "--output") -> None:
+def check_new(path: pathlib.Path, flag: str = "--output", *, folder: bool = False) -> None:
     """Raises InputError where a file or a folder stands at the path that a flag names.
 
-    An empty folder is as good as none.
+    Where a ``folder`` is to be made, an empty one is as good as none.
     """
-    is_empty = path.is_dir() and not path.is_symlink() and not any(path.iterdir())
-    if os.path.lexists(path) and not is_empty:
+    is_free = folder and path.is_dir() and not path.is_symlink() and not any(path.iterdir())
+    if os.path.lexists(path) and not is_free:
         raise InputError(f"{flag}={path} exists; give another name, or move it away")
 
 

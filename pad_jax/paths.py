@@ -1,5 +1,6 @@
 """Paths as users give them."""
 
+import errno
 import os
 import pathlib
 
@@ -18,9 +19,22 @@ def local(path: str | os.PathLike, name: str) -> pathlib.Path:
     """A path that is read or written as a file or a folder, expanded.
 
     Raises:
-      InputError: for the address of a bucket, which would become a folder "gs:"; ``name`` is what
-        an error calls it.
+      InputError: for the address of a bucket, which would become a folder "gs:", and for what is
+        longer than names can be; ``name`` is what an error calls it.
     """
     if "://" in os.fspath(path):
         raise InputError(f"{name}={path} is no folder; mount the bucket and give its path")
-    return expanded(path)
+    try:
+        os.lstat(found := expanded(path))
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise InputError(f"{name} is longer than a path can be; shorten it") from None
+    return found
+
+
+def check_encodable(workdir: pathlib.Path) -> None:
+    """Raises InputError for a folder whose path is no UTF-8, in which Orbax keeps nothing."""
+    try:
+        os.path.abspath(workdir).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"--workdir={workdir}: its path is no UTF-8; rename that folder") from None

@@ -52,7 +52,9 @@ def test_what_cannot_be_written_is_one_line(tmp_path):
 def test_what_is_there_is_not_overwritten(tmp_path):
     outputs.check_new(tmp_path / "new")
     (tmp_path / "empty").mkdir()
-    outputs.check_new(tmp_path / "empty")
+    outputs.check_new(tmp_path / "empty", folder=True)
+    with pytest.raises(InputError, match="--output=.*empty exists"):  # where a file is to be
+        outputs.check_new(tmp_path / "empty")
     (tmp_path / "link").symlink_to("nowhere")
     for name in ("link", "."):
         with pytest.raises(InputError, match="--output=.* exists; give another name"):

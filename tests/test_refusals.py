@@ -1,5 +1,7 @@
 """Command lines that cannot be: one line that says what to change, and status 2."""
 
+import os
+
 import pytest
 
 from pad_jax.modes import MODES
@@ -37,6 +39,13 @@ def run(tmp_path):
         (["--mode=evaluate", "--features=f.npy"], "--features has no meaning for this mode"),
         (["--mode=search", "--query=~nobody/x", "--features=~nobody/y.npy"], "does not exist"),
         (["--workdir=new"], "--config is missing; give one, such as --config=digits, or"),
+        (
+            ["--mode=sort", "--features=f.npy", "--output=" + "x" * 300],
+            "--output is longer than a path can be",
+        ),
+        (["--mode=search", "--features=f.npy", "--query=" + "x" * 300], "--query is longer than"),
+        ([DIGITS, os.fsdecode(b"--workdir=r\xe9n")], "its path is no UTF-8; rename that folder"),
+        (["--mode=plan", DIGITS, "--json=/dev/null"], "--json=/dev/null exists; give another"),
         ([DIGITS, "--config.seed=abc"], "--config.seed=abc: use an integer"),
         ([DIGITS, "--config.dataset=mnist"], "--config.dataset=mnist: use a flag for each field"),
         ([DIGITS, "--config.grouping.max_size=1"], "grouping.max_size=1 cannot be used"),

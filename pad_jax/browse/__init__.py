@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import jinja2
+import numpy as np
 
 from pad_jax import outputs, progress
 from pad_jax.browse import thumbnails
@@ -19,13 +20,15 @@ if TYPE_CHECKING:
 
 _SITE = pathlib.Path(__file__).parent / "site"
 _PREFIX = "site-"
+_LOOKED_AT = 64  # images: a network is asked for each
 
 
 def write(collection: "Collection", command: str) -> pathlib.Path:
     """Writes the site of a collection: ``browse``, where its outputs go.
 
     Names that were given in a site of the same images are found again: the browser keeps them by
-    the images' names. The page changes to what is new when all of it is there.
+    the images' names and the sizes of some. The page changes to what is new when all of it is
+    there.
 
     Args:
       collection: the images, their groups and clusters.
@@ -56,7 +59,7 @@ def _write(
     title = collection.prefix.removesuffix(".") or collection.folder.resolve().name
     facts = {
         "title": title,
-        "fingerprint": _fingerprint(collection.names),
+        "fingerprint": _fingerprint(collection),
         "command": command,
         "pictures": pictures.name,
         "perPack": thumbnails.PER_PACK,
@@ -76,12 +79,23 @@ def _write(
     return index
 
 
-def _fingerprint(names: Iterable[str]) -> str:
-    """Tells a pile of images from others, whatever their groups."""
+def _fingerprint(collection: "Collection") -> str:
+    """Tells a pile of images from others, whatever their groups: by all names and a few images.
+
+    Of rows that are known by their number alone, the embeddings have to do.
+    """
     digest = hashlib.blake2b(digest_size=8)
-    for name in names:
+    for name in collection.names:
         encoded = name.encode("utf-8", "surrogateescape")
         digest.update(len(encoded).to_bytes(8, "big") + encoded)
+    some = np.linspace(0, len(collection) - 1, _LOOKED_AT).astype(int)
+    for i in np.unique(some).tolist():
+        if (file := collection.path(i)) is not None and file.is_file():
+            digest.update(file.stat().st_size.to_bytes(8, "big"))
+        elif file is None and (picture := collection.picture(i)) is not None:
+            digest.update(np.ascontiguousarray(picture))
+        elif collection.names[i] == str(i):
+            digest.update(np.ascontiguousarray(collection.embeddings[i]))
     return digest.hexdigest()
 
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from pad_jax.errors import InputError
 
-_IMAGE = ("image", "path", "file", "filename", "file_name")  # names of the columns
-_LABEL = ("label", "class")
+IMAGE = ("image", "path", "file", "filename", "file_name")  # names of the columns
+LABEL = ("label", "class")
 _SPLIT = ("split",)
 
 
@@ -41,8 +41,8 @@ def read(path: pathlib.Path, field: str) -> Table:
       InputError: where it cannot be read, or has no such columns.
     """
     rows = [row for row in _rows(path, field) if any(row)]
-    header = _words(rows[0]) if rows else []
-    image, label, split = (_place(header, names) for names in (_IMAGE, _LABEL, _SPLIT))
+    header = words(rows[0]) if rows else []
+    image, label, split = (place(header, names) for names in (IMAGE, LABEL, _SPLIT))
     if image is not None:
         rows = rows[1:]
     elif label is not None or split is not None or len(header) > 2:
@@ -52,7 +52,7 @@ def read(path: pathlib.Path, field: str) -> Table:
         )
     else:
         image, label = 0, 1 if len(header) == 2 else None
-    width = max((place for place in (image, label, split) if place is not None), default=0)
+    width = max((column for column in (image, label, split) if column is not None), default=0)
     for number, row in enumerate(rows, 1):
         if len(row) <= width:
             raise InputError(f"{field}: row {number} has {len(row)} columns; make it {width + 1}")
@@ -71,8 +71,8 @@ def read(path: pathlib.Path, field: str) -> Table:
 def images(path: pathlib.Path, field: str) -> list[str]:
     """The column of images, "" where a row has none: each stands for a row of something else."""
     header, *rows = _rows(path, field)
-    place = _place(_words(header), _IMAGE)
-    return [row[place] if place is not None and place < len(row) else "" for row in rows]
+    column = place(words(header), IMAGE)
+    return [row[column] if column is not None and column < len(row) else "" for row in rows]
 
 
 def has_names(path: pathlib.Path, *, labels: bool = True) -> bool:
@@ -80,11 +80,11 @@ def has_names(path: pathlib.Path, *, labels: bool = True) -> bool:
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             first = file.readline(2**16)
-        header = _words(next(reader(first), []))
+        header = words(next(reader(first), []))
     except (OSError, csv.Error):
         return False
-    has_labels = not labels or _place(header, _LABEL) is not None
-    return _place(header, _IMAGE) is not None and has_labels
+    has_labels = not labels or place(header, LABEL) is not None
+    return place(header, IMAGE) is not None and has_labels
 
 
 def read_text(path: pathlib.Path, field: str) -> str:
@@ -127,14 +127,16 @@ def _separator(text: str) -> str:
 
     def rank(mark: str) -> tuple[bool, bool, int]:
         cells = bare.split(mark)
-        return _place(_words(cells), _IMAGE) is not None, len(cells) == 2, len(cells)
+        return place(words(cells), IMAGE) is not None, len(cells) == 2, len(cells)
 
     return max(",\t;" if "\t" not in bare else "\t,;", key=rank)
 
 
-def _words(cells: list[str]) -> list[str]:
+def words(cells: list[str]) -> list[str]:
+    """A heading's cells, to be compared with names of columns."""
     return [cell.strip().lower() for cell in cells]
 
 
-def _place(header: list[str], names: tuple[str, ...]) -> int | None:
+def place(header: list[str], names: tuple[str, ...]) -> int | None:
+    """Which column has one of these names; None for none."""
     return next((header.index(name) for name in names if name in header), None)

@@ -82,7 +82,6 @@ def extract(
         settings[DatasetSettings],
         name="folder",
         root=images,
-        labels="",
         image_size=spec.image_size or 1,  # this and LEAST_SIDE say at which size to decode
         stored_size=0,
     )
@@ -101,7 +100,7 @@ def extract(
     if views:
         command["--config.seed"] = settings[RunSettings].seed
         command["--config.augmentation"] = dataclasses.asdict(settings[CropSettings])
-    for field in ("resize", "background"):
+    for field in ("resize", "background", "labels"):
         if (value := getattr(dataset, field)) != getattr(DatasetSettings, field):
             command[f"--config.dataset.{field}"] = value
     work = WorkFolder(output, command, _inputs(source, spec.weights), len(source))

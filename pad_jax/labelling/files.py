@@ -19,9 +19,9 @@ from pad_jax.labelling.spreading import Spread
 
 _log = logging.getLogger(__name__)
 
-_IMAGE, _LABEL, _ORDER = "image", "label", "order"
-LABELLED = (_IMAGE, _LABEL, "confidence")
-TO_NAME = (_ORDER, "group", _IMAGE)
+_ORDER = "order"
+LABELLED = ("image", "label", "confidence")
+TO_NAME = (_ORDER, "group", "image")
 _LONGEST = 200  # bytes of a folder's name; systems take 255
 
 
@@ -50,8 +50,9 @@ class _Line(NamedTuple):
 def read(path: pathlib.Path, collection: Collection) -> Names:
     """Reads a file of labels: a table, comma-separated, with the columns ``image`` and ``label``.
 
-    A file of two columns needs no heading. Semicolons and tabs separate as well; other columns do
-    not matter, except for ``order`` of ``to_name.csv``. An image is given as the collection names
+    These may have the other names that ``csv_files.read`` knows. A file of two columns needs no
+    heading. Semicolons and tabs separate as well; other columns do not matter, except for ``order``
+    of ``to_name.csv``. An image is given as the collection names
     it, or by its path, seen from here or from the file's folder. Lines without a label, and images
     that the collection has not, are left out, and the log says so.
 
@@ -131,15 +132,21 @@ def _lines(path: pathlib.Path, field: str) -> list[_Line]:
         raise InputError(f"{field} is no table ({first_line(error)}); give a .csv file") from None
     if not cells:
         raise InputError(f"{field} is empty; write a line image,label for some images")
-    heading = [cell.strip().lower() for cell in cells[0][1]]
-    if {_IMAGE, _LABEL} <= set(heading):
-        places = [heading.index(name) if name in heading else None for name in (_IMAGE, _LABEL)]
-        places.append(heading.index(_ORDER) if _ORDER in heading else None)
+    heading = csv_files.words(cells[0][1])
+    kinds = (csv_files.IMAGE, csv_files.LABEL, (_ORDER,))
+    places = [csv_files.place(heading, names) for names in kinds]
+    image, label, _ = places
+    if image is not None and label is not None:
         if len(cells) == 1:
             raise InputError(f"{field} has a heading only; write a line for some images")
         return [_line(number, line, places) for number, line in cells[1:]]
-    if _IMAGE in heading or len(heading) < 2:
+    if image is not None or len(heading) < 2:
         raise InputError(f"{field} has no column label beside image; name its columns image,label")
+    if label is not None or len(heading) > 2:
+        raise InputError(
+            f"{field} has the columns {', '.join(map(shown, heading))}; call the one with the "
+            "images' names image, and the one with their labels label"
+        )
     (_, head), *rest = cells
     places = [0, 1, None]
     return [_line(0, head, places), *(_line(number, line, places) for number, line in rest)]

@@ -14,6 +14,8 @@ def _label_command(call: Call) -> str:
         words.append(f"--workdir={call.run_folder}")
     else:
         words.append(f"--features={call.features}")
+    if call.config_given:
+        words.append(f"--config={call.config_given}")
     if call.epoch is not None:
         words.append(f"--epoch={call.epoch}")
     if call.images is not None:

@@ -29,7 +29,11 @@ _IMAGE_SIZE = flags.DEFINE_integer(
 )
 _DTYPE = flags.DEFINE_enum("dtype", "float16", DTYPES, "What the features are stored as.")
 
-_FLAGS_FOR = {"dataset.root": "--images", "dataset.image_size": "--image_size"}
+_FLAGS_FOR = {
+    "dataset.name": "--images",
+    "dataset.root": "--images",
+    "dataset.image_size": "--image_size",
+}
 
 
 def _run(call: Call) -> str:

@@ -150,7 +150,7 @@ def _run(call: Call) -> str:
         output = collection.output("to_name.csv")
         return write_to_name(collection, shared.COUNT.value or _COUNT, output)
     if call.output is not None:
-        outputs.check_new(call.output)  # before anything takes its time
+        outputs.check_new(call.output, folder=True)  # before anything takes its time
     collection = open_call(call)
     output = collection.output("labelled.csv")
     if os.path.realpath(labels) == os.path.realpath(output):

@@ -11,6 +11,7 @@ from pad_jax.errors import InputError
 from pad_jax.modes import flags as shared
 from pad_jax.modes.base import Call, Mode
 from pad_jax.plan import estimate, programs, samples, topologies
+from pad_jax.run.folder import check_writable
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +33,9 @@ _JSON = flags.DEFINE_string("json", None, "File to write the figures to as well.
 
 
 def _run(call: Call) -> str:
+    if (path := shared.path(_JSON)) is not None:
+        outputs.check_new(path, "--json")
+        check_writable(f"--json={path}", path.absolute().parent, "choose another place")
     topology = topologies.find(_TOPOLOGY.value) if _TOPOLOGY.value else topologies.at_hand()
     config, missing = call.config, sizing.left_to_choose(call.config)
     if "model.dtype" in missing:
@@ -46,7 +50,7 @@ def _run(call: Call) -> str:
     _log.info("Compiling for %s%s.", topology.name, minutes)
     compiled = programs.compile_run(settings, preparation, count, topology)
     plan = estimate.estimate(settings, compiled, count, topology, _HOST_RATE.value)
-    if (path := shared.path(_JSON)) is not None:
+    if path is not None:
         with outputs.whole(path) as file:
             file.write_text(json.dumps(plan, indent=1) + "\n")
     return estimate.table(plan)

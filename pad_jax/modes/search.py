@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from pad_jax.errors import InputError
 from pad_jax.graph.search import search
 from pad_jax.modes import flags as shared
 from pad_jax.modes.base import Call, Mode
-from pad_jax.paths import expanded
+from pad_jax.paths import local
 
 _QUERY = flags.DEFINE_multi_string(
     "query",
@@ -93,27 +94,31 @@ def _embedded(collection: Collection, queries: list[str]) -> Iterator[np.ndarray
     try:
         return iter(collection.embed(queries))
     except InputError as error:
-        raise InputError(f"--query: {error}") from None
+        text = re.sub(r"^images\[(\d+)\]", lambda m: f"--query={queries[int(m[1])]}", str(error))
+        raise InputError(text) from None
 
 
 def _run(call: Call) -> str:
     if not all(_QUERY.value or [""]):
         raise InputError("--query is missing; give an image")
-    queries = [str(expanded(query)) for query in _QUERY.value]
+    queries = [str(local(query, "--query")) for query in _QUERY.value]
     collection = open_call(call)
     answers = find(collection, queries, shared.COUNT.value or _COUNT)
     lines = []
     for query, found in zip(queries, answers, strict=True):
         if len(queries) > 1:
-            lines.append(f"{query}:")
+            lines.append(f"{_on_one_line(query)}:")
         lines += [f"{_shown(collection, row)}\t{similarity:.4f}" for row, similarity in found]
     return "\n".join(lines)
 
 
 def _shown(collection: Collection, row: int) -> str:
     """The path of an image, or its name, on one line."""
-    text = os.fsencode(collection.path(row) or collection.names[row])
-    return printable(text.decode("utf-8", "backslashreplace"))
+    return _on_one_line(collection.path(row) or collection.names[row])
+
+
+def _on_one_line(name: str | os.PathLike) -> str:
+    return printable(os.fsencode(name).decode("utf-8", "backslashreplace"))
 
 
 MODE = Mode(_run, works_on_run=True, takes=("images", "features", "epoch", "count"))

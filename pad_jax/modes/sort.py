@@ -100,7 +100,7 @@ def _numbered(word: str, count: int) -> list[str]:
 def _run(call: Call) -> str:
     if call.output is None:
         raise InputError("--output is missing; give a folder to make")
-    outputs.check_new(call.output)  # before anything takes its time
+    outputs.check_new(call.output, folder=True)  # before anything takes its time
     collection = open_call(call)
     wanted = _CLUSTERS.value
     folders = by_hierarchy(collection) if wanted is None else by_kmeans(collection, wanted)

@@ -235,6 +235,15 @@ def test_names_of_any_kind_come_back_as_they_are(page):
     page.wait(".card .badge-text")
     assert page.texts(".card .badge-text") == [label]
     assert page.saved() == lines
+    # As a spreadsheet writes it, with other words at the top.
+    table = page.downloads / "spreadsheet.csv"
+    with table.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        csv.writer(file, delimiter=";").writerows([["Path", "Class"], *lines[1:]])
+    page.run("localStorage.clear()")
+    page.open("groups")
+    page.wait("#load").send_keys(str(table))
+    page.wait(".card .badge-text")
+    assert page.saved() == lines
     assert page.run("return window.hacked ?? null") is None
     # The files themselves are found, too, whatever their names.
     for place in range(8):

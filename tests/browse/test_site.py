@@ -14,7 +14,10 @@ import pytest
 from PIL import Image
 
 from pad_jax import browse
+from pad_jax import config as configs
 from pad_jax.browse import thumbnails
+from pad_jax.collection import open_call
+from pad_jax.modes.base import Call
 from tests.support.piles import pile
 
 _GROUP = [0, 0, 0, 1, 1, -1]
@@ -193,9 +196,24 @@ def test_names_are_kept_by_the_images_not_by_their_groups(collection):
     after = _value(_site(browse.write(collection, "next")) / "catalogue.js")
     assert before["sizes"] != after["sizes"]
     assert before["fingerprint"] == after["fingerprint"]
+    pixels = np.zeros((3, 3, 3), np.uint8)
+    Image.fromarray(pixels).save(collection.path(2))
+    changed = _value(_site(browse.write(collection, "next")) / "catalogue.js")
+    assert changed["fingerprint"] != before["fingerprint"]  # another image of the same name
     collection.names[0] = "other.png"
     other = _value(_site(browse.write(collection, "next")) / "catalogue.js")
-    assert other["fingerprint"] != before["fingerprint"]
+    assert other["fingerprint"] not in (before["fingerprint"], changed["fingerprint"])
+
+
+def test_rows_without_names_are_known_by_their_embeddings(tmp_path):
+    prints = set()
+    for seed in range(2):
+        rows = np.random.default_rng(seed).standard_normal((20, 4)).astype(np.float32)
+        np.save(tmp_path / f"{seed}.npy", rows)
+        made = Call(configs.default(), "config.py", {}, None, features=tmp_path / f"{seed}.npy")
+        index = browse.write(open_call(made), "next")
+        prints.add(_value(_site(index) / "catalogue.js")["fingerprint"])
+    assert len(prints) == 2
 
 
 def test_a_picture_that_was_not_at_hand_is_made_when_it_is(collection, caplog):

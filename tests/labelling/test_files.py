@@ -50,6 +50,7 @@ def names_of(given):
         "image\tlabel\na.png\tcat\n\n dogs/b c.png \t big dog \n",
         "\n;;\nimage;label\na.png;cat\ndogs/b c.png;big dog\n",  # lines of nothing before it
         "group,label,image\n7,cat,a.png\n,big dog,dogs/b c.png\n",
+        "file_name,confidence,class\na.png,0.9,cat\ndogs/b c.png,1,big dog\n",
         'image,label\n"a.png","cat"\n"dogs/b c.png","big dog"\na.png,cat\n',  # twice the same
     ],
 )
@@ -61,7 +62,7 @@ def test_forms_of_one_table(collection, tmp_path, caplog, text):
 
 
 def test_a_heading_of_other_words_is_told(collection, tmp_path, caplog):
-    given = files.read(written(tmp_path, "file,class\na.png,cat\n"), collection)
+    given = files.read(written(tmp_path, "bild,art\na.png,cat\n"), collection)
     assert given.names == ["cat"]
     assert "is taken for a heading" in caplog.text
 
@@ -175,3 +176,10 @@ def test_folders_of_any_names():
 def test_names_that_differ_in_case_or_spaces_are_told(collection, tmp_path, caplog):
     files.read(written(tmp_path, "a.png,cat\ndogs/b c.png,Cat \n"), collection)
     assert "'Cat' and 'cat' are taken for different names" in caplog.text
+
+
+@pytest.mark.parametrize("heading", ["bild,confidence,label", "bild,split,art", "label,bild"])
+def test_columns_whose_names_say_too_little_are_refused(collection, tmp_path, heading):
+    cells = ",".join(["a.png", "train", "cat"][: heading.count(",") + 1])
+    with pytest.raises(InputError, match="has the columns .*; call the one with the images' names"):
+        files.read(written(tmp_path, f"{heading}\n{cells}\n"), collection)

@@ -30,7 +30,7 @@ def call(tmp_path):
 
 def test_a_page_is_written_and_the_next_command_is_told(call, tmp_path):
     said = MODE.run(call).splitlines()
-    index = tmp_path / "features.browse" / "index.html"
+    index = tmp_path / "features.npy.browse" / "index.html"
     assert index.is_file()
     assert said[0] == f"Written: {index}"
     assert said[1].endswith(index.as_uri())
@@ -38,7 +38,7 @@ def test_a_page_is_written_and_the_next_command_is_told(call, tmp_path):
     assert said[-1].endswith(f"pad-jax {source} --mode=label --labels=labels.csv")
     (catalogue,) = index.parent.glob("site-*/catalogue.js")
     facts = json.loads(re.search(r"\{.*\}", catalogue.read_text())[0])
-    assert (facts["title"], facts["images"]) == ("features", 300)
+    assert (facts["title"], facts["images"]) == ("features.npy", 300)
     assert facts["command"] in said[-1]
     assert facts["base"] == (tmp_path / "my images").as_uri().removesuffix("my%20images")
     assert len(facts["sizes"]) > 20
@@ -53,6 +53,11 @@ def test_a_command_with_spaces_can_be_pasted(call):
 
 
 def test_a_folder_that_cannot_be_written_to_is_told(call, tmp_path):
-    (tmp_path / "features.browse").write_text("in the way")
+    (tmp_path / "features.npy.browse").write_text("in the way")
     with pytest.raises(InputError, match="browse cannot be written"):
         MODE.run(call)
+
+
+def test_the_next_command_takes_the_config_that_was_given(call):
+    said = MODE.run(call._replace(config_given="mine.py")).splitlines()
+    assert f"--features={call.features} --config=mine.py" in said[-1]

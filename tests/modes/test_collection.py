@@ -248,7 +248,7 @@ def test_groups_are_those_of_groups_csv(run, call):
 
 
 def test_other_groups_are_found_as_the_settings_say(run, call):
-    few = call(run)._replace(overrides={"grouping.max_size": 3})
+    few = call(run)
     few.config.grouping.max_size = 3
     found = open_call(few).groups.labels_
     assert np.bincount(found[found >= 0]).max() <= 3
@@ -296,7 +296,7 @@ def test_bad_input_is_one_line(run, features, tmp_path, call):
         (call(features=tmp_path / "no.npy"), "--features=.*no.npy does not exist"),
         (call(features=tmp_path / "zeros.npy"), "--features=.*zeros.npy: row 0 is all zeros"),
         (call(features=mine, images=tmp_path / "two.txt"), "--images=.*there are 2, for 40"),
-        (call(features=mine, images=tmp_path / "no.txt"), "--images=.*no.txt cannot be read"),
+        (call(features=mine, images=tmp_path / "no.txt"), "--images=.*no.txt does not exist"),
         (call(run)._replace(workdir=tmp_path / "nowhere"), "nowhere holds no run"),
         (other_kind, "dataset: it has features, and .*run was trained on 16 x 16 grey pixels"),
         (call(empty), "empty holds no checkpoint"),
@@ -305,3 +305,16 @@ def test_bad_input_is_one_line(run, features, tmp_path, call):
         with pytest.raises(InputError, match=message) as error:
             open_call(made)
         assert "\n" not in str(error.value)
+
+
+def test_what_a_command_line_says_of_other_images(run, call, digits_in_a_folder):
+    """The run's own labels and number of images are not theirs, those of the command line are."""
+    change_dataset(run, labels="none", max_images=7)
+    whole = open_call(call(run, images=digits_in_a_folder))
+    assert (len(whole), set(whole.labels.tolist())) == (151, {0, 1, 2})
+    made = call(run, images=digits_in_a_folder)
+    made = made._replace(overrides={"dataset.labels": "none", "dataset.max_images": 7})
+    few = open_call(made)
+    assert (len(few), set(few.labels.tolist())) == (7, {-1})
+    with pytest.raises(InputError, match=r"dataset\.root has no meaning beside --images"):
+        open_call(made._replace(overrides={"dataset.root": "x"}))

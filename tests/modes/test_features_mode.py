@@ -65,6 +65,7 @@ def test_a_file_is_written_and_an_interruption_gone_on_from(run, tmp_path):
         (WHOLE[1:], "--images is missing; give the folder of the images"),
         ([*WHOLE, "--distributed"], "--mode=features is for one process"),
         ([*WHOLE, "--config.dataset.root=images"], "--config.dataset.root has no meaning for"),
+        ([*WHOLE, "--config.dataset.name=npz"], "--config.dataset.name has no meaning for"),
     ],
 )
 def test_bad_input_is_one_line(run, tmp_path, arguments, message):
@@ -73,3 +74,12 @@ def test_bad_input_is_one_line(run, tmp_path, arguments, message):
     assert done.stderr.startswith(f"pad_jax: {message}")
     assert len(done.stderr.splitlines()) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "mine.py"]
+
+
+def test_labels_are_those_of_the_folders_unless_the_config_says_otherwise(run, tmp_path):
+    for labels, known in (("", {0, 1}), ("none", {-1})):
+        done = run(*WHOLE, "--image_size=8", f"--config.dataset.labels={labels}")
+        assert done.returncode == 0, done.stderr
+        with np.load(tmp_path / "out.npz") as found:
+            assert set(found.get("labels", np.array([-1])).tolist()) == known
+        (tmp_path / "out.npz").unlink()

@@ -64,7 +64,7 @@ def kind_of(image):
 def test_from_what_to_name_to_sorted_folders(pile, call):
     said = call(count=6)
     assert "6 sets of images to name" in said
-    to_name = table(pile / "features.to_name.csv")
+    to_name = table(pile / "features.npy.to_name.csv")
     assert {line["order"] for line in to_name} == set("123456")
 
     kinds = {}
@@ -78,7 +78,7 @@ def test_from_what_to_name_to_sorted_folders(pile, call):
             writer.writerow((line["order"], line["image"], max(set(own), key=own.count)))
 
     said = call("labels.csv", count=2, output="sorted")
-    labelled = table(pile / "features.labelled.csv")
+    labelled = table(pile / "features.npy.labelled.csv")
     assert [line["image"] for line in labelled] == (pile / "images.txt").read_text().split("\n")
     assert all(line["label"] == kind_of(line["image"]) for line in labelled)
     assert all(0 < float(line["confidence"]) <= 1 for line in labelled)
@@ -90,7 +90,7 @@ def test_from_what_to_name_to_sorted_folders(pile, call):
     folders = {folder.name: len(list(folder.iterdir())) for folder in (pile / "sorted").iterdir()}
     assert folders == dict.fromkeys(KINDS, COUNT // 3)
     assert all(kind_of(file.name) == file.parent.name for file in (pile / "sorted").glob("*/*"))
-    following = table(pile / "features.to_name_next.csv")
+    following = table(pile / "features.npy.to_name_next.csv")
     assert {line["order"] for line in following} == {"1", "2"}
     assert not {line["image"] for line in following} & {line["image"] for line in to_name}
 
@@ -98,7 +98,7 @@ def test_from_what_to_name_to_sorted_folders(pile, call):
 def test_single_images_by_hand(pile, call):
     (pile / "few.csv").write_text("images/cats 0.png,a cat\nimages/dogs 1.png,dog\n")
     assert "none can be held back" in call("few.csv")
-    labels = {line["image"]: line["label"] for line in table(pile / "features.labelled.csv")}
+    labels = {line["image"]: line["label"] for line in table(pile / "features.npy.labelled.csv")}
     assert labels["images/cats 3.png"] == "a cat"
     assert labels["images/dogs 4.png"] == "dog"
 
@@ -120,7 +120,7 @@ def test_names_that_are_confused_are_told(pile, call):
         ({"output": "x"}, "--output sorts by names; give them, --labels=FILE"),
         ({"labels": "none.csv"}, "none.csv cannot be read"),
         ({"labels": "one.csv"}, "has one name, 'cat', which all images would get"),
-        ({"labels": "features.labelled.csv"}, "would be written over"),
+        ({"labels": "features.npy.labelled.csv"}, "would be written over"),
         ({"labels": "few.csv", "output": "images"}, "images exists"),
     ],
 )

@@ -4,8 +4,10 @@ import os
 import pathlib
 
 import numpy as np
+import pytest
 
 from pad_jax.collection import open_call
+from pad_jax.errors import InputError
 from pad_jax.modes import sort
 from tests.support.piles import pile
 
@@ -87,3 +89,15 @@ def test_features_and_paths_are_sorted(features, call, given, tmp_path):
         (copy,) = (tmp_path / "out").rglob(path.name)
         kinds.setdefault(path.parent.name, set()).add(copy.parent.name)
     assert sorted(map(len, kinds.values())) == [1, 1]
+
+
+def test_no_folder_is_made_among_the_images(run, digits_in_a_folder, features, call, given):
+    given(clusters=2, copy=False)
+    inside = digits_in_a_folder / "0" / "sorted"
+    for made in (
+        call(run, output=inside),
+        call(run, images=digits_in_a_folder / "0", output=inside),
+    ):
+        with pytest.raises(InputError, match="--output=.*sorted lies inside of "):
+            sort.MODE.run(made)
+    assert not inside.exists()

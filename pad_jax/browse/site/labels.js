@@ -7,6 +7,10 @@
     OUT = 1,
     FIRST = 2; // a code below FIRST is no name
   const SLOTS = 9;
+  const COLUMNS = [
+    ["image", "path", "file", "filename", "file_name"],
+    ["label", "class"],
+  ]; // of a file of names, as --mode=label knows them
   const names = []; // of code FIRST + i
   const slots = []; // the names with keys 1 .. 9, as codes; a name keeps its key while it has one
   const used = new Map(); // code -> when it was last given
@@ -251,7 +255,7 @@
     async fromCsv(buffer) {
       const lines = Pad.readCsv(buffer);
       const heading = (lines[0] ?? []).map((field) => field.trim().toLowerCase());
-      let columns = ["image", "label"].map((name) => heading.indexOf(name));
+      let columns = COLUMNS.map((names) => heading.findIndex((cell) => names.includes(cell)));
       if (columns.includes(-1)) columns = [0, 1];
       else lines.shift();
       const byName = new Map();

@@ -94,7 +94,16 @@
 
   let isSaved = true;
 
-  Pad.save = async () => {
+  /** Does what may need files of the site, which are gone once it has been written anew. */
+  const withFiles = async (what) => {
+    try {
+      await what();
+    } catch (error) {
+      Pad.say(`${error.message}: the page was written anew. Reload it, and do that again`);
+    }
+  };
+
+  const save = async () => {
     if (!Pad.labels.numNamed) return Pad.say("Nothing has a name yet");
     const file = new Blob([await Pad.labels.toCsv()], { type: "text/csv" });
     const link = el("a", { href: URL.createObjectURL(file), download: "labels.csv" });
@@ -109,10 +118,13 @@
     Pad.offers.renew();
     if (hash === "name") open();
   };
+  Pad.save = () => withFiles(save);
 
   byId("load").addEventListener("change", async (event) => {
     const [file] = event.target.files;
-    if (file) Pad.say(await Pad.labels.fromCsv(await file.arrayBuffer()), { undo: true });
+    const load = async () =>
+      Pad.say(await Pad.labels.fromCsv(await file.arrayBuffer()), { undo: true });
+    if (file) await withFiles(load);
     event.target.value = "";
   });
 

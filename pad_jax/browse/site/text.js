@@ -51,10 +51,14 @@
 
   /**
    * The lines of a CSV file, an ArrayBuffer, as arrays of fields, with one character a byte: see
-   * asByteText. Line ends of any kind, and what spreadsheets write before the first line.
+   * asByteText. Line ends of any kind, what spreadsheets write before the first line, and commas,
+   * semicolons or tabs: that which makes the most of the first line.
    */
   Pad.readCsv = (buffer) => {
     const text = byteText(new Uint8Array(buffer)).replace(/^\xef\xbb\xbf/, "");
+    const [first] = text.trimStart().replaceAll(/"[^"]*"/g, "").split(/[\r\n]/);
+    const count = (mark) => first.split(mark).length;
+    const separator = [",", "\t", ";"].reduce((a, b) => (count(b) > count(a) ? b : a));
     const lines = [];
     let line = [],
       field = "",
@@ -73,7 +77,7 @@
           i++;
         } else inQuotes = false;
       } else if (c === '"' && field === "") inQuotes = true;
-      else if (c === ",") {
+      else if (c === separator) {
         line.push(field);
         field = "";
       } else if (c === "\n" || c === "\r") {

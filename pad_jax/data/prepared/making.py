@@ -155,9 +155,10 @@ def _enter(
             index = indices.read(output)
             if index.fingerprint == fingerprint:
                 return index
+            made = {**index.made._asdict(), "decoding": dataclasses.asdict(index.made.decoding)}
             raise InputError(
-                f"--output={output} has other images, or made in another way ({index.made}); "
-                "choose another --output, or remove that"
+                f"--output={output} has other images, or made in another way"
+                f"{_difference({'made': made}, described)}; choose another --output, or remove that"
             )
         if begun.exists():
             before = _read_json(begun)
