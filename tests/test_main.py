@@ -94,7 +94,7 @@ def test_a_run_goes_on_without_its_config(trained, run):
 
 def test_what_the_encoder_was_trained_with_is_not_overridden(trained, run):
     workdir, _, _ = trained
-    for field in ("model.embedding_dim=64", "augmentation.flip=True", "batch_size=8"):
+    for field in ("model.embedding_dim=64", "dataset.image_size=24", "batch_size=8"):
         done = run(
             "--mode=export", f"--workdir={workdir}", f"--config.{field}", "--output=x.stablehlo"
         )
