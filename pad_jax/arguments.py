@@ -1,7 +1,9 @@
 """The words of a command line, before its flags are parsed."""
 
+import contextlib
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 
 from absl import flags
 
@@ -18,22 +20,30 @@ def with_flag_files(argv: list[str]) -> list[str]:
         return flags.FLAGS.read_flags_from_files(argv, force_gnu=False)
     except (flags.Error, ValueError) as error:  # the latter of what is no text
         system = error.__context__
-        file = system.filename if isinstance(system, OSError) else given(argv, "flagfile")
-        reason = getattr(system, "strerror", None) or first_line(error)
-        raise InputError(
-            f"--flagfile={file} cannot be read ({reason}); give a text file with a flag a line"
-        ) from None
+        if isinstance(system, OSError):
+            what = f"{system.filename} cannot be read ({system.strerror})"
+        elif isinstance(error, UnicodeDecodeError):
+            what = f"{given(argv, 'flagfile')}, or one that it names, is no text"
+        else:
+            raise InputError(f"{first_line(error)}; give one, --flagfile=FILE") from None
+        raise InputError(f"--flagfile={what}; give a text file with a flag a line") from None
 
 
-def readable(argv: list[str]) -> list[str]:
-    """As ``with_flag_files``, but none of the arguments where such a file cannot be read.
+@contextlib.contextmanager
+def readable() -> Iterator[None]:
+    """A block in which the command line has no file of flags that cannot be read.
 
-    ml_collections wants them while modules load, which is no time for errors.
+    ml_collections reads it while modules load, which is no time for errors.
     """
+    whole = sys.argv
     try:
-        return with_flag_files(argv)
+        with_flag_files(whole)
     except InputError:
-        return argv[:1]
+        sys.argv = whole[:1]
+    try:
+        yield
+    finally:
+        sys.argv = whole
 
 
 def given(argv: Sequence[str], name: str) -> str | None:

@@ -14,7 +14,7 @@ import numpy as np
 import pad_jax
 from pad_jax import config as configs
 from pad_jax import data, progress, run_images
-from pad_jax.data import feature_files
+from pad_jax.data import csv_files, feature_files
 from pad_jax.data.decoding import DEFAULT, Decoding, decode_if_possible
 from pad_jax.data.features import Files
 from pad_jax.data.preparation import PIXELS
@@ -67,7 +67,7 @@ class Collection:
       labels: int64 [N], the classes where they are known, else -1. For diagnostics only.
       folder: where outputs go by default.
       prefix: what their names begin with there, so that those of several files do not meet.
-      root: the folder that the images are looked for in; None where there is none.
+      root: the folder of which all images are taken; None where there is none.
       settings: how groups are found.
       embed: embeds the images of files as these were, B paths -> float32 [B, D]; None where nobody
         knows how.
@@ -177,6 +177,14 @@ def _of_run(call: Call, epoch: int | None) -> Collection:
     workdir = call.run_folder
     preparation = folder.read_preparation(workdir)
     takes_images = preparation.kind == PIXELS or preparation.extractor is not None
+    differences = configs.differences(folder.read_config(workdir), configs.as_json(call.config))
+    changed = {name for name, *_ in differences}
+    for field in ("dataset.image_size", "dataset.channels", "dataset.resize"):
+        if field in changed & call.overrides.keys():
+            raise InputError(
+                f"--config.{field} has no meaning here: images go the way of those that {workdir} "
+                "was trained on; leave it out"
+            )
     epoch = chosen_epoch(workdir, epoch or call.epoch)
     settings = configs.read(call.config)
     if call.images is not None:
@@ -228,8 +236,7 @@ def _of_run(call: Call, epoch: int | None) -> Collection:
         return own_picture(int(rows[i]))
 
     names = [selection.name(i) for i in rows.tolist()]
-    changed = configs.differences(folder.read_config(workdir), configs.as_json(call.config))
-    asks_for_others = any(field.startswith("grouping.") for field, *_ in changed)
+    asks_for_others = any(field.startswith("grouping.") for field in changed)
 
     def known() -> np.ndarray | None:
         if call.images is not None or asks_for_others or call.epoch is not None:
@@ -250,14 +257,14 @@ def _of_run(call: Call, epoch: int | None) -> Collection:
         kept=name,
         known=known,
         where=_where(call, selection.kind),
-        root=_folder_of(settings[DatasetSettings]) if selection.kind == PIXELS else None,
+        root=_folder_of(settings[DatasetSettings]),
         decoding=settings[DatasetSettings].decoding,
     )
 
 
 def _folder_of(dataset: DatasetSettings) -> pathlib.Path | None:
     root = expanded(dataset.root)
-    return root if dataset.root and root.is_dir() else None
+    return root if dataset.name == "folder" and root.is_dir() else None
 
 
 def _where(call: Call, kind: str) -> str:
@@ -305,9 +312,9 @@ def _of_features(call: Call) -> Collection:
         )
     if call.images is not None and call.images.is_dir():
         names = file.with_suffix(".csv")  # as --mode=embed writes it
-        if found.paths is None and names.is_file():
-            found = found._replace(paths=feature_files.read_paths(names, "--images"))
-            feature_files.check_paths(str(names), found)
+        if found.paths is None and csv_files.has_names(names, labels=False):
+            paths = csv_files.images(names, str(names))
+            found = found._replace(paths=paths if len(paths) == len(features) else None)
         if found.paths is None:
             raise InputError(
                 f"--images={call.images} is a folder, and --features={file} has no paths of images "
@@ -331,7 +338,6 @@ def _of_features(call: Call) -> Collection:
         labels=unknown if found.labels is None else _told_apart(found.labels.astype(np.int64)),
         folder=file.absolute().parent,
         prefix=f"{file.name}.",
-        root=call.images if call.images is not None and call.images.is_dir() else None,
         settings=settings,
         decoding=decoding,
     )

@@ -124,8 +124,13 @@ def _refuse_unknown(names: Iterable[str], config: ConfigDict) -> None:
 
 def as_json(config: ConfigDict) -> dict[str, Any]:
     """A config as ``config.json`` holds it."""
-    # NumPy's numbers are as good as Python's where ``read`` takes them.
-    return json.loads(json.dumps(config.to_dict(), default=np.generic.item))
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, np.generic):  # as good as Python's own where ``read`` takes it
+            return value.item()
+        raise InputError(f"the config has {value!r}; give a number, text, True, False or None")
+
+    return json.loads(json.dumps(config.to_dict(), default=plain))
 
 
 def read(config: ConfigDict | Mapping[str, Any]) -> Settings:

@@ -36,12 +36,7 @@ def sort_into(
         nobody knows what one of the images looks like.
     """
     outputs.check_new(output, folder=True)
-    root = collection.root
-    if root is not None and output.resolve().is_relative_to(root.resolve()):
-        raise InputError(  # else they would be images of it from now on
-            f"--output={output} lies inside of {root}, which the images are in; choose a place "
-            "outside of it"
-        )
+    check_place(collection, output)
     with outputs.whole(output) as part:
         part.mkdir()
         try:
@@ -49,6 +44,16 @@ def sort_into(
         except BaseException:
             shutil.rmtree(part)  # links and copies, made just now
             raise
+
+
+def check_place(collection: Collection, output: pathlib.Path) -> None:
+    """Raises InputError for a place among the images, of which links would be more from then on."""
+    root = collection.root
+    if root is not None and output.resolve().is_relative_to(root.resolve()):
+        raise InputError(
+            f"--output={output} lies inside of {root}, of which all images are taken; choose a "
+            "place outside of it"
+        )
 
 
 def _fill(part: pathlib.Path, collection: Collection, folders: Sequence[str], copy: bool) -> None:

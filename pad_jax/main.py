@@ -35,13 +35,13 @@ from pad_jax.paths import check_encodable, expanded, local
 from pad_jax.run import folder, recorded
 from pad_jax.settings import flatten
 
-_CONFIG = config_flags.DEFINE_config_file(
-    "config",
-    None,
-    "The run's config: the name of one that comes with the package, such as digits, or a file.",
-    lock_config=True,
-    sys_argv=arguments.readable(sys.argv),
-)
+with arguments.readable():
+    _CONFIG = config_flags.DEFINE_config_file(
+        "config",
+        None,
+        "The run's config: the name of one that comes with the package, such as digits, or a file.",
+        lock_config=True,
+    )
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the run; by default runs/<name of the config>."
 )
@@ -81,7 +81,7 @@ def main(argv: list[str]) -> None:
         shared.path(shared.FEATURES),
         shared.path(shared.OUTPUT),
         shared.EPOCH.value,
-        arguments.given(arguments.readable(sys.argv), "config"),
+        arguments.given(arguments.with_flag_files(sys.argv), "config"),
     )
     if mode.has_run and call.features is None:
         check_encodable(call.run_folder)

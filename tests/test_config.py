@@ -119,6 +119,12 @@ def test_numbers_of_numpy_are_recorded_as_numbers(tmp_path):
         assert configs.read(recorded)[part] == configs.read(config)[part]
 
 
+@pytest.mark.parametrize("value", [pathlib.Path("x"), np.ones(2), {1}, np.float32])
+def test_what_cannot_be_recorded_is_told(value):
+    with pytest.raises(InputError, match="the config has .*; give a number, text"):
+        configs.as_json(small_config(**{"loss.temperature": value}))
+
+
 @pytest.mark.parametrize("make", [configs.default, configs.auto])
 def test_a_misspelt_name_is_refused(make):
     with pytest.raises(InputError, match="no field objektive; did you mean objective"):

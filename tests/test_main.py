@@ -94,7 +94,7 @@ def test_a_run_goes_on_without_its_config(trained, run):
 
 def test_what_the_encoder_was_trained_with_is_not_overridden(trained, run):
     workdir, _, _ = trained
-    for field in ("model.embedding_dim=64", "dataset.image_size=24", "batch_size=8"):
+    for field in ("model.embedding_dim=64", "augmentation.flip=True", "batch_size=8"):
         done = run(
             "--mode=export", f"--workdir={workdir}", f"--config.{field}", "--output=x.stablehlo"
         )
@@ -332,24 +332,20 @@ def test_flags_in_a_file(tmp_path, run):
 
 
 @pytest.mark.parametrize(
-    ("content", "file", "reason"),
+    ("content", "what"),
     [
-        (None, "flags.txt", "No such file or directory"),
-        (b"--flagfile=gone.txt", "gone.txt", "No such file or directory"),
-        (b"\xff\xfe", "flags.txt", "'utf-8' codec can't decode byte 0xff in position 0: invalid "
-         "start byte"),
+        (None, "flags.txt cannot be read (No such file or directory)"),
+        (b"--flagfile=gone.txt", "gone.txt cannot be read (No such file or directory)"),
+        (b"\xff\xfe", "flags.txt, or one that it names, is no text"),
     ],
     ids=["gone", "names-one-that-is", "no-text"],
-)  # fmt: skip
-def test_a_file_of_flags_that_cannot_be_read(tmp_path, run, content, file, reason):
+)
+def test_a_file_of_flags_that_cannot_be_read(tmp_path, run, content, what):
     if content is not None:
         (tmp_path / "flags.txt").write_bytes(content)
     done = run("--config=digits", "--flagfile=flags.txt")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
-        f"pad_jax: --flagfile={file} cannot be read ({reason}); give a text file with a flag a "
-        "line\n"
-    )
+    assert done.stderr == f"pad_jax: --flagfile={what}; give a text file with a flag a line\n"
 
 
 def test_modes():
@@ -371,3 +367,13 @@ def test_the_run_says_what_it_was(trained):
     assert recorded["num_epochs"] == 1
     assert recorded["grouping"]["max_size"] is None
     assert re.fullmatch("[0-9a-f]{64}", folder.read_run(workdir)["fingerprint"])
+
+
+def test_the_command_line_is_read_when_it_is_run(tmp_path):
+    """Not when the module is loaded: notebooks and wrappers set it later."""
+    program = (
+        "import sys; from pad_jax import main; "
+        "sys.argv = ['pad-jax', '--config=digits', '--config.seed=abc']; main.run()"
+    )
+    done = subprocess.run([*PYTHON, "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert "--config.seed=abc: use an integer" in done.stderr

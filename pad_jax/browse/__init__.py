@@ -3,6 +3,7 @@
 import hashlib
 import pathlib
 import shutil
+import zlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -27,8 +28,8 @@ def write(collection: "Collection", command: str) -> pathlib.Path:
     """Writes the site of a collection: ``browse``, where its outputs go.
 
     Names that were given in a site of the same images are found again: the browser keeps them by
-    the images' names and the sizes of some. The page changes to what is new when all of it is
-    there.
+    the images' names, unless half of those that are looked at are others. The page changes to what
+    is new when all of it is there.
 
     Args:
       collection: the images, their groups and clusters.
@@ -59,7 +60,8 @@ def _write(
     title = collection.prefix.removesuffix(".") or collection.folder.resolve().name
     facts = {
         "title": title,
-        "fingerprint": _fingerprint(collection),
+        "fingerprint": _fingerprint(collection.names),
+        "looks": _looks(collection),
         "command": command,
         "pictures": pictures.name,
         "perPack": thumbnails.PER_PACK,
@@ -79,24 +81,32 @@ def _write(
     return index
 
 
-def _fingerprint(collection: "Collection") -> str:
-    """Tells a pile of images from others, whatever their groups: by all names and a few images.
-
-    Of rows that are known by their number alone, the embeddings have to do.
-    """
+def _fingerprint(names: Iterable[str]) -> str:
+    """Tells a pile of images from others, whatever their groups."""
     digest = hashlib.blake2b(digest_size=8)
-    for name in collection.names:
+    for name in names:
         encoded = name.encode("utf-8", "surrogateescape")
         digest.update(len(encoded).to_bytes(8, "big") + encoded)
-    some = np.linspace(0, len(collection) - 1, _LOOKED_AT).astype(int)
-    for i in np.unique(some).tolist():
-        if (file := collection.path(i)) is not None and file.is_file():
-            digest.update(file.stat().st_size.to_bytes(8, "big"))
-        elif file is None and (picture := collection.picture(i)) is not None:
-            digest.update(np.ascontiguousarray(picture))
-        elif collection.names[i] == str(i):
-            digest.update(np.ascontiguousarray(collection.embeddings[i]))
     return digest.hexdigest()
+
+
+def _looks(collection: "Collection") -> list[int | None]:
+    """A number of some images each, by which others of the same names are known for others.
+
+    The size of a file, or a checksum of pixels; of a row that is known by its number alone that of
+    its embedding; None where nothing is at hand.
+    """
+
+    def look(i: int) -> int | None:
+        if (file := collection.path(i)) is not None:
+            return file.stat().st_size if file.is_file() else None
+        if (picture := collection.picture(i)) is not None:
+            return zlib.crc32(np.ascontiguousarray(picture))
+        is_number = collection.names[i] == str(i)
+        return zlib.crc32(np.ascontiguousarray(collection.embeddings[i])) if is_number else None
+
+    some = np.linspace(0, len(collection) - 1, _LOOKED_AT).astype(int)
+    return [look(i) for i in np.unique(some).tolist()]
 
 
 def _write_site(folder: pathlib.Path, data: Iterable[tuple[str, str]]) -> pathlib.Path:

@@ -25,7 +25,8 @@ def scripts(
     Args:
       collection: the images.
       catalogue: their order.
-      facts: what the page says of the run: title, fingerprint, command, folder of the pictures.
+      facts: what the page says of the run: title, fingerprint, looks, command, folder of the
+        pictures.
     """
     count, base = len(catalogue.rows), _base(collection)
     yield _script(

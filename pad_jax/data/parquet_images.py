@@ -82,13 +82,18 @@ class ParquetSource:
 
     @staticmethod
     def can_read(file: pathlib.Path) -> bool:
-        """Whether a file is of Parquet and has a column that may be of images."""
+        """Whether a file is of Parquet and its schema says that it holds images.
+
+        Bytes alone may be anything, such as hashes, unless their column is called as images are.
+        """
         if file.suffix.lower() != SUFFIX:
             return False
         import pyarrow.parquet
 
         try:
-            return bool(_of_images(pyarrow.parquet.read_schema(file)))
+            columns = _of_images(pyarrow.parquet.read_schema(file))
+            known = any(name in columns for name in _IMAGE)
+            return known or any(map(pyarrow.types.is_struct, columns.values()))
         except (pyarrow.ArrowException, OSError):
             return False
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pad_jax import data, progress
+from pad_jax.data import classes
 from pad_jax.data.augmentation import CropSettings
 from pad_jax.data.decoding import UnreadableImage
 from pad_jax.data.preparation import Pixels
@@ -63,9 +64,9 @@ def extract(
       spec: the extractor.
       images: the folder, a list of images, or what holds them in Parquet.
       output: the file, ``.npz``.
-      settings: of ``dataset`` which images there are, how they are decoded and resized, and whether
-        one that cannot be decoded stops the extraction (``strict``) or is left out; of
-        ``augmentation`` and ``seed`` the views.
+      settings: of ``dataset`` their labels, how they are decoded and resized, and whether one that
+        cannot be decoded stops the extraction (``strict``) or is left out; of ``augmentation`` and
+        ``seed`` the views.
       views: how many augmented views.
       dtype: of the features, float16 or float32.
       batch_size: images at a time.
@@ -100,10 +101,17 @@ def extract(
     if views:
         command["--config.seed"] = settings[RunSettings].seed
         command["--config.augmentation"] = dataclasses.asdict(settings[CropSettings])
-    for field in ("resize", "background", "labels"):
+    for field in ("resize", "background"):
         if (value := getattr(dataset, field)) != getattr(DatasetSettings, field):
             command[f"--config.dataset.{field}"] = value
-    work = WorkFolder(output, command, _inputs(source, spec.weights), len(source))
+    inputs = _inputs(source, spec.weights)
+    if dataset.labels:
+        labels = dataset.labels
+        if labels not in (classes.FOLDER, classes.NONE):
+            labels = os.path.abspath(os.path.expanduser(labels))
+            inputs["the file of labels"] = _stat(labels, "st_mtime_ns")
+        command["--config.dataset.labels"] = labels
+    work = WorkFolder(output, command, inputs, len(source))
     extractor = create(spec)
     strict = dataset.strict
     if strict and work.skipped:  # by an earlier call that was not

@@ -1,6 +1,6 @@
 """Rows of features on the host: of length one, and in blocks of one shape."""
 
-import contextlib
+import numbers
 from collections.abc import Iterator
 
 import numpy as np
@@ -27,9 +27,8 @@ def unit_rows(x: np.ndarray) -> np.ndarray:
         not finite, named by its number.
     """
     x = np.asarray(x)
-    if x.dtype == object and x.ndim == 2:  # as of a table whose columns are of several types
-        with contextlib.suppress(TypeError, ValueError):
-            x = x.astype(np.float64)
+    if x.dtype == object and all(isinstance(cell, (numbers.Real, np.bool_)) for cell in x.flat):
+        x = x.astype(np.float64)  # as of a table whose columns are of several types
     if x.ndim != 2 or not any(dtypes.issubdtype(x.dtype, kind) for kind in _REAL):
         raise ValueError(f"rows must be real numbers [N, D], not {x.dtype} {list(x.shape)}")
     with np.errstate(over="ignore"):  # of numbers beyond float32, in rows that are divided below

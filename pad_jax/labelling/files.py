@@ -52,9 +52,9 @@ def read(path: pathlib.Path, collection: Collection) -> Names:
 
     These may have the other names that ``csv_files.read`` knows. A file of two columns needs no
     heading. Semicolons and tabs separate as well; other columns do not matter, except for ``order``
-    of ``to_name.csv``. An image is given as the collection names
-    it, or by its path, seen from here or from the file's folder. Lines without a label, and images
-    that the collection has not, are left out, and the log says so.
+    of ``to_name.csv``. An image is given as the collection names it, or by its path, seen from here
+    or from the file's folder. Lines without a label, and images that the collection has not, are
+    left out, and the log says so.
 
     Args:
       path: the file.

@@ -13,7 +13,6 @@ from pad_jax.run import folder
 _OF_TRAINING = (
     *("model", "augmentation", "objective", "loss", "memory", "optimizer", "init_from"),
     *("batch_size", "num_epochs"),
-    *(f"dataset.{name}" for name in ("image_size", "channels", "resize", "background")),
 )  # fields and sections
 
 
@@ -61,7 +60,7 @@ def check_overrides(call: Call) -> None:
     """
     run = folder.read_config(call.run_folder)
     for name, old, new, _ in configs.differences(run, configs.as_json(call.config)):
-        if name in call.overrides and {name, name.partition(".")[0]} & set(_OF_TRAINING):
+        if name in call.overrides and name.partition(".")[0] in _OF_TRAINING:
             raise InputError(
                 f"--config.{name}={new!r} has no meaning here: the run in {call.run_folder} was "
                 f"trained with {old!r}; leave it out"

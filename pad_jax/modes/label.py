@@ -10,7 +10,7 @@ from absl import flags
 from pad_jax import outputs, progress
 from pad_jax.collection import Collection, open_call
 from pad_jax.errors import InputError
-from pad_jax.folders import sort_into
+from pad_jax.folders import check_place, sort_into
 from pad_jax.labelling import files
 from pad_jax.labelling.diffusion import Pile
 from pad_jax.labelling.naming import Naming, ToName
@@ -152,6 +152,8 @@ def _run(call: Call) -> str:
     if call.output is not None:
         outputs.check_new(call.output, folder=True)  # before anything takes its time
     collection = open_call(call)
+    if call.output is not None:
+        check_place(collection, call.output)
     output = collection.output("labelled.csv")
     if os.path.realpath(labels) == os.path.realpath(output):
         raise InputError(f"--labels={labels} would be written over; move it to another name")

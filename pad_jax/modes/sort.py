@@ -8,7 +8,7 @@ from absl import flags
 from pad_jax import outputs, progress
 from pad_jax.collection import Collection, open_call
 from pad_jax.errors import InputError
-from pad_jax.folders import sort_into
+from pad_jax.folders import check_place, sort_into
 from pad_jax.modes.base import Call, Mode
 
 _CLUSTERS = flags.DEFINE_integer(
@@ -102,6 +102,7 @@ def _run(call: Call) -> str:
         raise InputError("--output is missing; give a folder to make")
     outputs.check_new(call.output, folder=True)  # before anything takes its time
     collection = open_call(call)
+    check_place(collection, call.output)
     wanted = _CLUSTERS.value
     folders = by_hierarchy(collection) if wanted is None else by_kmeans(collection, wanted)
     sort_into(collection, folders, call.output, copy=_COPY.value)

@@ -62,7 +62,7 @@ def pad_loss(
 
     Args:
       embeddings: float32 [B, D], unit rows. Those of fewer bits are taken as float32.
-      positive_embeddings: likewise, the hard positives' embeddings; for the design "none" None.
+      positive_embeddings: likewise, the hard positives' embeddings. The design "none" takes None.
       memory: float32 [N, D], unit rows.
       group_id: int32 [N], the group of each memory row; a row with -1, padding or one that does not
         count, is in no softmax, and L_scs of its own sample is 0.
@@ -84,7 +84,8 @@ def pad_loss(
       The loss, and {"scs": L_scs, "hpe": L_hpe}; "hpe" is 0 for the design "none".
 
     Raises:
-      ValueError: for an unknown design, a lower temperature, or shapes that do not go together.
+      ValueError: for an unknown design, a lower temperature, embeddings that are no floats, or
+        shapes that do not go together.
     """
     if hpe not in ("kl", "cosine", "none"):
         raise ValueError(f"hpe={hpe!r} is unknown; use kl, cosine or none")
@@ -138,6 +139,8 @@ def _check_shapes(embeddings, positive_embeddings, memory, group_id, index, memb
 def _in_float32(x):
     """An array in float32 or more: a logit of fewer bits is no exponent."""
     dtype = jnp.result_type(x)
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise ValueError(f"embeddings are {dtype}; give floats, rows of length one")
     return jnp.asarray(x, jnp.float32 if jnp.finfo(dtype).bits < 32 else dtype)
 
 

@@ -166,6 +166,30 @@ def test_groups_are_named_corrected_undone_and_saved(page):
     assert page.labels() == expected
 
 
+def test_names_do_not_come_back_on_other_images_of_the_same_file_names(page):
+    page = page()
+    files = [page.collection.path(i) for i in range(len(page.collection))]
+    originals = [file.read_bytes() for file in files]
+
+    def shown_of(changed):
+        for file, content in zip(files, originals, strict=True):
+            file.write_bytes(content + b"0" * 9 * (file in changed))
+        browse.write(page.collection, "the next command")
+        page.open("groups")
+        return page.texts(".card .badge-text")
+
+    page.open("groups")
+    _group_of(page, 4).find_element(By.CSS_SELECTOR, "header .pick").click()
+    page.wait(".name-bar .name-field").send_keys("cat", Keys.ENTER)
+    assert shown_of([]) == ["cat"]
+    assert shown_of(files[:2]) == ["cat"]
+    assert shown_of(files) == []
+    _group_of(page, 3).find_element(By.CSS_SELECTOR, "header .pick").click()
+    page.wait(".name-bar .name-field").send_keys("dog", Keys.ENTER)
+    assert shown_of([]) == ["cat"]
+    assert shown_of(files) == ["dog"]
+
+
 def test_the_keyboard_alone_names_takes_out_and_saves(page):
     page = page()
     assert page.texts("h2")[0].startswith("Name these")

@@ -182,6 +182,7 @@ def test_images_that_are_gone_are_grey_and_counted_and_seen_when_they_are_back(c
     with caplog.at_level(logging.WARNING, "pad_jax"):
         index = browse.write(collection, "next")
     assert [data for _, data in _pictures(index)].count("") == 1
+    assert _value(_site(index) / "catalogue.js")["looks"][1] is None
     assert "1 of 6 images" in caplog.text
     away.rename(collection.path(1))
     collection.picture = picture
@@ -196,24 +197,28 @@ def test_names_are_kept_by_the_images_not_by_their_groups(collection):
     after = _value(_site(browse.write(collection, "next")) / "catalogue.js")
     assert before["sizes"] != after["sizes"]
     assert before["fingerprint"] == after["fingerprint"]
+    assert before["looks"] == after["looks"]
     pixels = np.zeros((3, 3, 3), np.uint8)
-    Image.fromarray(pixels).save(collection.path(2))
+    Image.fromarray(pixels).save(collection.path(2))  # another image of the same name
     changed = _value(_site(browse.write(collection, "next")) / "catalogue.js")
-    assert changed["fingerprint"] != before["fingerprint"]  # another image of the same name
+    assert changed["fingerprint"] == before["fingerprint"]
+    differ = [a != b for a, b in zip(changed["looks"], before["looks"], strict=True)]
+    assert differ == [False, False, True, False, False, False]
     collection.names[0] = "other.png"
     other = _value(_site(browse.write(collection, "next")) / "catalogue.js")
-    assert other["fingerprint"] not in (before["fingerprint"], changed["fingerprint"])
+    assert other["fingerprint"] != before["fingerprint"]
 
 
 def test_rows_without_names_are_known_by_their_embeddings(tmp_path):
-    prints = set()
+    looks = []
     for seed in range(2):
         rows = np.random.default_rng(seed).standard_normal((20, 4)).astype(np.float32)
         np.save(tmp_path / f"{seed}.npy", rows)
         made = Call(configs.default(), "config.py", {}, None, features=tmp_path / f"{seed}.npy")
         index = browse.write(open_call(made), "next")
-        prints.add(_value(_site(index) / "catalogue.js")["fingerprint"])
-    assert len(prints) == 2
+        looks.append(_value(_site(index) / "catalogue.js")["looks"])
+    assert [len(each) for each in looks] == [20, 20]
+    assert not set(looks[0]) & set(looks[1])
 
 
 def test_a_picture_that_was_not_at_hand_is_made_when_it_is(collection, caplog):

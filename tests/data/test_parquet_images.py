@@ -190,6 +190,7 @@ def test_few_row_groups_are_held(tmp_path, monkeypatch):
 
 def test_tables_of_other_things_are_passed_over(tmp_path):
     pq.write_table(pa.table({"embedding": [[0.5]]}), tmp_path / "embeddings.parquet")
+    pq.write_table(pa.table({"file": ["a.png"], "md5": [b"12"]}), tmp_path / "hashes.parquet")
     (tmp_path / "none.parquet").write_bytes(b"no parquet")
     Image.fromarray(np.full((8, 8), 7, np.uint8)).save(tmp_path / "a.png")
     assert load(tmp_path).train.names == ["a.png"]

@@ -73,7 +73,11 @@ def test_rows_without_a_direction_are_named(unit_rows, monkeypatch, value, messa
 
 
 @pytest.mark.parametrize(
-    "x", [np.ones(3), np.ones((2, 2, 2)), np.array([["a"]]), np.ones((2, 2)) * 1j]
+    "x",
+    [
+        *(np.ones(3), np.ones((2, 2, 2)), np.array([["a"]]), np.ones((2, 2)) * 1j),
+        *(np.array([["3", "4"]], object), np.array([[1.0, None]], object)),
+    ],
 )
 def test_other_arrays(x):
     with pytest.raises(ValueError, match=r"real numbers \[N, D\]"):

@@ -57,6 +57,14 @@ def test_a_file_of_embeddings_is_one_of_features(
     embed.MODE.run(call(run, output=output))
     found = feature_files.read(output)
     np.testing.assert_array_equal(found.features, collection.embeddings)
+    if kind == "npy":  # a table of other things, or of fewer rows, is none of their names
+        names = output.with_suffix(".csv")
+        whole = names.read_text()
+        for other in ("x\n" * len(collection), "image\na.png\n"):
+            names.write_text(other)
+            with pytest.raises(InputError, match=f"--images={digits_in_a_folder} is a folder, and"):
+                open_call(call(features=output, images=digits_in_a_folder))
+        names.write_text(whole)
     again = open_call(call(features=output, images=digits_in_a_folder))
     np.testing.assert_array_equal(again.embeddings, collection.embeddings)
     assert again.path(3) == collection.path(3)

@@ -316,5 +316,9 @@ def test_what_a_command_line_says_of_other_images(run, call, digits_in_a_folder)
     made = made._replace(overrides={"dataset.labels": "none", "dataset.max_images": 7})
     few = open_call(made)
     assert (len(few), set(few.labels.tolist())) == (7, {-1})
+    made.config.dataset.image_size = 24
+    sized = made._replace(overrides={"dataset.image_size": 24})
+    with pytest.raises(InputError, match=r"dataset\.image_size has no meaning here: images go"):
+        open_call(sized)
     with pytest.raises(InputError, match=r"dataset\.root has no meaning beside --images"):
         open_call(made._replace(overrides={"dataset.root": "x"}))

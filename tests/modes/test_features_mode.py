@@ -77,9 +77,22 @@ def test_bad_input_is_one_line(run, tmp_path, arguments, message):
 
 
 def test_labels_are_those_of_the_folders_unless_the_config_says_otherwise(run, tmp_path):
-    for labels, known in (("", {0, 1}), ("none", {-1})):
+    names = sorted(path.name for path in (tmp_path / "images").rglob("*.png"))
+    table = "".join(f"{int(name[:2]) // 35}/{name},kind {int(name[:2]) % 3}\n" for name in names)
+    (tmp_path / "labels.csv").write_text(f"image,label\n{table}")
+    for labels, known in (("", {0, 1}), ("none", {-1}), ("labels.csv", {0, 1, 2})):
         done = run(*WHOLE, "--image_size=8", f"--config.dataset.labels={labels}")
         assert done.returncode == 0, done.stderr
         with np.load(tmp_path / "out.npz") as found:
             assert set(found.get("labels", np.array([-1])).tolist()) == known
         (tmp_path / "out.npz").unlink()
+
+
+def test_half_done_work_of_other_labels_is_not_gone_on_with(run, tmp_path):
+    (tmp_path / "labels.csv").write_text("image,label\n0/00.png,cat\n")
+    arguments = [*WHOLE, "--image_size=8", "--config.dataset.labels=labels.csv"]
+    assert run(*arguments, STOP="1").returncode == 130
+    (tmp_path / "labels.csv").write_text("image,label\n0/00.png,cat\n0/01.png,ant\n")
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert "the file of labels" in done.stderr

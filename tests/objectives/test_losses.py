@@ -277,6 +277,12 @@ def test_no_gradient_into_the_memory_and_stop_gradient(case):
         assert not np.any(jax.grad(loss)(positive, memory, hpe=hpe, stop_gradient=True))
 
 
+def test_embeddings_that_are_no_floats(case):
+    x, *rest = case
+    with pytest.raises(ValueError, match="embeddings are int32; give floats"):
+        pad_loss(np.ones(x.shape, np.int32), *rest)
+
+
 def test_unknown_design(case):
     with pytest.raises(ValueError, match="hpe='mse'"):
         pad_loss(*case, hpe="mse")

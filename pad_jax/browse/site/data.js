@@ -30,6 +30,9 @@ const Pad = {};
     document.head.append(script);
   }
 
+  /** A file of the site that is not there any more. */
+  Pad.Gone = class extends Error {};
+
   /** Data files call this with what they hold. */
   Pad.receive = (name, value) => {
     Pad[name] = value; // those that the page itself names are there before they are asked for
@@ -42,7 +45,7 @@ const Pad = {};
     if (!made.asked && !(name in Pad)) {
       made.asked = true;
       const source = `${folder}${name}.js`;
-      addScript(source, () => made.reject(new Error(`${source} cannot be read`)));
+      addScript(source, () => made.reject(new Pad.Gone(`${source} cannot be read`)));
     }
     return made.promise;
   };

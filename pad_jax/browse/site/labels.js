@@ -7,10 +7,7 @@
     OUT = 1,
     FIRST = 2; // a code below FIRST is no name
   const SLOTS = 9;
-  const COLUMNS = [
-    ["image", "path", "file", "filename", "file_name"],
-    ["label", "class"],
-  ]; // of a file of names, as --mode=label knows them
+  const COLUMNS = [Pad.IMAGE_COLUMNS, ["label", "class"]]; // of a file of names
   const names = []; // of code FIRST + i
   const slots = []; // the names with keys 1 .. 9, as codes; a name keeps its key while it has one
   const used = new Map(); // code -> when it was last given
@@ -22,7 +19,21 @@
     clock = 0,
     keeps = true;
 
-  const key = (what) => `pad-browse:${Pad.catalogue.fingerprint}:${what}`;
+  let pile = ""; // tells piles of the same names apart; "" for the one that was there first
+  const key = (what) => `pad-browse:${Pad.catalogue.fingerprint}${pile}:${what}`;
+
+  /** Whether images of the same names are others: most that were looked at both times differ. */
+  function areOthers(before, now) {
+    const both = now.map((_, i) => i).filter((i) => now[i] !== null && (before[i] ?? null) !== null);
+    return 2 * both.filter((i) => now[i] === before[i]).length < both.length;
+  }
+
+  /** Finds where the names of these images are kept. */
+  function findPile() {
+    const { looks } = Pad.catalogue;
+    const kept = JSON.parse(localStorage.getItem(key("looks")) ?? "null");
+    if (kept && areOthers(kept, looks)) pile = `:${looks.join()}`;
+  }
 
   function codeOf(name) {
     const known = names.indexOf(name);
@@ -96,6 +107,9 @@
     try {
       localStorage.setItem(key("names"), JSON.stringify({ names, slots }));
       localStorage.setItem(key("rows"), units.join(""));
+      const before = JSON.parse(localStorage.getItem(key("looks")) ?? "[]");
+      const looks = Pad.catalogue.looks.map((look, i) => look ?? before[i] ?? null);
+      localStorage.setItem(key("looks"), JSON.stringify(looks));
       keeps = true;
     } catch {
       // full, or the browser keeps nothing for pages from the disk
@@ -109,6 +123,7 @@
     let text = null,
       kept = null;
     try {
+      findPile();
       text = localStorage.getItem(key("rows"));
       kept = JSON.parse(localStorage.getItem(key("names")) ?? "null");
     } catch {
@@ -255,7 +270,9 @@
     async fromCsv(buffer) {
       const lines = Pad.readCsv(buffer);
       const heading = (lines[0] ?? []).map((field) => field.trim().toLowerCase());
-      let columns = COLUMNS.map((names) => heading.findIndex((cell) => names.includes(cell)));
+      let columns = COLUMNS.map(
+        (names) => names.map((name) => heading.indexOf(name)).find((i) => i >= 0) ?? -1,
+      );
       if (columns.includes(-1)) columns = [0, 1];
       else lines.shift();
       const byName = new Map();

@@ -99,6 +99,7 @@
     try {
       await what();
     } catch (error) {
+      if (!(error instanceof Pad.Gone)) throw error;
       Pad.say(`${error.message}: the page was written anew. Reload it, and do that again`);
     }
   };

@@ -49,16 +49,28 @@
   Pad.writeCsv = (lines) =>
     Pad.encode(lines.map((line) => `${line.map(quoted).join(",")}\n`).join(""));
 
+  /** What divides the columns, as --mode=label finds it by the first line. */
+  function separatorOf(first) {
+    const bare = first.replaceAll(/"[^"]*"/g, "");
+    const rank = (mark) => {
+      const cells = bare.split(mark).map((cell) => cell.trim().toLowerCase());
+      const isKnown = cells.some((cell) => Pad.IMAGE_COLUMNS.includes(cell));
+      return 1e9 * isKnown + 1e8 * (cells.length === 2) + cells.length;
+    };
+    const marks = bare.includes("\t") ? ["\t", ",", ";"] : [",", "\t", ";"];
+    return marks.reduce((a, b) => (rank(b) > rank(a) ? b : a));
+  }
+
+  Pad.IMAGE_COLUMNS = ["image", "path", "file", "filename", "file_name"];
+
   /**
    * The lines of a CSV file, an ArrayBuffer, as arrays of fields, with one character a byte: see
-   * asByteText. Line ends of any kind, what spreadsheets write before the first line, and commas,
-   * semicolons or tabs: that which makes the most of the first line.
+   * asByteText. Line ends of any kind, what spreadsheets write before the first line, and what
+   * separator there is.
    */
   Pad.readCsv = (buffer) => {
     const text = byteText(new Uint8Array(buffer)).replace(/^\xef\xbb\xbf/, "");
-    const [first] = text.trimStart().replaceAll(/"[^"]*"/g, "").split(/[\r\n]/);
-    const count = (mark) => first.split(mark).length;
-    const separator = [",", "\t", ";"].reduce((a, b) => (count(b) > count(a) ? b : a));
+    const separator = separatorOf(/[^\r\n]*\S[^\r\n]*/.exec(text)?.[0] ?? "");
     const lines = [];
     let line = [],
       field = "",
