@@ -190,7 +190,9 @@ def _of_run(call: Call, epoch: int | None) -> Collection:
     if call.images is not None:
         for field in ("name", "root", "train_split"):
             if f"dataset.{field}" in call.overrides:
-                raise InputError(f"--config.dataset.{field} has no meaning beside --images")
+                raise InputError(
+                    f"--config.dataset.{field} has no meaning beside --images; leave it out"
+                )
         if not takes_images:
             raise InputError(
                 f"--images={call.images} cannot be embedded: {workdir} was trained on features, "

@@ -72,7 +72,7 @@ def test_bad_npz(tmp_path, arrays, message):
 
 @pytest.mark.parametrize(
     "images",
-    [np.zeros((2, 3, 3, 1)), np.zeros((2, 1, 3, 3), np.uint8), np.zeros((2, 3), np.uint8), None],
+    [np.zeros((2, 3, 3, 1)), np.zeros((2, 1, 4, 4), np.uint8), np.zeros((2, 3), np.uint8), None],
 )
 def test_an_array_of_no_images(images):
     with pytest.raises(InputError, match="dataset: the array of images is .*; make it uint8"):
