@@ -28,7 +28,7 @@ from pad_jax.graph.rows import unit_rows
 from pad_jax.graph.search import Graph
 from pad_jax.groupings import GroupingSettings
 from pad_jax.groupings.scs import SubgraphSettings
-from pad_jax.modes.base import Call
+from pad_jax.modes.base import Call, changes
 from pad_jax.paths import expanded
 from pad_jax.run import cache, folder, identity
 from pad_jax.run.checkpoints import chosen_epoch
@@ -177,10 +177,9 @@ def _of_run(call: Call, epoch: int | None) -> Collection:
     workdir = call.run_folder
     preparation = folder.read_preparation(workdir)
     takes_images = preparation.kind == PIXELS or preparation.extractor is not None
-    differences = configs.differences(folder.read_config(workdir), configs.as_json(call.config))
-    changed = {name for name, *_ in differences}
+    changed = changes(call)
     for field in ("dataset.image_size", "dataset.channels", "dataset.resize"):
-        if field in changed & call.overrides.keys():
+        if field in changed and field in call.overrides:
             raise InputError(
                 f"--config.{field} has no meaning here: images go the way of those that {workdir} "
                 "was trained on; leave it out"

@@ -94,8 +94,8 @@ def auto(**names: Any) -> ConfigDict:
     return config
 
 
-def filled(recorded: Mapping[str, Any]) -> ConfigDict:
-    """The config of a run, as ``config.json`` holds it, with the defaults of what it lacks."""
+def filled(recorded: ConfigDict | Mapping[str, Any]) -> ConfigDict:
+    """A config, or a run's as ``config.json`` holds it, with the defaults of what it lacks."""
     chosen = dict(settings.flatten(recorded))
     config = settings.compose(parts(chosen))
     known = dict(settings.flatten(config))
@@ -173,7 +173,7 @@ def differences(
     by_name = {d.name: d for d in settings.declarations([*parts(old), *parts(new)])}
     for name in sorted(old.keys() | new.keys()):
         known = by_name.get(name)
-        default_value = _as_json(known.default) if known else None
+        default_value = _as_read(known.default) if known else None
         a, b = old.get(name, default_value), new.get(name, default_value)
         if a != b:
             yield name, a, b, known.affects if known else TRAINING
@@ -229,7 +229,8 @@ def describe() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _as_json(value: Any) -> Any:
+def _as_read(value: Any) -> Any:
+    """A value as it comes back from ``config.json``."""
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 from pad_jax import outputs, progress, storage
 from pad_jax.collection import Collection
 from pad_jax.errors import InputError
+from pad_jax.paths import lies_in
 
 _LONGEST = 255  # bytes of a file's name
 
@@ -49,7 +50,7 @@ def sort_into(
 def check_place(collection: Collection, output: pathlib.Path) -> None:
     """Raises InputError for a place among the images, of which links would be more from then on."""
     root = collection.root
-    if root is not None and output.resolve().is_relative_to(root.resolve()):
+    if root is not None and lies_in(output, root):
         raise InputError(
             f"--output={output} lies inside of {root}, of which all images are taken; choose a "
             "place outside of it"

@@ -32,6 +32,11 @@ def local(path: str | os.PathLike, name: str) -> pathlib.Path:
     return found
 
 
+def lies_in(path: pathlib.Path, folder: pathlib.Path) -> bool:
+    """Whether a path leads to a folder, or into it; not where that is no folder."""
+    return folder.is_dir() and path.resolve().is_relative_to(folder.resolve())
+
+
 def check_encodable(workdir: pathlib.Path) -> None:
     """Raises InputError for a folder whose path is no UTF-8, in which Orbax keeps nothing."""
     try:

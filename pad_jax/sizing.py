@@ -18,7 +18,7 @@ from ml_collections import ConfigDict
 from pad_jax import config as configs
 from pad_jax import data, parallel
 from pad_jax.data.preparation import PIXELS
-from pad_jax.data.selection import Selection
+from pad_jax.data.selection import Selection, evenly
 from pad_jax.data.source import DatasetSettings, UnreadableImage
 from pad_jax.run import folder
 from pad_jax.settings import flatten
@@ -132,9 +132,8 @@ def _num_epochs(num_images: int, model: str, side: int, is_pixels: bool, on_cpu:
 
 def _side(images: Selection) -> int | None:
     """The shorter side of the images, px, the median of some; None where none can be decoded."""
-    rows = np.unique(np.linspace(0, len(images) - 1, _LOOKED_AT).astype(int))
     sides = []
-    for i in rows.tolist():
+    for i in evenly(len(images), _LOOKED_AT).tolist():
         with contextlib.suppress(UnreadableImage), images.counting_withheld():
             sides.append(min(images[i].image.shape[:2]))
     return int(np.median(sides)) if sides else None

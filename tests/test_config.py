@@ -23,11 +23,6 @@ NAMES = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
 DECLARED = list(settings.declarations(configs.parts({})))
 
 
-def as_json(config):
-    """A config as ``config.json`` has it."""
-    return configs.as_json(config)
-
-
 def get_config(name):
     return importlib.import_module(f"configs.{name}").get_config()
 
@@ -91,15 +86,15 @@ def test_the_default_config_has_every_field_with_its_default():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recorded_config_is_the_same_again(name):
     config = get_config(name)
-    assert configs.filled(as_json(config)).to_dict() == config.to_dict()
-    again, first = (configs.read(x) for x in (as_json(sized(config)), sized(config)))
+    assert configs.filled(configs.as_json(config)).to_dict() == config.to_dict()
+    again, first = (configs.read(x) for x in (configs.as_json(sized(config)), sized(config)))
     for part in configs.parts({}):
         assert again[part] == first[part]
 
 
 def test_an_old_config_is_filled_up():
     config = small_config(**{"loss.temperature": 0.4, "dataset.image_size": None})
-    old = as_json(config)
+    old = configs.as_json(config)
     del old["grouping"]["singletons_until"], old["loss"]["final_temperature"], old["checkpoint"]
     filled = configs.filled(old)
     assert filled.to_dict() == config.to_dict()
@@ -138,7 +133,7 @@ def test_a_misspelt_name_is_refused(make):
 
 
 def test_what_nobody_declares_any_more_is_left_out():
-    old = as_json(small_config())
+    old = configs.as_json(small_config())
     old["loss"]["margin"] = 0.5
     old["mining"] = {"rounds": 3}
     assert configs.filled(old).to_dict() == small_config().to_dict()
@@ -156,7 +151,7 @@ def test_what_nobody_declares_any_more_is_left_out():
     ],
 )
 def test_differences_say_what_they_affect(name, value, affects):
-    old, new = as_json(small_config()), as_json(small_config())
+    old, new = configs.as_json(small_config()), configs.as_json(small_config())
     section, _, field = name.partition(".")
     before, new[section][field] = new[section][field], value
     assert list(configs.differences(old, new)) == [(name, before, value, affects)]
@@ -165,7 +160,7 @@ def test_differences_say_what_they_affect(name, value, affects):
 
 
 def test_what_a_config_lacks_differs_from_its_default_alone():
-    old, new = as_json(small_config()), as_json(small_config())
+    old, new = configs.as_json(small_config()), configs.as_json(small_config())
     del old["grouping"]["singletons_until"]
     assert not list(configs.differences(old, new))
     new["grouping"]["singletons_until"] = 0.5
@@ -178,7 +173,7 @@ def test_what_a_config_lacks_differs_from_its_default_alone():
 
 def test_a_run_may_be_resumed_with_another_value_of_what_affects_nothing(tmp_path):
     (tmp_path / "checkpoints").mkdir()
-    metrics.write_json(tmp_path / "config.json", as_json(small_config()))
+    metrics.write_json(tmp_path / "config.json", configs.as_json(small_config()))
     (tmp_path / "metrics.jsonl").write_text('{"epoch": 1}\n')
     for overrides in ({"dataset.max_resident_gib": 0.0}, {"eval.features": ("fc",)}):
         folder.check_workdir(tmp_path, small_config(**overrides))
@@ -204,9 +199,8 @@ def test_settings_of_an_evaluator_that_is_dropped_are_no_change_of_the_run():
     old = configs.default(eval__evaluators=("knn", name))
     old.effective_rank.every_epochs = 7
     new = configs.default(eval__evaluators=("knn",))
-    found = {
-        field: affects for field, *_, affects in configs.differences(*map(as_json, (old, new)))
-    }
+    recorded = map(configs.as_json, (old, new))
+    found = {field: affects for field, *_, affects in configs.differences(*recorded)}
     assert found == {"eval.evaluators": RESULTS, "effective_rank.every_epochs": RESULTS}
 
 

@@ -14,6 +14,7 @@ from pad_jax import outputs, progress
 from pad_jax.browse import thumbnails
 from pad_jax.browse.catalogue import Catalogue, arrange
 from pad_jax.browse.scripts import scripts
+from pad_jax.data.selection import evenly
 from pad_jax.errors import InputError
 
 if TYPE_CHECKING:
@@ -105,8 +106,7 @@ def _looks(collection: "Collection") -> list[int | None]:
         is_number = collection.names[i] == str(i)
         return zlib.crc32(np.ascontiguousarray(collection.embeddings[i])) if is_number else None
 
-    some = np.linspace(0, len(collection) - 1, _LOOKED_AT).astype(int)
-    return [look(i) for i in np.unique(some).tolist()]
+    return [look(i) for i in evenly(len(collection), _LOOKED_AT).tolist()]
 
 
 def _write_site(folder: pathlib.Path, data: Iterable[tuple[str, str]]) -> pathlib.Path:

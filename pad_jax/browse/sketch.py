@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pad_jax.browse.ranges import unit_means
+from pad_jax.data.selection import evenly
 from pad_jax.graph.rows import divided_by_length
 
 _WIDTH = 64  # numbers of a row
@@ -36,7 +37,7 @@ def sketch(rows: np.ndarray, start: np.ndarray, reach: float) -> Sketch:
       start: int64 [G + 1], group g has the places start[g] .. start[g + 1] - 1.
       reach: the cosine from which on two are near each other.
     """
-    places = np.unique(np.linspace(0, len(rows) - 1, _IMAGES).astype(np.int64))
+    places = evenly(len(rows), _IMAGES)
     if len(start) == 1:
         return Sketch(np.zeros((0, 1), np.int16), places, np.zeros((len(places), 1), np.int16), 1.0)
     means = unit_means(rows, start)

@@ -16,6 +16,11 @@ from pad_jax.data.source import Example, Source
 _LOOKED_AT = 64  # files: a network is asked for each
 
 
+def evenly(count: int, most: int) -> np.ndarray:
+    """Some of ``count`` rows, spread evenly, the first and the last too: int64 [up to ``most``]."""
+    return np.unique(np.linspace(0, count - 1, most).astype(np.int64))
+
+
 class Labelling(Protocol):
     """Classes in place of the sources' own: see ``classes.Classes``."""
 
@@ -92,8 +97,7 @@ class Selection:
         They tell others of the same names. Of none where one that is looked at is not at hand.
         """
         sizes: list[int] = []
-        looked_at = np.unique(np.linspace(0, len(rows) - 1, _LOOKED_AT).astype(int))
-        for i in looked_at.tolist():
+        for i in evenly(len(rows), _LOOKED_AT).tolist():
             file = self.path(int(rows[i]))
             if file is None or not file.is_file():
                 return []

@@ -26,7 +26,7 @@ from pad_jax.errors import InputError
 from pad_jax.extractors import ExtractorSpec, create
 from pad_jax.extractors.views import Views
 from pad_jax.extractors.work_folder import WorkFolder
-from pad_jax.paths import expanded
+from pad_jax.paths import expanded, lies_in
 from pad_jax.run import folder
 from pad_jax.settings import RunSettings, Settings
 
@@ -153,8 +153,7 @@ def _checked(output: str | os.PathLike, images: str) -> pathlib.Path:
         raise InputError(f"--output={output} is not the name of a .npz file; give FILE.npz")
     if path.exists():
         raise InputError(f"--output={output} exists; remove it, or choose another")
-    of_images = expanded(images)
-    if of_images.is_dir() and path.resolve().is_relative_to(of_images.resolve()):
+    if lies_in(path, expanded(images)):
         # Its work folder would be one of the classes.
         raise InputError(f"--output={output} lies inside of --images; choose a place outside of it")
     folder.check_writable(f"--output={output}", path.absolute().parent, "choose another place")

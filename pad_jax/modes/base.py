@@ -53,13 +53,18 @@ class Call(NamedTuple):
         return self.workdir or pathlib.Path("runs", self.config_name)
 
 
+def changes(call: Call) -> dict[str, tuple[Any, Any]]:
+    """In which fields, by dotted name, a call's config differs from its run's: old, new."""
+    run, now = folder.read_config(call.run_folder), configs.as_json(call.config)
+    return {name: (old, new) for name, old, new, _ in configs.differences(run, now)}
+
+
 def check_overrides(call: Call) -> None:
     """Raises InputError for an override of what the run's encoder was trained with.
 
     A mode that takes the encoder of a checkpoint reads nothing of these.
     """
-    run = folder.read_config(call.run_folder)
-    for name, old, new, _ in configs.differences(run, configs.as_json(call.config)):
+    for name, (old, new) in changes(call).items():
         if name in call.overrides and name.partition(".")[0] in _OF_TRAINING:
             raise InputError(
                 f"--config.{name}={new!r} has no meaning here: the run in {call.run_folder} was "

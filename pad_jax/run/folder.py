@@ -173,7 +173,7 @@ def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
             "the processes have different images; all have to read the same files, and to decode "
             "each of them (dataset.strict=True says which cannot be)"
         )
-    written, begun_in = _as_begun(workdir, configs.as_json(configs.filled(configs.as_json(config))))
+    written, begun_in = _as_begun(workdir, configs.as_json(configs.filled(config)))
     run = {
         **identity.record(dataset.train),
         "folder": begun_in,

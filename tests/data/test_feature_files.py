@@ -393,9 +393,3 @@ def test_endings_in_capitals(tmp_path, features):
     with (tmp_path / "F.NPY").open("wb") as file:
         np.save(file, features)
     np.testing.assert_array_equal(feature_files.read(tmp_path / "F.NPY").features, features)
-
-
-def test_a_table_of_paths_that_is_none_is_one_line(tmp_path):
-    (tmp_path / "x.csv").write_text('image\n"a.png\n')
-    with pytest.raises(InputError, match="dataset.paths=.*x.csv cannot be read .unexpected end"):
-        feature_files.read_paths(tmp_path / "x.csv")

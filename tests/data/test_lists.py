@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pad_jax import data
-from pad_jax.data import csv_files
+from pad_jax.data import csv_files, feature_files
 from pad_jax.data.source import DatasetSettings
 from pad_jax.errors import InputError
 from pad_jax.settings import Settings
@@ -210,3 +210,9 @@ def test_marks_in_cells(tmp_path, text, images, labels):
     (tmp_path / "x.csv").write_text(text)
     table = csv_files.read(tmp_path / "x.csv", "x")
     assert (table.images, table.labels) == (images, labels)
+
+
+def test_a_table_of_paths_that_is_none_is_one_line(tmp_path):
+    (tmp_path / "x.csv").write_text('image\n"a.png\n')
+    with pytest.raises(InputError, match="dataset.paths=.*x.csv cannot be read .unexpected end"):
+        feature_files.read_paths(tmp_path / "x.csv")

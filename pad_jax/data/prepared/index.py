@@ -36,6 +36,10 @@ class Made(NamedTuple):
     channels: int | None
     decoding: Decoding
 
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**self._asdict(), "decoding": dataclasses.asdict(self.decoding)}
+
 
 class Split(NamedTuple):
     """The images of one split, in the order of their source.
@@ -95,9 +99,8 @@ def to_json(index: Index) -> str:
         name: {**split._asdict(), "shards": [shard._asdict() for shard in split.shards]}
         for name, split in index.splits.items()
     }
-    made = {**index.made._asdict(), "decoding": dataclasses.asdict(index.made.decoding)}
     content = {"format": _FORMAT, "version": _VERSION}
-    content |= {**index._asdict(), "made": made, "splits": splits}
+    content |= {**index._asdict(), "made": index.made.as_dict(), "splits": splits}
     # ASCII alone: names of files need not be UTF-8.
     body = json.dumps(content, separators=(",", ":")).removesuffix("}")
     return f'{body}{_DIGEST.decode()}{hashlib.sha256(body.encode()).hexdigest()}"}}\n'

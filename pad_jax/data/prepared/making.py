@@ -5,7 +5,6 @@ While it is made the folder has ``preparing.json``, of what it is made; whole sh
 """
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 import logging
@@ -31,7 +30,7 @@ from pad_jax.data.prepared.records import Shard
 from pad_jax.data.prepared.worker import Job, begin, changed, facts_of, make, names_digest
 from pad_jax.data.source import DatasetSettings, Source, UnreadableImage
 from pad_jax.errors import InputError
-from pad_jax.paths import expanded
+from pad_jax.paths import expanded, lies_in
 from pad_jax.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -64,12 +63,11 @@ def prepare(settings: Settings, sources: Mapping[str, Source], output: pathlib.P
     made = _made(dataset)
     if any(getattr(source, "kind", PIXELS) != PIXELS for source in sources.values()):
         raise InputError("dataset: these are features, which need no preparing; train on them")
-    root = expanded(dataset.root)
-    if dataset.root and root.is_dir() and output.resolve().is_relative_to(root.resolve()):
+    if dataset.root and lies_in(output, expanded(dataset.root)):
         raise InputError(f"--output={output} lies inside of dataset.root; choose another place")
     names = {split: [s.name(i) for i in range(len(s))] for split, s in sources.items()}
     described = {
-        "made": {**made._asdict(), "decoding": dataclasses.asdict(made.decoding)},
+        "made": made.as_dict(),
         "splits": {split: _stamp(s, names[split], dataset) for split, s in sources.items()},
     }
     fingerprint = hashlib.sha256(json.dumps(described).encode()).hexdigest()
@@ -155,10 +153,10 @@ def _enter(
             index = indices.read(output)
             if index.fingerprint == fingerprint:
                 return index
-            made = {**index.made._asdict(), "decoding": dataclasses.asdict(index.made.decoding)}
+            difference = _difference({"made": index.made.as_dict()}, described)
             raise InputError(
-                f"--output={output} has other images, or made in another way"
-                f"{_difference({'made': made}, described)}; choose another --output, or remove that"
+                f"--output={output} has other images, or made in another way{difference}; choose "
+                "another --output, or remove that"
             )
         if begun.exists():
             before = _read_json(begun)
