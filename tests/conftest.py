@@ -13,23 +13,31 @@ import pytest
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 _ROOT = pathlib.Path(__file__).parents[1]
-_MIN_COMPILE_SECONDS = 0.3
+_CACHE = {
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": 0.3,
+    # A limit, which is never met, makes JAX lock the folder: several processes write to it.
+    "JAX_COMPILATION_CACHE_MAX_SIZE": 2**33,
+}
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _surroundings(tmp_path_factory):
     """An empty working directory, and what one test compiled the next ones need not.
 
-    Processes that tests start inherit both, and find the package, be it installed or not.
+    Processes that tests start inherit both, and find the package, be it installed or not. The
+    workers of one run of the tests share what they compile.
     """
-    cache = str(tmp_path_factory.mktemp("cache"))
-    jax.config.update("jax_compilation_cache_dir", cache)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", _MIN_COMPILE_SECONDS)
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    cache = _CACHE | {"JAX_COMPILATION_CACHE_DIR": str(folder / "compiled")}
+    for name, value in cache.items():
+        jax.config.update(name.lower(), value)
     paths = [str(_ROOT), os.environ.get("PYTHONPATH")]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("here"))
-        patch.setenv("JAX_COMPILATION_CACHE_DIR", cache)
-        patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", str(_MIN_COMPILE_SECONDS))
+        for name, value in cache.items():
+            patch.setenv(name, str(value))
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
         yield
 
