@@ -178,7 +178,19 @@ def unwritten(path: pathlib.Path, error: OSError) -> str:
     NumPy and Pillow tell of a write that was cut short without the system's number.
     """
     hint = _ROOM if error.errno is None else _ANYWHERE.get(error.errno, "choose another place")
-    return f"{path} cannot be written ({error.strerror or error}); {hint}"
+    return f"{path} cannot be written ({obstacle(path, error)}); {hint}"
+
+
+def obstacle(path: pathlib.Path, error: OSError) -> str:
+    """What keeps a path from being written: the system's words, or which file is no folder.
+
+    For a file where a folder has to be, the system says "File exists" and not which.
+    """
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        for folder in [*reversed(path.parents), path]:
+            if os.path.lexists(folder) and not folder.is_dir():
+                return f"{folder} is no folder"
+    return error.strerror or str(error)
 
 
 def is_late(error: BaseException | None) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import jinja2
 import numpy as np
 
-from pad_jax import outputs, progress
+from pad_jax import outputs, progress, storage
 from pad_jax.browse import thumbnails
 from pad_jax.browse.catalogue import Catalogue, arrange
 from pad_jax.browse.scripts import scripts
@@ -49,8 +49,8 @@ def write(collection: "Collection", command: str) -> pathlib.Path:
         return _write(collection, catalogue, folder, command)
     except OSError as error:
         raise InputError(
-            f"{folder} cannot be written ({error.strerror or error}); make room there, or see who "
-            "may write to it"
+            f"{folder} cannot be written ({storage.obstacle(folder, error)}); make room there, or "
+            "see who may write to it"
         ) from None
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pad_jax import outputs
+from pad_jax import outputs, storage
 from pad_jax.errors import InputError, first_line
 from pad_jax.run import metrics
 
@@ -205,7 +205,8 @@ class WorkFolder:
             yield
         except OSError as error:
             raise InputError(
-                f"cannot write to {self.folder} ({error.strerror}); choose another --output"
+                f"cannot write to {self.folder} ({storage.obstacle(self.folder, error)}); choose "
+                "another --output"
             ) from None
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from pad_jax import config as configs
-from pad_jax import locks, outputs, parallel
+from pad_jax import locks, outputs, parallel, storage
 from pad_jax.data import Dataset
 from pad_jax.data.preparation import Preparation, recorded
 from pad_jax.errors import InputError
@@ -333,7 +333,8 @@ def read_preparation(workdir: pathlib.Path) -> Preparation:
 
 
 def _no_writing(workdir: pathlib.Path, error: OSError) -> str:
-    return f"cannot write to --workdir={workdir} ({error.strerror}); choose another folder"
+    reason = storage.obstacle(workdir, error)
+    return f"cannot write to --workdir={workdir} ({reason}); choose another folder"
 
 
 def _config(workdir: pathlib.Path) -> dict:

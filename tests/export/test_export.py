@@ -78,7 +78,7 @@ def test_a_file_that_exists_is_replaced(model, tmp_path, monkeypatch):
         ("encoder.onnx", "encoder.onnx: an encoder is exported to FILE.stablehlo or FILE.safeten"),
         ("encoder", "encoder: an encoder is exported to FILE.stablehlo or FILE.safetensors"),
         ("folder.safetensors", "folder.safetensors cannot be written (Is a directory)"),
-        ("file/encoder.safetensors", "encoder.safetensors cannot be written (File exists)"),
+        ("file/encoder.safetensors", "/file is no folder); choose another place"),
     ],
 )
 def test_files_that_cannot_be(model, tmp_path, name, message):

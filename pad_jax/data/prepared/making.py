@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from pad_jax import locks, outputs, progress, signals
+from pad_jax import locks, outputs, progress, signals, storage
 from pad_jax.data.decoding import tell
 from pad_jax.data.preparation import PIXELS
 from pad_jax.data.prepared import index as indices
@@ -173,7 +173,8 @@ def _enter(
             left.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(
-            f"cannot write to --output={output} ({error.strerror}); choose another place"
+            f"cannot write to --output={output} ({storage.obstacle(output, error)}); choose "
+            "another place"
         ) from None
     return None
 
