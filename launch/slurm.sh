@@ -17,4 +17,5 @@
 set -euo pipefail
 config=${1:?usage: sbatch launch/slurm.sh CONFIG [--config.field=value ...]}
 shift
-exec srun .venv-gpu/bin/python -m pad_jax.main --distributed --config="$config" "$@"
+# Slurm 22.05 to 23.02 does not hand it on from the head of this file.
+exec srun --cpus-per-task="${SLURM_CPUS_PER_TASK:-8}" .venv-gpu/bin/python -m pad_jax.main --distributed --config="$config" "$@"

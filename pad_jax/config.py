@@ -217,8 +217,8 @@ def describe() -> str:
         "# Settings",
         "",
         "Every field of a config: `--config.<field>=<value>` on the command line, `config.<field>` "
-        "in Python. Written by `python -m pad_jax.config`. A run may be resumed with another value "
-        "where the last column says so.",
+        "in Python. *From* says where the default comes from. A run may be resumed with another "
+        "value where the last column says so. Written by `python -m pad_jax.config`.",
         "",
         "| field | default | meaning | from | may change |",
         "|---|---|---|---|---|",

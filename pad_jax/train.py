@@ -379,7 +379,11 @@ def check_images(settings: Settings, parts: StepParts, images: Images) -> None:
     objective.check_images(num_images, images.shape)
     if run_settings.batch_size > num_images:
         fits = sizing.batch_size(num_images, jax.device_count())
-        hint = f"the data set has {num_images} images; use batch_size={fits}, or more images"
+        hint = f"the data set has {num_images} images; "
+        if fits > num_images:  # a device takes one at least
+            hint += f"use more images, or fewer than the {jax.device_count()} devices"
+        else:
+            hint += f"use batch_size={fits}, or more images"
         refuse("batch_size", run_settings.batch_size, hint)
     shape = augmentation.input_shape(parts.augmentation, images.preparation)
     if objective.feature not in (known := models.features(parts.encoder, shape)):

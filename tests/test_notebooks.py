@@ -30,8 +30,10 @@ def test_notebooks_run_from_top_to_bottom(tmp_path, monkeypatch):
     # Where pad-jax is, as in a notebook of this environment.
     monkeypatch.setenv("PATH", os.path.dirname(sys.executable), prepend=os.pathsep)
     short = "--config.num_epochs=1 --config.eval.kmeans_runs=1"
-    said = _run("launch/colab.ipynb", tmp_path, MORE=short)
+    said = _run("launch/colab.ipynb", tmp_path, MORE=short, WORK="Colab Notebooks/runs")
     assert "srcdoc" in said  # the report
+    assert (tmp_path / "run.tar.gz").exists()
+    (tmp_path / "runs").symlink_to("Colab Notebooks/runs")
     assert (tmp_path / "runs/digits/encoder.stablehlo").exists()
     # The same run: it is finished, and not trained again.
     said = _run("docs/python.ipynb", tmp_path, MORE=short)

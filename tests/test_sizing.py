@@ -4,6 +4,7 @@ import importlib
 import json
 import logging
 
+import jax
 import numpy as np
 import pytest
 
@@ -143,7 +144,10 @@ def test_elsewhere_a_value_has_to_be_given(pile):
         configs.read(photos(pile))
 
 
-def test_a_batch_of_more_than_all_images_is_refused_with_one_that_fits(pile, tmp_path):
+def test_a_batch_of_more_than_all_images_is_refused_with_one_that_fits(pile, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="has 39 images; use batch_size=8, or more images"):
         train_and_evaluate(photos(pile, batch_size=128, num_epochs=1), tmp_path / "run")
+    monkeypatch.setattr(jax, "device_count", lambda: 40)
+    with pytest.raises(InputError, match="has 39 images; use more images, or fewer than the 40 de"):
+        train_and_evaluate(photos(pile, batch_size=120, num_epochs=1), tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -72,10 +72,9 @@ def load(settings: Settings, like: Preparation | None = None) -> Dataset:
         )
     if len(set(train.labels.tolist()) - {-1}) == 1:
         # A pile in a sub-folder: every figure would be perfect.
-        _log.info(
-            "All labels are of one class and not used; if classes lie deeper, give dataset.root a "
-            "folder further down."
-        )
+        deeper = "; if classes lie deeper, give dataset.root a folder further down"
+        are_folders = classes.are_folders(dataset_settings.labels, train_sources)
+        _log.info("All labels are of one class and not used%s.", deeper if are_folders else "")
         train.labels = np.full_like(train.labels, -1)
     classes.warn_of_many(train.labels, train.class_names)
     return Dataset(train, test)

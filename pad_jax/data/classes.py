@@ -62,6 +62,12 @@ def chosen(labels: str, sources: Sequence[Source]) -> Classes | None:
     )
 
 
+def are_folders(labels: str, sources: Sequence[Source]) -> bool:
+    """Whether the classes that ``chosen`` gives are the names of folders."""
+    by_themselves = all(getattr(source, "has_folders", False) for source in sources)
+    return labels == FOLDER or (not labels and by_themselves)
+
+
 def numbered(names: Iterable[str]) -> dict[str, int]:
     """The label of each class, by its name; "" is no class."""
     return {name: i for i, name in enumerate(sorted(set(names) - {""}))}

@@ -71,7 +71,7 @@ class DatasetSettings:
     )
     test_split: str = setting(
         "test",
-        "'' for none: kNN then leaves one training image out",
+        "'' for none: kNN then classifies each training image by all others",
         any_text(),
         affects=RESULTS,
     )

@@ -47,7 +47,7 @@ class EvaluationSettings:
     )
     max_feature_gib: float = setting(
         4.0,
-        "GiB; longer kinds of features are left out (fc, conv5)",
+        "GiB; features that take more are not evaluated (of large sets fc and conv5)",
         more_than(0, 4.0),
         affects=RESULTS,
     )
@@ -60,20 +60,17 @@ class EvaluationSettings:
 
     def is_due(self, epoch: int, final: bool) -> bool:
         """Whether an evaluation is due after so many epochs."""
-        settings = self
-        return final or bool(settings.every_epochs and epoch % settings.every_epochs == 0)
+        return final or bool(self.every_epochs and epoch % self.every_epochs == 0)
 
     def report_is_due(self, epoch: int) -> bool:
         """Whether a report is, before the last epoch; after the first, to show groups early."""
-        settings = self
-        return settings.is_due(epoch, False) or (epoch == 1 and settings.every_epochs > 0)
+        return self.is_due(epoch, False) or (epoch == 1 and self.every_epochs > 0)
 
     def with_samples(self, names: Sequence[str], occasion: "Occasion") -> Sequence[str]:
         """Features by name where an evaluation is due, at the end the samples beside them."""
-        settings = self
-        if not settings.is_due(occasion.epoch, occasion.final):
+        if not self.is_due(occasion.epoch, occasion.final):
             return ()
-        return (*names, occasion.samples) if occasion.final and settings.pixels else names
+        return (*names, occasion.samples) if occasion.final and self.pixels else names
 
 
 class Features(NamedTuple):

@@ -17,7 +17,7 @@ from pad_jax.data.images import Images, ResidentImages
 from pad_jax.embedding import Embedder
 from pad_jax.evaluators import EVALUATORS, caveats
 from pad_jax.evaluators.base import EvaluationSettings, Evaluator, Features, Occasion, labelled
-from pad_jax.settings import Settings, refuse
+from pad_jax.settings import RunSettings, Settings, refuse
 
 _log = logging.getLogger(__name__)
 _AT_A_TIME = 256  # samples that are read together
@@ -60,11 +60,15 @@ class Evaluation:
             _log.warning("The test images have no labels: kNN leaves one training image out.")
         shape = augmentation.input_shape(augment, train.preparation)
         self._sizes = models.features(encoder, shape) | {self._samples: np.zeros(shape)}
+        num_epochs = settings[RunSettings].num_epochs
+        occasions = [self._occasion(e, f) for e in range(num_epochs + 1) for f in (False, True)]
+        self._asked: set[str] = set()
         for evaluator in self._evaluators:
-            for name in evaluator.features(self._occasion(0, True)):
-                if name not in self._sizes:
-                    hint = f"the encoder has no such feature; use some of: {', '.join(self._sizes)}"
-                    refuse(evaluator.field, name, hint)
+            asked = {name for occasion in occasions for name in evaluator.features(occasion)}
+            for name in sorted(asked - self._sizes.keys()):
+                hint = f"the encoder has no such feature; use some of: {', '.join(self._sizes)}"
+                refuse(evaluator.field, name, hint)
+            self._asked |= asked
 
     def __call__(self, variables: Any, epoch: int, *, final: bool) -> dict[str, float]:
         """Evaluates the encoder with these variables, which lie on the devices.
@@ -120,7 +124,8 @@ class Evaluation:
                 if needs_labels:
                     del both
                 for evaluator in due:
-                    figures |= {f"eval/{key}": value for key, value in evaluator.run(features)}
+                    # Of an evaluator of the user's these may be NumPy's or JAX's numbers.
+                    figures |= {f"eval/{k}": float(value) for k, value in evaluator.run(features)}
                 del features
             runtime.give_back_freed_memory()
         if final and any(e.needs_labels for own in wanted.values() for e in own):
@@ -154,13 +159,11 @@ class Evaluation:
     @functools.cached_property
     def _held(self) -> set[str]:
         """The kinds of features that are short enough to be held; the embedding always is."""
-        settings, held = self._settings, {"embedding"}
-        most = self._occasion(0, True)
-        asked = {name for e in self._evaluators for name in e.features(most)}
+        held = {"embedding"}
         count = sum(len(s) for s in self._dataset if s is not None)
-        for name in sorted(asked - held):
+        for name in sorted(self._asked - held):
             gib = 4 * int(np.prod(self._sizes[name].shape)) * count / 2**30
-            if gib <= settings.max_feature_gib:
+            if gib <= self._settings.max_feature_gib:
                 held.add(name)
             else:
                 _log.info("%s is not evaluated: %.1f GiB; see eval.max_feature_gib.", name, gib)

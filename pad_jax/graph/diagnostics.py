@@ -84,9 +84,10 @@ def purity_by_group(group: np.ndarray, label: np.ndarray, num_groups: int) -> np
 def _count_classes(group, label):
     """Counts labelled members: of each (group, class) that occurs, with its group, and by group."""
     known = label >= 0
-    group, label = group[known], label[known].astype(np.int64)
-    pairs, members = np.unique(group * (label.max() + 1) + label, return_counts=True)
-    owner = pairs // (label.max() + 1)
+    # Classes become 0 .. C-1: their own numbers may be as large as numbers are.
+    classes, label = np.unique(label[known], return_inverse=True)
+    pairs, members = np.unique(group[known] * len(classes) + label, return_counts=True)
+    owner = pairs // len(classes)
     size, majority = np.bincount(owner, members).astype(np.int64), np.zeros(owner.max() + 1)
     np.maximum.at(majority, owner, members)
     return members, owner, size, majority

@@ -19,12 +19,20 @@ FEATURES = flags.DEFINE_string(
     "File of features of your own, .npy, .npz or .parquet, in place of a run: nothing is trained.",
 )
 OUTPUT = flags.DEFINE_string(
-    "output", None, "File or folder to write to; by default something in the run's folder."
+    "output",
+    None,
+    "File or folder to write to. embed, browse, label and duplicates have a place for it in the "
+    "run's folder; other modes need it.",
 )
 EPOCH = flags.DEFINE_integer(
     "epoch", None, "After which epoch the encoder is taken; by default the newest.", lower_bound=1
 )
-COUNT = flags.DEFINE_integer("count", None, "How many are wanted.", lower_bound=1)
+COUNT = flags.DEFINE_integer(
+    "count",
+    None,
+    "How many are wanted; by default search finds 10, and label asks for 50.",
+    lower_bound=1,
+)
 
 NAMES = ("images", "features", "output", "epoch", "count")
 

@@ -141,7 +141,7 @@ def _train_all(runs: Sequence[_Run], config_file: str, jobs: int) -> Iterator[tu
     free, all_cores = queue.SimpleQueue(), _cores()
     running: set[subprocess.Popen] = set()
     for i in range(jobs):
-        free.put(all_cores[i::jobs])
+        free.put(all_cores[i % max(len(all_cores), 1) :: jobs])
 
     def train(run: _Run) -> int:
         cores = free.get()

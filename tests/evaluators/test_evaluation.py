@@ -97,6 +97,17 @@ def test_features_that_the_encoder_does_not_have(rng, field):
         Case(rng, [0, 1] * 5, [0, 1], **fields)
 
 
+def test_features_that_are_looked_at_while_training_alone(rng):
+    fields = {"eval.evaluators": ("tests.support.parts:WhileTraining",)}
+    case = Case(rng, [-1] * 10, **fields)
+    figures = case(1)
+    assert figures == {"eval/rows_fc": 10.0}
+    assert type(figures["eval/rows_fc"]) is float  # which JSON can take
+    assert case(1, final=True) == {"eval/rows": 10.0}
+    with pytest.raises(InputError, match="eval.evaluators='fc9'.*conv5, embedding, fc"):
+        Case(rng, [-1] * 10, **{"eval.evaluators": ("tests.support.parts:WhileTrainingWrongly",)})
+
+
 @pytest.mark.parametrize("name", ["kmeans", "no.such_module:Rank", "tests.support.parts:Rank"])
 def test_unknown_evaluators(name):
     with pytest.raises(InputError, match="eval.evaluators"):

@@ -67,6 +67,7 @@ def test_purity_by_group():
     expected = [2 / 3, np.nan, 1, np.nan, np.nan]
     np.testing.assert_array_equal(purity_by_group(group, label, 5), expected)
     assert np.isnan(purity_by_group(group, np.full(8, -1), 5)).all()
+    np.testing.assert_array_equal(purity_by_group(group, label * 2**60, 5), expected)
 
 
 def test_singletons_only():

@@ -122,9 +122,14 @@ def test_a_rows_tuple_takes_the_place_of_the_command_lines(tmp_path):
     assert json.loads(file.read_text())["optimizer"]["decay_at"] == []
 
 
-def test_several_runs_at_once_have_cores_of_their_own(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("cores", "expected"),
+    [((0, 1, 2, 3), {(0, 2), (1, 3)}), ((5,), {(5,)}), ((), {()})],
+    ids=["four cores", "one core", "not known"],
+)
+def test_several_runs_at_once_have_cores_of_their_own(tmp_path, monkeypatch, cores, expected):
     rows = [Row(f"k = {k}", {"grouping.num_neighbors": k}, {}) for k in (2, 3, 4, 5, 6)]
-    monkeypatch.setattr(sweep, "_cores", lambda: (0, 1, 2, 3))
+    monkeypatch.setattr(sweep, "_cores", lambda: cores)
     used, both_run = [], threading.Barrier(2, timeout=30)
 
     def train(run, _, cores, *_rest):
@@ -137,7 +142,7 @@ def test_several_runs_at_once_have_cores_of_their_own(tmp_path, monkeypatch):
     table = Table("A table", {"kNN": "eval/knn_accuracy"}, rows)
     sweep.run_table(table, "t", small_config(), workdir=tmp_path, jobs=2, **ONE_SEED)
     assert len(used) == 5
-    assert set(used) == {(0, 2), (1, 3)}
+    assert set(used) == expected
 
 
 def test_mean_spread_and_difference_over_the_seeds(tmp_path):
@@ -225,3 +230,5 @@ def test_every_row_suits_settings_of_larger_groups(name):
     for row in tables.get_table(name, config, "mnist").rows:
         own = configs.changed(config, row.overrides)
         objectives.create(configs.read(own))
+        if "s" == row.name.split(" ")[0]:  # and it is that in the last epoch
+            assert own.grouping.final_max_size is None

@@ -1,5 +1,7 @@
 """Parts from outside the package, each as small as it can be."""
 
+from collections.abc import Iterator, Sequence
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -7,6 +9,7 @@ import numpy as np
 
 from pad_jax.data.arrays import ArraySource
 from pad_jax.data.augmentation import Crops
+from pad_jax.evaluators.base import Evaluator, Features, Occasion
 from pad_jax.graph.search import search
 from pad_jax.models import ModelSettings, layers
 from pad_jax.modes.base import Call, Mode
@@ -47,6 +50,25 @@ class Noise(Crops):
 
     def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
         return self.plain(image) + 0.1 * jax.random.normal(key, image.shape)
+
+
+class WhileTraining(Evaluator):
+    """An evaluator: counts rows, of fc while training; in NumPy's numbers."""
+
+    needs_labels = False
+    early = ("fc",)
+
+    def features(self, occasion: Occasion) -> Sequence[str]:
+        return ("embedding",) if occasion.final else self.early
+
+    def run(self, features: Features) -> Iterator[tuple[str, np.integer]]:
+        yield f"rows{features.suffix}", np.int64(len(features.train))
+
+
+class WhileTrainingWrongly(WhileTraining):
+    """One that asks, for a while, for what there is not."""
+
+    early = ("fc9",)
 
 
 def blocked(features, k, *, platform):
