@@ -20,11 +20,17 @@ from pad_jax.run.breaks import Breaks
 from pad_jax.run.checkpoints import Checkpoints
 from pad_jax.signals import Stopped
 from pad_jax.train import train_and_evaluate
-from tests.support.small_runs import AUTO, assert_same_state, restored, small_config, without_clock
+from tests.support.small_runs import (
+    AUTO,
+    QUICK,
+    assert_same_state,
+    restored,
+    small_config,
+    without_clock,
+)
 
 STEPS = 4  # of an epoch of the small run
 CLUSTERS = {"clusters.count": 12, "clusters.components": 32}
-QUICK = {"model.name": "tests.support.parts:linear", "eval.evaluators": ()}
 
 
 def train_until(dispatch, config, workdir, monkeypatch):

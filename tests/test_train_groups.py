@@ -7,16 +7,25 @@ import pytest
 
 from pad_jax import config as configs
 from pad_jax import data, models, objectives, train
-from pad_jax.graph.probability import TemperatureSettings
+from pad_jax.graph.groups import Groups
+from pad_jax.graph.probability import TemperatureSettings, entropy_temperature
 from pad_jax.run import checkpoints, metrics
 from pad_jax.settings import RunSettings
 from pad_jax.train import train_and_evaluate
-from tests.support.small_runs import AUTO, restored, small_config
+from tests.support.small_runs import AUTO, QUICK, restored, small_config
 
 
 def small_parts(settings):
     objective, encoder = objectives.create(settings), models.create(settings)
     return train.step_parts(settings, encoder, objective, num_images=300)
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory):
+    """The rows of a run with the groups and the loss of the defaults."""
+    workdir = tmp_path_factory.mktemp("usual")
+    train_and_evaluate(small_config(**QUICK), workdir)
+    return metrics.read(workdir)
 
 
 @pytest.mark.parametrize(
@@ -41,13 +50,15 @@ def small_parts(settings):
     ],
     ids=lambda overrides: ",".join(f"{k}={v}" for k, v in overrides.items()),
 )
-def test_every_kind_of_group_trains_its_own_way(finished, tmp_path, overrides, caplog):
+def test_every_kind_of_group_trains_its_own_way(usual, tmp_path, overrides, caplog):
     caplog.set_level(logging.INFO, "pad_jax")
-    row = train_and_evaluate(small_config(**overrides), tmp_path)
+    config = small_config(**(QUICK | overrides))
+    row = train_and_evaluate(config, tmp_path)
     assert np.isfinite(row["train/loss"])
-    assert row["train/loss"] != metrics.read(finished)[1]["train/loss"]
+    assert row["train/loss"] != usual[1]["train/loss"]
     assert (tmp_path / "report.html").exists()
-    groups = {k: v for k, v in restored(tmp_path).items() if "groups" in k}
+    state = restored(tmp_path)
+    groups = {k: v for k, v in state.items() if "groups" in k}
     kind = overrides.get("grouping.kind", "scs")
     prefixes = {key.split("/")[0] for key in row if key.endswith("/coverage")}
     assert prefixes == {"scs" if kind == "scs" else "groups"}
@@ -65,10 +76,12 @@ def test_every_kind_of_group_trains_its_own_way(finished, tmp_path, overrides, c
     if kind == "neighbors":
         assert row["groups/mean_size"] == 11
         assert any(v.shape == (300, 11) for v in groups.values())
-        settings = configs.read(small_config(**overrides))
+        settings = configs.read(config)
         parts, images = small_parts(settings), data.load(settings).train
-        state = train.init_state(settings[RunSettings], parts, images)
-        members = checkpoints.read(tmp_path, 2, state).groups.members  # what a resumed run restores
+        target = train.init_state(settings[RunSettings], parts, images)
+        members = checkpoints.read(
+            tmp_path, 2, target
+        ).groups.members  # what a resumed run restores
         np.testing.assert_array_equal(members[:, 0], np.arange(300))
     if overrides.get("grouping.max_size", "auto") != "auto":
         assert row["scs/max_size"] > 10
@@ -83,8 +96,14 @@ def test_every_kind_of_group_trains_its_own_way(finished, tmp_path, overrides, c
         assert 0 < row["scs/coverage"] < 1
         assert np.mean(group_id >= 0) == pytest.approx(row["scs/coverage"])
     if "loss.final_temperature_from" in overrides:  # in the second epoch of two
-        assert metrics.read(tmp_path)[0]["train/loss"] == metrics.read(finished)[0]["train/loss"]
-        assert row["train/loss"] < metrics.read(finished)[1]["train/loss"] - 0.1
+        assert metrics.read(tmp_path)[0]["train/loss"] == usual[0]["train/loss"]
+        assert row["train/loss"] < usual[1]["train/loss"] - 0.1
+    if overrides.get("loss.temperature") == "auto":
+        [group_id] = [v for k, v in state.items() if "group_id" in k]
+        [tau] = [v for k, v in state.items() if "temperature" in k]
+        assert tau.tolist() == pytest.approx(
+            [entropy_temperature(Groups(group_id, group_id))] * 300
+        )
     if overrides.get("loss.hpe") == "none":
         assert row["train/loss_hpe"] == 0
 

@@ -14,6 +14,7 @@ from pad_jax.modes import MODES
     ("arguments", "message"),
     [
         (["--num_epochs=20"], "field of the config: --config.num_epochs=20$"),
+        (["--num_epoch=20"], "--num_epoch is no flag; did you mean --config.num_epochs[?]$"),
         (["--seed", "3"], "field of the config: --config.seed=VALUE$"),
         (["--dataset.root=x"], "field of the config: --config.dataset.root=x$"),
         (["--name=x"], "--config.augmentation.name=x or --config.dataset.name=x or"),

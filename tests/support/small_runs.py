@@ -18,6 +18,9 @@ AUTO = {
     "loss.temperature": "auto",
 }
 
+# Where nobody looks at what was learnt: an encoder that compiles at once, and no evaluation.
+QUICK = {"model.name": "tests.support.parts:linear", "eval.evaluators": ()}
+
 
 def small_config(**overrides):
     """Digits of 16 px, 300 of them, two epochs: seconds."""
