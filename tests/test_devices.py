@@ -1,7 +1,9 @@
 """One device and eight give the same results, in processes of their own."""
 
 import collections
+import itertools
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -42,18 +44,17 @@ def run_two(function, out, devices):
         finish(worker)
 
 
-@pytest.fixture
-def on_one_and_eight(tmp_path):
-    def results(function):
-        for devices in (1, 8):
-            run(function, tmp_path / f"{devices}.npz", devices)
-        return (dict(np.load(tmp_path / f"{devices}.npz")) for devices in (1, 8))
-
-    return results
+@pytest.fixture(scope="module")
+def on_one_and_eight(tmp_path_factory):
+    """A function: what a worker's function gives on one device and on eight."""
+    folder = tmp_path_factory.mktemp("parts")
+    for devices in (1, 8):
+        run("run_parts", folder / str(devices), devices)
+    return lambda name: (dict(np.load(folder / str(n) / f"{name}.npz")) for n in (1, 8))
 
 
 def test_graph_loss_gradients_and_refresh_agree(on_one_and_eight):
-    one, eight = on_one_and_eight("run_functions")
+    one, eight = on_one_and_eight("functions")
     for name in ("neighbors", "neighbors in passes", "neighbors of rows on the devices"):
         np.testing.assert_array_equal(eight[name], one["neighbors"])
     for name in one:
@@ -70,7 +71,7 @@ def test_steps_agree(on_one_and_eight):
     does), and a change of the first parameters by 1e-7 on one device moves the tenth step as far as
     eight devices do.
     """
-    one, eight = on_one_and_eight("run_steps")
+    one, eight = on_one_and_eight("steps")
     for i in range(10):
         for name in ("loss", "loss_scs", "loss_hpe"):
             key = f"{name}/{i}"
@@ -88,7 +89,7 @@ def test_steps_agree(on_one_and_eight):
 
 
 def test_a_baselines_step_agrees(on_one_and_eight):
-    one, eight = on_one_and_eight("run_baseline_steps")
+    one, eight = on_one_and_eight("baseline_steps")
     assert one.keys() == eight.keys()
     for name, expected in one.items():
         difference = np.linalg.norm(eight[name] - expected)
@@ -96,15 +97,17 @@ def test_a_baselines_step_agrees(on_one_and_eight):
 
 
 def test_whole_epochs_agree_and_checkpoints_cross_device_counts(tmp_path):
-    folders = {}
-    for first, second in ((1, 1), (1, 8), (8, 1), (8, 8)):
-        workdir = folders[first, second] = tmp_path / f"{first}-{second}"
-        run("run_training", workdir, first)
-        assert len(metrics.read(workdir)) == 1
-        run("run_training", workdir, second)
+    for first in (1, 8):
+        run("run_first_epoch", tmp_path / str(first), first)
+        assert len(metrics.read(tmp_path / str(first))) == 1
+    for second in (1, 8):
+        for first in (1, 8):
+            shutil.copytree(tmp_path / str(first), tmp_path / f"to{second}" / str(first))
+        run("run_second_epoch", tmp_path / f"to{second}", second)
+    reference = metrics.read(tmp_path / "to1" / "1")
+    for second, first in itertools.product((1, 8), (1, 8)):
+        workdir = tmp_path / f"to{second}" / str(first)
         assert folder.read_run(workdir)["device_count"] == second
-    reference = metrics.read(folders[1, 1])
-    for workdir in folders.values():
         rows = metrics.read(workdir)
         assert [row["epoch"] for row in rows] == [1, 2]
         for row, expected in zip(rows, reference, strict=True):

@@ -7,10 +7,21 @@ from pad_jax.graph.groups import (
     Groups,
     TemperedGroups,
     by_falling_size,
+    clusters_of_groups,
     from_labels,
     hard_positives,
     smallest_index,
 )
+
+
+def test_the_cluster_that_most_members_of_a_group_are_in(rng):
+    cluster, group = rng.integers(-1, 4, 400), rng.permutation(np.arange(400) % 130)
+    found = clusters_of_groups(cluster, group)
+    for g in range(130):
+        own = cluster[group == g].tolist()
+        # Of equally many a cluster before none, and the larger one, which has the lower number.
+        assert found[g] == max(set(own), key=lambda c: (own.count(c), c >= 0, -c))
+    assert clusters_of_groups(np.full(3, -1), np.array([0, 0, 1])).tolist() == [-1, -1]
 
 
 def test_hard_positives_equal_a_naive_loop(rng, unit_rows):

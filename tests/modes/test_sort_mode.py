@@ -57,13 +57,14 @@ def test_where_nothing_stands_apart_groups_lie_at_the_top(tmp_path):
     assert sort.by_hierarchy(none) == folders
 
 
-def test_a_group_lies_where_most_of_its_images_are():
-    cluster = np.array([0, 1, 1, -1, -1, 0, -1, 1, 0])
-    group = np.array([0, 0, 0, 1, 1, 1, 2, 2, -1])
-    assert sort._of_most(cluster, group).tolist() == [1, 1, 1, -1, -1, -1, 1, 1, 0]
-    none = np.full(3, -1)
-    assert sort._of_most(none, np.array([0, 0, -1])).tolist() == none.tolist()
-    assert sort._of_most(np.array([0, 0, -1]), none).tolist() == [0, 0, -1]
+def test_a_group_lies_where_most_of_its_images_are(tmp_path):
+    group, cluster = [0, 0, 0, 1, 1, 1, 2, 2, -1], [0, 1, 1, -1, -1, 0, -1, 1, 0]
+    collection = pile(tmp_path, [f"{i}.png" for i in range(9)], group, cluster)
+    expected = ["cluster_2/group_1"] * 3 + ["other_groups/group_2"] * 3
+    expected += ["cluster_2/group_3"] * 2 + ["cluster_1"]
+    assert sort.by_hierarchy(collection) == expected
+    alone = pile(tmp_path, collection.names, [-1] * 9, cluster)
+    assert sort.by_hierarchy(alone)[:4] == ["cluster_1", "cluster_2", "cluster_2", "ungrouped"]
 
 
 def test_images_without_files_are_sorted_as_png(run_without_files, call, given, tmp_path):

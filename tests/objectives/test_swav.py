@@ -14,6 +14,7 @@ from tests.support import swav
 from tests.support.small_runs import assert_same_state, restored
 
 OBJECTIVE = "tests.support.swav:Swav"
+STREAMED = {"dataset.max_resident_gib": 0.0}
 
 
 def config(**overrides):
@@ -57,27 +58,33 @@ def test_each_view_predicts_the_code_of_the_other(rng):
     np.testing.assert_allclose(swav.swapped_prediction(*as_float32, 0.1), expected, rtol=1e-5)
 
 
-def test_it_trains_in_the_shared_loop(tmp_path):
-    last = pad_jax.train_and_evaluate(config(), tmp_path / "run")
-    rows = metrics.read(tmp_path / "run")
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run, the images decoded as they are needed."""
+    workdir = tmp_path_factory.mktemp("swav") / "run"
+    pad_jax.train_and_evaluate(config(**STREAMED), workdir)
+    return workdir
+
+
+def test_it_trains_in_the_shared_loop(trained):
+    rows = metrics.read(trained)
+    last = rows[-1]
     assert rows[-1]["train/loss"] < rows[0]["train/loss"]
     assert 0 < last["train/used_prototypes"] <= 1
     assert 1 < last["prototypes/count"] <= 30
     assert "time/prototypes" in last
     assert not any(key.startswith(("scs/", "groups/", "neighbors/")) for key in last)
-    state = restored(tmp_path / "run")
+    state = restored(trained)
     np.testing.assert_allclose(
         np.linalg.norm(state["['params']['prototypes']"], axis=0), 1, rtol=1e-5
     )
-    page = (tmp_path / "run/report.html").read_text(encoding="utf-8")
+    page = (trained / "report.html").read_text(encoding="utf-8")
     assert "Prototypes in use" in page
     assert "Number of prototypes" in page
-    assert pad_jax.load(tmp_path / "run").embed(np.zeros((2, 16, 16), np.uint8)).shape == (2, 128)
+    assert pad_jax.load(trained).embed(np.zeros((2, 16, 16), np.uint8)).shape == (2, 128)
 
 
-def test_a_streamed_run_goes_on_bit_for_bit(tmp_path, monkeypatch):
-    streamed = config(num_epochs=2, **{"dataset.max_resident_gib": 0.0})
-    pad_jax.train_and_evaluate(streamed, tmp_path / "whole")
+def test_a_streamed_run_goes_on_bit_for_bit(trained, tmp_path, monkeypatch):
     begin = swav.Swav.begin_epoch
 
     def interrupted(self, state, epoch):
@@ -88,10 +95,10 @@ def test_a_streamed_run_goes_on_bit_for_bit(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(swav.Swav, "begin_epoch", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            pad_jax.train_and_evaluate(streamed, tmp_path / "parts")
-    assert len(metrics.read(tmp_path / "parts")) == 1
-    pad_jax.train_and_evaluate(streamed, tmp_path / "parts")
-    assert_same_state(restored(tmp_path / "parts"), restored(tmp_path / "whole"))
+            pad_jax.train_and_evaluate(config(**STREAMED), tmp_path)
+    assert len(metrics.read(tmp_path)) == 1
+    pad_jax.train_and_evaluate(config(**STREAMED), tmp_path)
+    assert_same_state(restored(tmp_path), restored(trained))
 
 
 def test_its_settings_are_part_of_the_config():

@@ -20,7 +20,7 @@ from pad_jax.graph.groups import Groups, singletons
 from pad_jax.run import folder, metrics
 from pad_jax.settings import RESULTS, TRAINING
 from pad_jax.train import train_and_evaluate
-from tests.support.small_runs import make_checkpoint, small_config
+from tests.support.small_runs import QUICK, make_checkpoint, small_config
 
 
 def test_a_file_name_may_be_any_bytes(tmp_path):
@@ -55,7 +55,7 @@ def test_other_images_of_the_same_number_are_refused(tmp_path, rng):
         Image.fromarray(rng.integers(0, 256, (16, 16), np.uint8)).save(tmp_path / f"{name}.png")
     fields = {"name": "folder", "root": str(tmp_path), "test_split": "", "channels": 1}
     config = small_config(
-        batch_size=8, num_epochs=1, **{f"dataset.{k}": v for k, v in fields.items()}
+        batch_size=8, num_epochs=1, **QUICK, **{f"dataset.{k}": v for k, v in fields.items()}
     )
     train_and_evaluate(config, tmp_path / "run")
     (tmp_path / "a.png").rename(tmp_path / "z.png")
@@ -68,7 +68,7 @@ def test_other_pixels_in_an_array_are_refused(tmp_path, rng):
     images = rng.integers(0, 256, (40, 16, 16), np.uint8)
     fields = {"name": "npz", "root": str(tmp_path / "images.npz"), "test_split": ""}
     config = small_config(
-        batch_size=8, num_epochs=1, **{f"dataset.{k}": v for k, v in fields.items()}
+        batch_size=8, num_epochs=1, **QUICK, **{f"dataset.{k}": v for k, v in fields.items()}
     )
     np.savez(tmp_path / "images.npz", x_train=images)
     train_and_evaluate(config, tmp_path / "run")
@@ -147,8 +147,8 @@ def test_a_run_stopped_in_its_first_epoch_may_begin_anew_with_another_config(tmp
     with monkeypatch.context() as patch:
         patch.setattr(EpochRunner, "__call__", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            train_and_evaluate(small_config(), tmp_path)
-    fewer = small_config(num_epochs=1, **{"dataset.max_images": 200})
+            train_and_evaluate(small_config(**QUICK), tmp_path)
+    fewer = small_config(num_epochs=1, **QUICK, **{"dataset.max_images": 200})
     assert train_and_evaluate(fewer, tmp_path)["epoch"] == 1
     assert folder.read_run(tmp_path)["num_images"] == 200
 
@@ -180,11 +180,11 @@ def test_a_folder_in_which_another_run_is_training_is_refused(tmp_path):
     ):
         train_and_evaluate(small_config(), tmp_path)
     assert not (tmp_path / "config.json").exists()
-    train_and_evaluate(small_config(num_epochs=1), tmp_path)
+    train_and_evaluate(small_config(num_epochs=1, **QUICK), tmp_path)
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):
-    train_and_evaluate(small_config(num_epochs=1), tmp_path)
+    train_and_evaluate(small_config(num_epochs=1, **QUICK), tmp_path)
     for path in (tmp_path / "checkpoints/1").rglob("*"):
         if path.is_file():
             path.write_bytes(path.read_bytes()[:10])

@@ -26,6 +26,8 @@ from pad_jax.settings import RunSettings
 from tests.support import small_runs, steps_gone_bad
 from tests.support.image_files import save
 
+NO_EVALUATION = {"eval.evaluators": ()}
+
 
 def small_config(**overrides):
     """301 digits: no multiple of eight."""
@@ -45,6 +47,15 @@ def prepare(config):
         schedule=lambda step: 0.0001,
     )
     return settings, images, parts
+
+
+def run_parts(out):
+    """What tests hold together of one device and of eight; a file of each in the folder OUT."""
+    folder = pathlib.Path(out)
+    folder.mkdir()
+    run_steps(folder / "steps.npz")
+    run_baseline_steps(folder / "baseline_steps.npz")
+    run_functions(folder / "functions.npz")  # the last one: it divides the graph for good
 
 
 def run_steps(out):
@@ -208,19 +219,23 @@ def embedded_by_parts(rows):
     return collected((part["embedding"] for part in found), (7,))
 
 
-def run_training(out):
-    """Two epochs; after the first the process ends if OUT is new, and goes on if it is not."""
-    config, workdir = small_config(), pathlib.Path(out)
-    if not workdir.exists():
-        discover = train.discover
+def run_first_epoch(out):
+    """The first of two epochs."""
+    discover = train.discover
 
-        def stop_after_the_first(*args):
-            if args[-1] == 1:
-                raise SystemExit
-            return discover(*args)
+    def stop_after_the_first(*args):
+        if args[-1] == 1:
+            raise SystemExit
+        return discover(*args)
 
-        train.discover = stop_after_the_first
-    train.train_and_evaluate(config, workdir)
+    train.discover = stop_after_the_first
+    train.train_and_evaluate(small_config(**NO_EVALUATION), pathlib.Path(out))
+
+
+def run_second_epoch(out):
+    """The second one of every run in the folder OUT."""
+    for workdir in sorted(pathlib.Path(out).iterdir()):
+        train.train_and_evaluate(small_config(**NO_EVALUATION), workdir)
 
 
 def run_streamed_training(out):
