@@ -21,8 +21,7 @@ from pad_jax.data.preparation import PIXELS
 from pad_jax.data.reading import Withheld
 from pad_jax.data.source import DatasetSettings, UnreadableImage, called
 from pad_jax.errors import InputError
-from pad_jax.graph.estimators import similarities_to_means
-from pad_jax.graph.groups import by_falling_size, from_labels
+from pad_jax.graph.groups import by_falling_size, from_labels, similarities_to_means
 from pad_jax.graph.neighbors import nearest_neighbors
 from pad_jax.graph.rows import unit_rows
 from pad_jax.graph.search import Graph

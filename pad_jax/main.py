@@ -76,12 +76,12 @@ def main(argv: list[str]) -> None:
         _CONFIG.value,
         config_flags.get_config_filename(flag),
         config_flags.get_override_values(flag),
-        shared.path(_WORKDIR),
-        shared.path(shared.IMAGES),
-        shared.path(shared.FEATURES),
-        shared.path(shared.OUTPUT),
-        shared.EPOCH.value,
-        arguments.given(arguments.with_flag_files(sys.argv), "config"),
+        workdir=shared.path(_WORKDIR),
+        images=shared.path(shared.IMAGES),
+        features=shared.path(shared.FEATURES),
+        output=shared.path(shared.OUTPUT),
+        epoch=shared.EPOCH.value,
+        config_given=arguments.given(arguments.with_flag_files(sys.argv), "config"),
     )
     if mode.has_run and call.features is None:
         check_encodable(call.run_folder)

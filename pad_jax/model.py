@@ -10,7 +10,7 @@ import flax.linen as nn
 import numpy as np
 
 from pad_jax import config as configs
-from pad_jax import data, extractors, models, parallel
+from pad_jax import data, extractors, models, parallel, run_images
 from pad_jax.data import augmentation, given
 from pad_jax.data.preparation import Pixels, Preparation, pixels_of
 from pad_jax.data.source import DatasetSettings
@@ -170,8 +170,6 @@ class Model:
     @functools.cached_property
     def _grouped(self) -> tuple[np.ndarray, np.ndarray]:
         """Embeddings of the run's images, [N, D], and the group of each, -1 for none."""
-        from pad_jax import run_images  # which imports this module
-
         names, groups = folder.read_groups(self.workdir)
         if (last := folder.last_epoch(self.workdir)) != self.epoch:
             raise InputError(

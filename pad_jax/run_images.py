@@ -8,17 +8,20 @@ import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pad_jax import model, progress
+from pad_jax import progress
 from pad_jax.data.preparation import FEATURES, PIXELS, Preparation
 from pad_jax.data.selection import Selection
 from pad_jax.data.source import DatasetSettings, UnreadableImage
 from pad_jax.errors import InputError
 from pad_jax.paths import expanded
 from pad_jax.run import cache, checkpoints
+
+if TYPE_CHECKING:
+    from pad_jax.model import Model
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +52,7 @@ def embedded(
     settings: DatasetSettings,
     workdir: pathlib.Path,
     epoch: int,
-    load: Callable[[], model.Model],
+    load: Callable[[], "Model"],
     *,
     name: str = OWN,
 ) -> Embedded:
@@ -81,7 +84,7 @@ def embedded(
     return made
 
 
-def embed(selection: Selection, encoder: model.Model, *, strict: bool) -> Embedded:
+def embed(selection: Selection, encoder: "Model", *, strict: bool) -> Embedded:
     """Embeds images as they are decoded, so that few are held at a time; see ``embedded``."""
     count = len(selection)
     if selection.kind == FEATURES:

@@ -33,7 +33,7 @@ from pad_jax import (
 )
 from pad_jax.data import augmentation
 from pad_jax.data.augmentation import AugmentationSettings
-from pad_jax.data.images import Images
+from pad_jax.data.images import Images, few
 from pad_jax.data.preparation import FEATURES, PIXELS, Preparation
 from pad_jax.data.source import DatasetSettings
 from pad_jax.embedding import Embedder
@@ -48,7 +48,7 @@ from pad_jax.optimizer import OptimizerSettings, learning_rate_schedule
 from pad_jax.paths import local
 from pad_jax.predecessor import Predecessor
 from pad_jax.profiling import Profile
-from pad_jax.run import doubts, folder, likeness, metrics, saving
+from pad_jax.run import doubts, folder, metrics, saving
 from pad_jax.run import found as of_groups
 from pad_jax.run.begun import Begun
 from pad_jax.run.breaks import Breaks
@@ -59,6 +59,7 @@ from pad_jax.state import TrainState
 from pad_jax.steps import StepParts
 
 _log = logging.getLogger(__name__)
+_LOOKED_AT = 256  # images whose likeness is followed; one batch of embedding, by default
 _EXAMPLES = {PIXELS: "folder", FEATURES: "features"}  # configs for each kind of samples
 
 
@@ -153,7 +154,7 @@ def train_epochs(
     kept = min(checkpoint_settings.keep, run_settings.num_epochs)
     storage.check_space(workdir, storage.size(host_state), kept)
     watch, breaks = doubts.Watch(), Breaks(checkpoint_settings.every_minutes, trace.dispatched)
-    looked_at = likeness.few(images)
+    looked_at = few(images, _LOOKED_AT)
     del host_state, saved, blank  # as large as what is on the devices
     late: metrics.Row = {}  # seconds of what comes after a row is written
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pad_jax.browse.ranges import unit_means
+from pad_jax.graph.groups import clusters_of_groups
 
 _PARTS = 30  # of a pile without clusters; fewer where there are few groups
 _GROUPS = 5  # in a part, at least
@@ -27,8 +28,7 @@ class Sets(NamedTuple):
 def find_sets(clusters: np.ndarray, rows: np.ndarray, start: np.ndarray) -> Sets:
     """The clusters of a pile; where it has only one, or none, parts of it by k-means.
 
-    A group belongs to the cluster of most of its members; of equally many a cluster comes before
-    none.
+    A group belongs to the cluster of most of its members.
 
     Args:
       clusters: int [N], of each place, -1 for none.
@@ -41,16 +41,12 @@ def find_sets(clusters: np.ndarray, rows: np.ndarray, start: np.ndarray) -> Sets
     else:
         are_clusters = True
     grouped, single = clusters[: start[-1]], clusters[start[-1] :]
-    count = int(clusters.max(initial=-1)) + 2
     group = np.repeat(np.arange(len(start) - 1), np.diff(start))
-    pairs, votes = np.unique(group * count + grouped + 1, return_counts=True)
-    order = np.lexsort((votes, pairs // count))  # the majority comes last in each group
-    last = np.flatnonzero(np.diff(pairs[order] // count, append=-1))
-    majority = pairs[order][last] % count - 1
+    majority = clusters_of_groups(grouped, group)
     known = np.concatenate([majority, single])
     known = known[known >= 0]
     _, first = np.unique(known, return_index=True)
-    number = np.full(count, -1)
+    number = np.full(int(clusters.max(initial=-1)) + 2, -1)
     number[known[np.sort(first)]] = np.arange(len(first))  # index -1 is "none" and stays -1
     return Sets(number[majority], number[single], are_clusters)
 

@@ -121,6 +121,11 @@ def held(images: Images, rows: np.ndarray) -> ResidentImages:
     )
 
 
+def few(images: Images, count: int) -> ResidentImages:
+    """Up to so many of the images, held; which ones depends on nothing but their number."""
+    return held(images, np.sort(np.random.default_rng(0).permutation(len(images))[:count]))
+
+
 class StreamedImages(Images):
     """Images decoded when they are needed, by threads that read ahead."""
 

@@ -4,10 +4,11 @@ import contextlib
 import hashlib
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from pad_jax.data.classes import Classes
 from pad_jax.data.decoding import Decoder
 from pad_jax.data.preparation import PIXELS
 from pad_jax.data.reading import Withheld
@@ -19,16 +20,6 @@ _LOOKED_AT = 64  # files: a network is asked for each
 def evenly(count: int, most: int) -> np.ndarray:
     """Some of ``count`` rows, spread evenly, the first and the last too: int64 [up to ``most``]."""
     return np.unique(np.linspace(0, count - 1, most).astype(np.int64))
-
-
-class Labelling(Protocol):
-    """Classes in place of the sources' own: see ``classes.Classes``."""
-
-    @property
-    def names(self) -> tuple[str, ...] | None: ...
-
-    @property
-    def label(self) -> Callable[[Source, int, int | None], int | None]: ...
 
 
 class Selection:
@@ -50,7 +41,7 @@ class Selection:
         self,
         sources: Sequence[Source],
         max_images: int | None = None,
-        classes: Labelling | None = None,
+        classes: Classes | None = None,
     ):
         self.sources, self._classes = sources, classes
         sizes = [len(source) for source in sources]

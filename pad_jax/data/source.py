@@ -136,35 +136,31 @@ class DatasetSettings:
     @property
     def decoding(self) -> Decoding:
         """How the images of files become arrays."""
-        settings = self
         least = None  # they have one size already, and keep it
-        if settings.image_size is not None:
-            least = max(LEAST_SIDE, 2 * settings.image_size, 2 * settings.stored_size)
-        return Decoding(settings.background, settings.max_megapixels, least)
+        if self.image_size is not None:
+            least = max(LEAST_SIDE, 2 * self.image_size, 2 * self.stored_size)
+        return Decoding(self.background, self.max_megapixels, least)
 
     def check(self) -> None:
         """Refuses to hold out what is trained on; slices are compared once a source is open."""
-        settings = self
-        if 0 < settings.stored_size < (settings.image_size or 0):
-            hint = f"dataset.image_size={settings.image_size} is larger; give more, or 0"
-            refuse("dataset.stored_size", settings.stored_size, hint)
-        if len(set(settings.train_splits)) < len(settings.train_splits):
-            refuse("dataset.train_split", settings.train_split, "it names a split twice")
-        for split in settings.test_splits:
-            if any(_share_images(split, other) for other in settings.train_splits):
-                refuse_overlap(settings)
+        if 0 < self.stored_size < (self.image_size or 0):
+            hint = f"dataset.image_size={self.image_size} is larger; give more, or 0"
+            refuse("dataset.stored_size", self.stored_size, hint)
+        if len(set(self.train_splits)) < len(self.train_splits):
+            refuse("dataset.train_split", self.train_split, "it names a split twice")
+        for split in self.test_splits:
+            if any(_share_images(split, other) for other in self.train_splits):
+                refuse_overlap(self)
 
     @property
     def train_splits(self) -> list[str]:
         """The splits of the training images."""
-        settings = self
-        return settings.train_split.split("+")
+        return self.train_split.split("+")
 
     @property
     def test_splits(self) -> list[str]:
         """The splits of the test images; an empty list where there are none."""
-        settings = self
-        return settings.test_split.split("+") if settings.test_split else []
+        return self.test_split.split("+") if self.test_split else []
 
 
 class Example(NamedTuple):

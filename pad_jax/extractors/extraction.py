@@ -115,7 +115,7 @@ def extract(
     extractor = create(spec)
     strict = dataset.strict
     if strict and work.skipped:  # by an earlier call that was not
-        raise _undecodable(source.name(work.skipped[0]))
+        raise UnreadableImage(source.name(work.skipped[0])).refused()
     size = extractor.image_size
     prepared = Pixels((size, size, 3), dataset.resize, decoding)
     decoded = _decoded(source, work.done, batch_size, prepared)
@@ -227,7 +227,7 @@ def _sorted_out(
             readable.append(example)
             continue
         if strict:
-            raise _undecodable(str(example))
+            raise example.refused()
         _log.warning("Skipped, cannot be decoded: %s", example)
         skipped.append(i)
     return readable, skipped
@@ -243,9 +243,3 @@ def _cast(features: np.ndarray, dtype: str, spec: ExtractorSpec, work: WorkFolde
             f"{np.abs(features).max():.3g}; give --dtype=float32{remove}"
         )
     return stored
-
-
-def _undecodable(what: str) -> InputError:
-    return InputError(
-        f"cannot decode {what}; mend or remove it, or skip it by --config.dataset.strict=False"
-    )

@@ -5,12 +5,11 @@ import warnings
 from typing import Any, Self
 
 import numpy as np
-import scipy.sparse
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from pad_jax.graph.groups import by_falling_size
+from pad_jax.graph.groups import by_falling_size, similarities_to_means
 from pad_jax.graph.hierarchy import (
     least_size,
     rows_below,
@@ -226,32 +225,6 @@ class AffinityHierarchy(_Clusterer):
         inside = edges_within(graph.indices[:, :_GROUP_NEIGHBORS], self.labels_)
         self.groups_ = by_falling_size(strongly_connected_subgraphs(inside))
         return self
-
-
-def similarities_to_means(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Cosine of each row with the mean of its group.
-
-    Args:
-      rows: float32 [N, D], unit rows.
-      labels: int [N], 0 .. G-1, or -1 for none.
-
-    Returns:
-      float32 [N], 0 for rows in no group.
-    """
-    grouped = np.flatnonzero(labels >= 0)
-    result = np.zeros(len(rows), np.float32)
-    if len(grouped):
-        group, rows = labels[grouped], rows[grouped]
-        ones = np.ones(len(grouped), np.float32)
-        sums = scipy.sparse.csr_matrix((ones, (group, np.arange(len(grouped))))) @ rows
-        length = np.maximum(np.linalg.norm(sums, axis=1), 1e-12)
-        # Every row's sum side by side would be as large as the rows; each is a member of one.
-        inner = np.empty(len(grouped), np.float32)
-        for i in range(0, len(grouped), 2**16):
-            part = slice(i, i + 2**16)
-            inner[part] = np.einsum("nd,nd->n", rows[part], sums[group[part]])
-        result[grouped] = inner / length[group]
-    return result
 
 
 def _checked(precomputed_knn: Any, n: int, k: int) -> Graph:

@@ -43,6 +43,55 @@ class TemperedGroups(NamedTuple):
     temperature: np.ndarray
 
 
+def clusters_of_groups(cluster: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """The cluster that most members of each group are in, where groups lie across clusters.
+
+    Args:
+      cluster: int [M], 0 .. K-1 by falling size, -1 for none.
+      group: int [M], 0 .. G-1; every group has members.
+
+    Returns:
+      int64 [G], -1 for none. Of equally many a cluster comes before none, and a larger one before
+      a smaller one.
+    """
+    none = int(cluster.max(initial=-1)) + 1  # comes last
+    numbers = np.where(cluster < 0, none, cluster).astype(np.int64)
+    pairs, votes = np.unique(group * (none + 1) + numbers, return_counts=True)
+    owner, numbers = np.divmod(pairs, none + 1)
+    order = np.lexsort((numbers, -votes, owner))
+    _, first = np.unique(owner[order], return_index=True)
+    most = numbers[order][first]
+    return np.where(most == none, -1, most)
+
+
+def similarities_to_means(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Cosine of each row with the mean of its group.
+
+    Args:
+      rows: float32 [N, D], unit rows.
+      labels: int [N], 0 .. G-1, or -1 for none.
+
+    Returns:
+      float32 [N], 0 for rows in no group.
+    """
+    import scipy.sparse  # here, not at the top: training does without
+
+    grouped = np.flatnonzero(labels >= 0)
+    result = np.zeros(len(rows), np.float32)
+    if len(grouped):
+        group, rows = labels[grouped], rows[grouped]
+        ones = np.ones(len(grouped), np.float32)
+        sums = scipy.sparse.csr_matrix((ones, (group, np.arange(len(grouped))))) @ rows
+        length = np.maximum(np.linalg.norm(sums, axis=1), 1e-12)
+        # Every row's sum side by side would be as large as the rows; each is a member of one.
+        inner = np.empty(len(grouped), np.float32)
+        for i in range(0, len(grouped), 2**16):
+            part = slice(i, i + 2**16)
+            inner[part] = np.einsum("nd,nd->n", rows[part], sums[group[part]])
+        result[grouped] = inner / length[group]
+    return result
+
+
 def singletons(num_samples: int) -> Groups:
     """Every sample a group of its own: instance discrimination."""
     own = np.arange(num_samples, dtype=np.int32)

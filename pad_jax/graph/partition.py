@@ -3,12 +3,11 @@
 NumPy in, NumPy out; this module never touches a device.
 """
 
-import warnings
-
 import numpy as np
 
 from pad_jax.graph.discovery import Discovery
 from pad_jax.graph.groups import by_falling_size, smallest_index
+from pad_jax.graph.kmeans import repeatable
 from pad_jax.graph.rows import divided_by_length, sampled
 
 _MAX_ROWS = 200_000  # that k-means sees
@@ -32,16 +31,12 @@ def partition(found: Discovery, features: np.ndarray | None) -> np.ndarray:
     clusters = found.clusters
     if clusters is None or features is None or not (clusters.stand_apart and clusters.count):
         return np.full(len(found.groups.group_id), -1, np.int32)
-    import threadpoolctl  # here, not at the top: it takes a second to load
-    from sklearn.cluster import KMeans
-    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.cluster import KMeans  # here, not at the top: it takes a second to load
 
     means = [features[clusters.labels == c].mean(0) for c in range(clusters.count)]
     centers = divided_by_length(np.stack(means))
     sample = sampled(features, _MAX_ROWS, np.random.default_rng(0))
     kmeans = KMeans(clusters.count, init=centers, n_init=1, random_state=0)
-    # Several threads add up the centres in any order; a single one repeats itself bit for bit.
-    with warnings.catch_warnings(), threadpoolctl.threadpool_limits(1, user_api="openmp"):
-        warnings.simplefilter("ignore", ConvergenceWarning)  # rows that coincide
+    with repeatable():
         label = kmeans.fit(sample).predict(features)
     return by_falling_size(smallest_index(label), min_size=1).astype(np.int32)

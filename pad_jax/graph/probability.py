@@ -45,12 +45,11 @@ class TemperatureSettings:
 
         Not in the paper: a high one joins what is spread out, a low one tells apart what is near.
         """
-        settings, run_settings = self, run
-        assert settings.temperature != AUTO, "that is what the groups say: entropy_temperature"
-        if settings.final_temperature is None:
-            return settings.temperature
-        first_late = round(settings.final_temperature_from * run_settings.num_epochs)
-        return jnp.where(epoch < first_late, settings.temperature, settings.final_temperature)
+        assert self.temperature != AUTO, "that is what the groups say: entropy_temperature"
+        if self.final_temperature is None:
+            return self.temperature
+        first_late = round(self.final_temperature_from * run.num_epochs)
+        return jnp.where(epoch < first_late, self.temperature, self.final_temperature)
 
 
 def entropy_temperature(groups: Groups) -> float:

@@ -11,6 +11,12 @@ import numpy as np
 from pad_jax.graph.groups import smallest_index
 
 
+def with_loops(neighbors: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """A graph whose other edges are loops (i, i), which connect nothing: int32, bool [N, k]."""
+    own = np.arange(len(neighbors), dtype=neighbors.dtype)[:, None]
+    return np.where(kept, neighbors, own)
+
+
 def strongest_edges(neighbors: np.ndarray, similarities: np.ndarray, share: float) -> np.ndarray:
     """The affinity graph without its weaker edges. Not in the paper.
 
@@ -25,8 +31,7 @@ def strongest_edges(neighbors: np.ndarray, similarities: np.ndarray, share: floa
     """
     count = max(1, math.ceil(round(share * similarities.size, 6)))  # 0.07 of 100 is a little more
     least = np.partition(similarities, -count, axis=None)[-count]
-    own = np.arange(len(neighbors), dtype=neighbors.dtype)[:, None]
-    return np.where(similarities >= least, neighbors, own)
+    return with_loops(neighbors, similarities >= least)
 
 
 def edges_within(neighbors: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -34,8 +39,7 @@ def edges_within(neighbors: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     In place of an edge that goes, a loop (i, i).
     """
-    own = np.arange(len(neighbors), dtype=neighbors.dtype)[:, None]
-    return np.where(labels[neighbors] == labels[:, None], neighbors, own)
+    return with_loops(neighbors, labels[neighbors] == labels[:, None])
 
 
 def strongly_connected_subgraphs(

@@ -7,11 +7,10 @@ import numpy as np
 
 from pad_jax.graph.clusters import Clusters
 from pad_jax.graph.search import Graph
-from pad_jax.graph.subgraphs import edges_within
+from pad_jax.graph.subgraphs import edges_within, with_loops
 
-SOUND = (
-    0.3  # support from which on, in the study, most pairs of nearly all groups were of one class
-)
+# The support from which on, in the study, most pairs of nearly all groups were of one class.
+SOUND = 0.3
 _SIZE = 10  # the paper's s
 _NEAR_PEAK = 0.8
 
@@ -30,8 +29,7 @@ def trusted_edges(graph: Graph, clusters: Clusters) -> np.ndarray:
       no better than chance at every level, as that of equal rows.
     """
     least = clusters.levels.first_at(_NEAR_PEAK + (1 - _NEAR_PEAK) * clusters.trust)
-    own = np.arange(len(graph.indices), dtype=graph.indices.dtype)[:, None]
-    strong = np.where(graph.similarities >= least.similarity, graph.indices, own)
+    strong = with_loops(graph.indices, graph.similarities >= least.similarity)
     return edges_within(strong, clusters.labels)
 
 

@@ -54,12 +54,11 @@ class SubgraphSettings:
     )
 
     def check(self) -> None:
-        settings = self
-        if settings.max_size in (None, AUTO) and settings.final_max_size is not None:
+        if self.max_size in (None, AUTO) and self.final_max_size is not None:
             refuse(
                 "grouping.final_max_size",
-                settings.final_max_size,
-                f"s grows to it from grouping.max_size, which is {settings.max_size}; give that a "
+                self.final_max_size,
+                f"s grows to it from grouping.max_size, which is {self.max_size}; give that a "
                 "number, or None here",
             )
 

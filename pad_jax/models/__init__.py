@@ -60,17 +60,15 @@ class ModelSettings:
         A run in bfloat16 may be used on a CPU, which gains nothing by such activations. There
         jaxlib 0.11.2 makes numbers of 1e38 of pooled bfloat16 maps.
         """
-        settings = self
-        return jnp.dtype("float32" if platform == "cpu" else settings.dtype)
+        return jnp.dtype("float32" if platform == "cpu" else self.dtype)
 
     def factors(self, platform: str) -> jnp.dtype:
         """What the factors of large products are rounded to in training on a CPU.
 
         What embeds images outside of training computes in float32, whatever the processor.
         """
-        settings = self
         rounded = platform == "cpu" and products.cpu_multiplies_bfloat16()
-        return jnp.dtype(settings.dtype if rounded else "float32")
+        return jnp.dtype(self.dtype if rounded else "float32")
 
 
 def create(settings: Settings, platform: str | None = None) -> nn.Module:

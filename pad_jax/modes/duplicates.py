@@ -1,6 +1,5 @@
 """--mode=duplicates: finds images that are the same, or nearly so; takes none of them out."""
 
-import hashlib
 import logging
 import pathlib
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,7 @@ from absl import flags
 
 from pad_jax import outputs, progress
 from pad_jax.collection import Collection, open_call
+from pad_jax.data import copies
 from pad_jax.graph.copies import near_copies
 from pad_jax.modes.base import Call, Mode
 
@@ -84,7 +84,7 @@ def _first_of_same_pixels(collection: Collection, rows: list[int]) -> tuple[dict
         if pixels is None:
             unseen.append(row)
             return str(row).encode()
-        return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).digest()
+        return copies.digest(pixels)
 
     first: dict[bytes, int] = {}
     ordered = sorted(rows)

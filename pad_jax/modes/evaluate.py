@@ -14,8 +14,7 @@ from pad_jax.data.preparation import PIXELS
 from pad_jax.errors import InputError
 from pad_jax.evaluators.evaluation import Evaluation
 from pad_jax.graph import diagnostics
-from pad_jax.graph.estimators import similarities_to_means
-from pad_jax.graph.groups import Groups, from_labels
+from pad_jax.graph.groups import Groups, from_labels, similarities_to_means
 from pad_jax.modes.base import Call, Mode
 from pad_jax.run import metrics
 

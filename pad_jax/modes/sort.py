@@ -9,6 +9,7 @@ from pad_jax import outputs, progress
 from pad_jax.collection import Collection, open_call
 from pad_jax.errors import InputError
 from pad_jax.folders import check_place, sort_into
+from pad_jax.graph.groups import by_falling_size, clusters_of_groups, smallest_index
 from pad_jax.modes.base import Call, Mode
 
 _CLUSTERS = flags.DEFINE_integer(
@@ -37,11 +38,8 @@ def by_kmeans(collection: Collection, clusters: int) -> list[str]:
 
     with progress.clock("k-means"):
         label = KMeans(clusters, n_init=3, random_state=0).fit_predict(collection.embeddings)
-    size = np.bincount(label, minlength=clusters)
-    number = np.empty(clusters, int)
-    number[np.argsort(-size, kind="stable")] = np.arange(clusters)
     names = _numbered("cluster", clusters)
-    return [names[i] for i in number[label].tolist()]
+    return [names[i] for i in by_falling_size(smallest_index(label), min_size=1).tolist()]
 
 
 def by_hierarchy(collection: Collection) -> list[str]:
@@ -56,7 +54,9 @@ def by_hierarchy(collection: Collection) -> list[str]:
     if _none_apart(collection):
         return [groups[g] if g >= 0 else REST for g in group.tolist()]
     clusters = _numbered("cluster", cluster.max(initial=-1) + 1)
-    cluster = _of_most(cluster, group)
+    if (grouped := group >= 0).any():
+        of_group = clusters_of_groups(cluster[grouped], group[grouped])
+        cluster = np.where(grouped, of_group[group], cluster)
     folders = []
     for c, g in zip(cluster.tolist(), group.tolist(), strict=True):
         inside = f"/{groups[g]}" if g >= 0 else ""
@@ -69,26 +69,6 @@ def by_hierarchy(collection: Collection) -> list[str]:
 
 def _none_apart(collection: Collection) -> bool:
     return collection.hierarchy.labels_.max(initial=-1) < 1
-
-
-def _of_most(cluster: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """The clusters, int [N], where a group as a whole is in that of most of its members.
-
-    Of equally many a cluster comes before none, and a larger one before a smaller one.
-    """
-    in_group = np.flatnonzero(group >= 0)
-    if not len(in_group):
-        return cluster
-    width = cluster.max() + 2
-    # None counts as the last one.
-    own = np.where(cluster[in_group] < 0, width - 1, cluster[in_group])
-    pairs, count = np.unique(group[in_group] * width + own, return_counts=True)
-    order = np.lexsort((pairs % width, -count, pairs // width))
-    _, first = np.unique(pairs[order] // width, return_index=True)  # of each group, 0 .. G-1
-    of_group = pairs[order][first] % width
-    result = cluster.copy()
-    result[in_group] = np.where(of_group == width - 1, -1, of_group)[group[in_group]]
-    return result
 
 
 def _numbered(word: str, count: int) -> list[str]:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import time
-import warnings
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -12,6 +11,7 @@ from pad_jax import parallel, processes
 from pad_jax.data.batches import uniform_plan
 from pad_jax.graph.discovery import Discovery
 from pad_jax.graph.groups import Groups
+from pad_jax.graph.kmeans import repeatable
 from pad_jax.graph.rows import divided_by_length, sampled
 from pad_jax.objectives import heads
 from pad_jax.objectives.base import Objective
@@ -129,9 +129,7 @@ def find_clusters(
       Groups whose ``group_id`` is the cluster's number, 0..num_clusters-1, and whose hard positives
       are the samples themselves.
     """
-    import threadpoolctl  # here, and below, not at the top: most runs do without
-    from sklearn.cluster import KMeans
-    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.cluster import KMeans  # here, and below, not at the top: most runs do without
 
     rng = np.random.default_rng(seed)
     rows = _whiten(features, num_components, rng)
@@ -144,9 +142,7 @@ def find_clusters(
         tol=0,
         random_state=int(rng.integers(2**31)),
     )
-    # Several threads add up the centres in any order; a single one repeats itself bit for bit.
-    with warnings.catch_warnings(), threadpoolctl.threadpool_limits(1, user_api="openmp"):
-        warnings.simplefilter("ignore", ConvergenceWarning)  # rows that coincide
+    with repeatable():
         kmeans.fit(sampled(rows, max(_MAX_KMEANS_ROWS, num_clusters), rng))
     own = np.arange(len(rows), dtype=np.int32)
     return Groups(kmeans.predict(rows).astype(np.int32), own)

@@ -8,7 +8,7 @@ import numpy as np
 
 from pad_jax import processes
 from pad_jax.data import Dataset
-from pad_jax.data.images import Images, ResidentImages, held
+from pad_jax.data.images import few
 from pad_jax.graph.discovery import Discovery
 from pad_jax.graph.rows import divided_by_length
 from pad_jax.objectives.base import Embed, Objective
@@ -48,7 +48,7 @@ def write(
     """
     snapshot = Snapshot(dataset.train, objective, found, None)
     if dataset.test is not None and features is not None:
-        queries = _some(dataset.test)
+        queries = few(dataset.test, _QUERIES)
         snapshot = snapshot._replace(
             queries=queries, query_features=divided_by_length(embed(queries))
         )
@@ -66,8 +66,3 @@ def write(
             _log.warning("report.html is not written: %s: %s", type(error).__name__, error)
 
     processes.on_first(draw, None)
-
-
-def _some(images: Images) -> ResidentImages:
-    """A few random images, the same ones every time."""
-    return held(images, np.random.default_rng(0).permutation(len(images))[:_QUERIES])

@@ -1,7 +1,6 @@
 """What becomes of an image when it is stored, and in which size a run takes stored images."""
 
 import numpy as np
-from PIL import Image
 
 from pad_jax.data.preparation import Pixels, fit
 from pad_jax.data.prepared.index import Index, Made
@@ -47,10 +46,7 @@ def _oblong(image: np.ndarray, side: int, channels: int) -> np.ndarray:
     size = (side, longer) if height <= width else (longer, side)
     if shorter == side:  # nothing but a line is cut
         return fit(image[: size[0], : size[1]], (*size, channels))
-    pixels = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
-    pixels = pixels.convert("L" if channels == 1 else "RGB")
-    resized = pixels.resize(size[::-1], Image.Resampling.BILINEAR)
-    return np.asarray(resized).reshape(*size, channels)
+    return fit(image, (*size, channels), "squash")
 
 
 def preparation(settings: DatasetSettings, index: Index, channels: int) -> Pixels:
