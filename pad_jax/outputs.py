@@ -2,10 +2,13 @@
 
 import contextlib
 import csv
+import json
 import os
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+
+import jax
 
 from pad_jax import storage
 from pad_jax.errors import InputError
@@ -19,6 +22,16 @@ def check_new(path: pathlib.Path, flag: str = "--output", *, folder: bool = Fals
     is_free = folder and path.is_dir() and not path.is_symlink() and not any(path.iterdir())
     if os.path.lexists(path) and not is_free:
         raise InputError(f"{flag}={path} exists; give another name, or move it away")
+
+
+def check_writable(flag: str, folder: pathlib.Path, hint: str) -> None:
+    """Raises InputError, naming the flag, where a folder cannot be written to, or made."""
+    there = next(path for path in (folder, *folder.parents) if os.path.exists(path))
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        raise InputError(
+            f"{flag} cannot be used ({there} is no folder, or one that cannot be written to); "
+            f"{hint}"
+        )
 
 
 @contextlib.contextmanager
@@ -50,10 +63,41 @@ def to_disk(file: pathlib.Path) -> None:
         os.fsync(opened.fileno())
 
 
-def write_csv(path: pathlib.Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Writes a table, in place of an older one of the same columns.
+def write_text(path: pathlib.Path, text: str) -> None:
+    """Writes a text file as a whole or not at all; of several processes the first one does.
+
+    Raises:
+      InputError: where it cannot be written.
+    """
+    if jax.process_index() == 0:
+        with whole(path) as part:
+            part.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def write_json(path: pathlib.Path, value: dict) -> None:
+    """Writes a JSON file, as ``write_text`` does."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_table(path: pathlib.Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Writes a CSV file as a whole or not at all.
 
     Names of files that are no UTF-8 are written as the bytes they are.
+
+    Raises:
+      InputError: where it cannot be written.
+    """
+    with (
+        whole(path) as part,
+        part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def write_csv(path: pathlib.Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Writes a table, as ``write_table`` does, in place of an older one of the same columns.
 
     Raises:
       InputError: where the file there is another, or cannot be written.
@@ -63,13 +107,7 @@ def write_csv(path: pathlib.Path, header: Sequence[str], rows: Iterable[Sequence
             f"{path} exists and is not as this command writes it; move it away, or give another "
             "--output"
         )
-    with (
-        whole(path) as part,
-        part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
+    write_table(path, header, rows)
 
 
 def _first_line(path: pathlib.Path) -> list[str]:

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from pad_jax import config as configs
-from pad_jax import data, models, optimizer, settings
+from pad_jax import data, models, optimizer, outputs, settings
 from pad_jax.data.source import DatasetSettings
 from pad_jax.data.tfds import tfds
 from pad_jax.errors import InputError
 from pad_jax.graph.probability import TemperatureSettings
 from pad_jax.groupings import GroupingSettings
-from pad_jax.run import folder, metrics
+from pad_jax.run import folder
 from pad_jax.settings import NOTHING, RESULTS, TRAINING
 from tests.support import parts
 from tests.support.small_runs import small_config
@@ -173,7 +173,7 @@ def test_what_a_config_lacks_differs_from_its_default_alone():
 
 def test_a_run_may_be_resumed_with_another_value_of_what_affects_nothing(tmp_path):
     (tmp_path / "checkpoints").mkdir()
-    metrics.write_json(tmp_path / "config.json", configs.as_json(small_config()))
+    outputs.write_json(tmp_path / "config.json", configs.as_json(small_config()))
     (tmp_path / "metrics.jsonl").write_text('{"epoch": 1}\n')
     for overrides in ({"dataset.max_resident_gib": 0.0}, {"eval.features": ("fc",)}):
         folder.check_workdir(tmp_path, small_config(**overrides))

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from pad_jax import beginning, models, objectives, steps
 from pad_jax import config as configs
-from pad_jax import models, objectives, steps, train
 from pad_jax.graph import search
 from pad_jax.graph.neighbors import pmap_search
 from pad_jax.objectives import heads
@@ -108,10 +108,11 @@ def test_what_a_step_in_bfloat16_computes_in_float32(name):
     config = small_config(**{"model.name": name, "model.dtype": "bfloat16"})
     settings = configs.read(config)
     encoder, objective = models.create(settings, "gpu"), objectives.create(settings, "gpu")
-    parts = train.step_parts(settings, encoder, objective, N)
+    parts = beginning.step_parts(settings, encoder, objective, N)
     example = np.zeros((1, 16, 16, 1), np.float32)
     state = jax.eval_shape(
-        lambda v: train.blank_state(parts, v, example, N), models.variables(encoder, (16, 16, 1))
+        lambda v: beginning.blank_state(parts, v, example, N),
+        models.variables(encoder, (16, 16, 1)),
     )
     divided = {"memory": state.memory, "groups": state.groups}
     divided = jax.tree.map(lambda x: jax.ShapeDtypeStruct((1, *x.shape), x.dtype), divided)

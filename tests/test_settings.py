@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import pad_jax
+from pad_jax import beginning, train
 from pad_jax import config as configs
 from pad_jax import settings as machinery
-from pad_jax import train
 from pad_jax.errors import InputError
 from pad_jax.evaluators.base import EvaluationSettings
 from pad_jax.evaluators.knn import KnnSettings
@@ -216,4 +216,4 @@ def test_slices_of_one_split_may_be_held_out():
 def test_batches_must_divide_over_the_devices():
     settings = configs.read(small_config(batch_size=60))
     with pytest.raises(InputError, match="there are 8 devices; use a multiple"):
-        train.check_devices(settings[RunSettings], 8)
+        beginning.check_devices(settings[RunSettings], 8)

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
+from pad_jax import beginning, data, models, objectives, parallel, state, steps
 from pad_jax import config as configs
-from pad_jax import data, models, objectives, parallel, state, steps, train
 from pad_jax.data.augmentation import Crops
 from pad_jax.graph import neighbors
 from pad_jax.settings import RunSettings
@@ -18,8 +18,8 @@ def lowered(platform, devices):
     encoder = models.create(settings, platform)
     objective = objectives.create(settings, platform)
     images = data.load(settings).train
-    parts = train.step_parts(settings, encoder, objective, len(images))
-    train_state = state.to_devices(train.init_state(settings[RunSettings], parts, images))
+    parts = beginning.step_parts(settings, encoder, objective, len(images))
+    train_state = state.to_devices(beginning.init_state(settings[RunSettings], parts, images))
     sums = parallel.replicate({name: np.float32(0) for name in objective.metrics})
     arguments = (train_state, sums, images.array, np.zeros((1, 4, 64), np.int32), np.int32(0))
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), arguments)

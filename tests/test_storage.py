@@ -107,8 +107,8 @@ def written(workdir):
     """What a run writes beside its checkpoints."""
     writer = metrics.MetricWriter(workdir, 0, 0)
     yield lambda: writer.write(1, 1, {"train/loss": 1.0} | {f"eval/{i}": 0.5 for i in range(99)})
-    yield lambda: metrics.write_text(workdir / "report.html", "x" * 9000)
-    yield lambda: metrics.write_json(workdir / "evaluation.json", {"x": "x" * 9000})
+    yield lambda: outputs.write_text(workdir / "report.html", "x" * 9000)
+    yield lambda: outputs.write_json(workdir / "evaluation.json", {"x": "x" * 9000})
     yield lambda: outputs.write_csv(workdir / "groups.csv", ("image",), [("x" * 9000,)])
     yield writer.close
 
@@ -152,7 +152,7 @@ def test_a_run_goes_on_where_there_is_room_again(tmp_path, monkeypatch, capfd):
 def test_a_folder_that_goes_while_a_run_trains_in_it(how, tmp_path, monkeypatch, capfd):
     run = tmp_path / "run"
     run.mkdir()
-    metrics.write_json(run / "config.json", {})
+    outputs.write_json(run / "config.json", {})
     writer = metrics.MetricWriter(run, 0, 0)
 
     def train():

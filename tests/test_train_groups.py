@@ -5,8 +5,8 @@ import logging
 import numpy as np
 import pytest
 
+from pad_jax import beginning, data, models, objectives
 from pad_jax import config as configs
-from pad_jax import data, models, objectives, train
 from pad_jax.graph.groups import Groups
 from pad_jax.graph.probability import TemperatureSettings, entropy_temperature
 from pad_jax.run import checkpoints, metrics
@@ -17,7 +17,7 @@ from tests.support.small_runs import AUTO, QUICK, restored, small_config
 
 def small_parts(settings):
     objective, encoder = objectives.create(settings), models.create(settings)
-    return train.step_parts(settings, encoder, objective, num_images=300)
+    return beginning.step_parts(settings, encoder, objective, num_images=300)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_every_kind_of_group_trains_its_own_way(usual, tmp_path, overrides, capl
         assert any(v.shape == (300, 11) for v in groups.values())
         settings = configs.read(config)
         parts, images = small_parts(settings), data.load(settings).train
-        target = train.init_state(settings[RunSettings], parts, images)
+        target = beginning.init_state(settings[RunSettings], parts, images)
         members = checkpoints.read(
             tmp_path, 2, target
         ).groups.members  # what a resumed run restores

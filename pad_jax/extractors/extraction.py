@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pad_jax import data, progress
+from pad_jax import data, outputs, progress
 from pad_jax.data import classes
 from pad_jax.data.augmentation import CropSettings
 from pad_jax.data.decoding import UnreadableImage
@@ -27,7 +27,6 @@ from pad_jax.extractors import ExtractorSpec, create
 from pad_jax.extractors.views import Views
 from pad_jax.extractors.work_folder import WorkFolder
 from pad_jax.paths import expanded, lies_in
-from pad_jax.run import folder
 from pad_jax.settings import RunSettings, Settings
 
 _log = logging.getLogger(__name__)
@@ -156,7 +155,7 @@ def _checked(output: str | os.PathLike, images: str) -> pathlib.Path:
     if lies_in(path, expanded(images)):
         # Its work folder would be one of the classes.
         raise InputError(f"--output={output} lies inside of --images; choose a place outside of it")
-    folder.check_writable(f"--output={output}", path.absolute().parent, "choose another place")
+    outputs.check_writable(f"--output={output}", path.absolute().parent, "choose another place")
     return path
 
 

@@ -14,7 +14,6 @@ import numpy as np
 
 from pad_jax import outputs, storage
 from pad_jax.errors import InputError, first_line
-from pad_jax.run import metrics
 
 _log = logging.getLogger(__name__)
 
@@ -188,7 +187,7 @@ class WorkFolder:
             self._features.flush()
             self._labels.flush()
             progress = {**self._of, **self._progress._asdict()}
-            metrics.write_json(self.folder / _PROGRESS, progress)
+            outputs.write_json(self.folder / _PROGRESS, progress)
         self._saved = time.monotonic()
 
     def _remove(self) -> None:

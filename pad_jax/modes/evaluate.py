@@ -7,7 +7,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from pad_jax import config as configs
-from pad_jax import data, model, parallel
+from pad_jax import data, model, outputs, parallel
 from pad_jax.collection import Collection, open_call
 from pad_jax.data import augmentation
 from pad_jax.data.preparation import PIXELS
@@ -88,7 +88,7 @@ def _run(call: Call) -> str:
     dataset = {name: call.config.dataset[name] for name in ("name", "root")}
     table = metrics.results_table(row)
     try:
-        metrics.write_json(path, row | {"images": len(collection), "dataset": dataset})
+        outputs.write_json(path, row | {"images": len(collection), "dataset": dataset})
     except InputError as error:  # of somebody else's run, say: the figures took their time
         _log.warning("Not written: %s", error)
         return table

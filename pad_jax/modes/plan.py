@@ -11,7 +11,6 @@ from pad_jax.errors import InputError
 from pad_jax.modes import flags as shared
 from pad_jax.modes.base import Call, Mode
 from pad_jax.plan import estimate, programs, samples, topologies
-from pad_jax.run.folder import check_writable
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +34,7 @@ _JSON = flags.DEFINE_string("json", None, "File to write the figures to as well.
 def _run(call: Call) -> str:
     if (path := shared.path(_JSON)) is not None:
         outputs.check_new(path, "--json")
-        check_writable(f"--json={path}", path.absolute().parent, "choose another place")
+        outputs.check_writable(f"--json={path}", path.absolute().parent, "choose another place")
     topology = topologies.find(_TOPOLOGY.value) if _TOPOLOGY.value else topologies.at_hand()
     config, missing = call.config, sizing.left_to_choose(call.config)
     if "model.dtype" in missing:

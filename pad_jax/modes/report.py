@@ -7,8 +7,8 @@ import pathlib
 
 from ml_collections import ConfigDict
 
+from pad_jax import beginning, data, models, objectives, report, state, train
 from pad_jax import config as configs
-from pad_jax import data, models, objectives, report, state, train
 from pad_jax.errors import InputError
 from pad_jax.modes.base import Call, Mode
 from pad_jax.run import checkpoints, folder, kinds, metrics
@@ -35,10 +35,10 @@ def write_report(config: ConfigDict, workdir: str | os.PathLike) -> pathlib.Path
     folder.check_images(workdir, dataset)
     images, objective = dataset.train, objectives.create(settings)
     encoder = models.create(settings)
-    parts = train.step_parts(settings, encoder, objective, len(images), images.preparation)
-    blank = train.init_state(settings[RunSettings], parts, images)
+    parts = beginning.step_parts(settings, encoder, objective, len(images), images.preparation)
+    blank = beginning.init_state(settings[RunSettings], parts, images)
     train_state = state.to_devices(checkpoints.read(workdir, epoch, blank))
-    embed = train.feature_embedder(settings, parts)
+    embed = beginning.feature_embedder(settings, parts)
     found, features, _ = train.discover(objective, train_state, images, embed, epoch)
     embed_now = functools.partial(embed, train_state.variables)
     report.write(workdir, dataset, objective, found, features, embed_now, strict=True)

@@ -1,7 +1,6 @@
 """--mode=sweep: trains a table of the paper: every row with every seed, in processes."""
 
 import contextlib
-import csv
 import logging
 import os
 import pathlib
@@ -215,14 +214,9 @@ def _write(
     if overrides:
         head += f" With {' '.join(field_flags(overrides))}"
     text = f"{head}\n\n{_markdown(lines)}"
-    metrics.write_text(workdir / f"{name}.md", text)
-    with (
-        outputs.whole(workdir / f"{name}.csv") as part,
-        part.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, lines[0])
-        writer.writeheader()
-        writer.writerows(lines)
+    outputs.write_text(workdir / f"{name}.md", text)
+    rows = (list(line.values()) for line in lines)
+    outputs.write_table(workdir / f"{name}.csv", list(lines[0]), rows)
     return text
 
 

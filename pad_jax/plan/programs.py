@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from pad_jax import models, objectives, steps, train
+from pad_jax import beginning, models, objectives, steps
 from pad_jax.data import augmentation
 from pad_jax.data.preparation import Preparation
 from pad_jax.data.source import DatasetSettings
@@ -77,17 +77,17 @@ def compile_run(
     Raises:
       InputError: where the settings do not fit together, or a batch not the devices.
     """
-    train.check_devices(settings[RunSettings], len(topology.devices))
+    beginning.check_devices(settings[RunSettings], len(topology.devices))
     encoder = models.create(settings, topology.platform)
     objective = objectives.create(settings, topology.platform)
-    parts = train.step_parts(settings, encoder, objective, num_samples, preparation)
+    parts = beginning.step_parts(settings, encoder, objective, num_samples, preparation)
     if not parts.steps_per_epoch:
         size = settings[RunSettings].batch_size
         refuse("batch_size", size, f"there are {num_samples} images; lower it")
     shape = augmentation.input_shape(parts.augmentation, preparation)
     example = np.zeros((1, *shape), np.float32)
     state = jax.eval_shape(
-        lambda variables: train.blank_state(parts, variables, example, num_samples),
+        lambda variables: beginning.blank_state(parts, variables, example, num_samples),
         models.variables(encoder, shape),
     )
     state = _on_devices(state, len(topology.devices))

@@ -6,14 +6,13 @@ import pathlib
 import jax
 import numpy as np
 
-from pad_jax import processes
+from pad_jax import outputs, processes
 from pad_jax.data import Dataset
 from pad_jax.data.images import few
 from pad_jax.graph.discovery import Discovery
 from pad_jax.graph.rows import divided_by_length
 from pad_jax.objectives.base import Embed, Objective
 from pad_jax.report.snapshot import Snapshot
-from pad_jax.run import metrics
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +58,7 @@ def write(
             from pad_jax.report import page  # not at the top: matplotlib takes its time to load
 
             text = page.render(workdir, snapshot._replace(features=rows))
-            metrics.write_text(workdir / "report.html", text)
+            outputs.write_text(workdir / "report.html", text)
         except Exception as error:
             if strict:
                 raise

@@ -40,7 +40,7 @@ def check_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
       InputError: if it is neither, or cannot.
     """
     if not is_finished(workdir, config.num_epochs):  # which prints its results
-        check_writable(f"--workdir={workdir}", workdir, "choose another folder")
+        outputs.check_writable(f"--workdir={workdir}", workdir, "choose another folder")
     files.check_kinds(workdir)
     begun = has_begun(workdir)
     if (workdir / "config.json").exists():
@@ -85,16 +85,6 @@ def _check_begun(workdir: pathlib.Path) -> None:
         f"{workdir} has {len(rows)} rows of metrics.jsonl, and no checkpoint any more; put "
         "checkpoints/ back, or choose another --workdir (to begin anew here remove metrics.jsonl)"
     )
-
-
-def check_writable(flag: str, folder: pathlib.Path, hint: str) -> None:
-    """Raises InputError, naming the flag, where a folder cannot be written to, or made."""
-    there = next(path for path in (folder, *folder.parents) if os.path.exists(path))
-    if not (there.is_dir() and os.access(there, os.W_OK)):
-        raise InputError(
-            f"{flag} cannot be used ({there} is no folder, or one that cannot be written to); "
-            f"{hint}"
-        )
 
 
 def has_begun(workdir: pathlib.Path) -> bool:
@@ -187,9 +177,9 @@ def write(workdir: pathlib.Path, config: ConfigDict, dataset: Dataset) -> None:
     if has_begun(workdir):
         check_images(workdir, dataset)
     if statistics := dataset.train.preparation.statistics():
-        metrics.write_json(workdir / _STATISTICS, statistics)
-    metrics.write_json(workdir / "run.json", run)
-    metrics.write_json(workdir / "config.json", written)
+        outputs.write_json(workdir / _STATISTICS, statistics)
+    outputs.write_json(workdir / "run.json", run)
+    outputs.write_json(workdir / "config.json", written)
     make_workdir(workdir / "checkpoints")  # where it is gone later, there were some
 
 
@@ -235,15 +225,9 @@ def write_groups(
         return
     _, index, size = np.unique(groups.group_id, return_inverse=True, return_counts=True)
     number = by_falling_size(groups.group_id)
-    # File names that are no UTF-8 are written as the bytes they are.
-    with (
-        outputs.whole(workdir / "groups.csv") as part,
-        part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(("image", "group", "size", "cluster"))
-        columns = (number, size[index], cluster)
-        writer.writerows(zip(names, *(column.tolist() for column in columns), strict=True))
+    columns = (number, size[index], cluster)
+    rows = zip(names, *(column.tolist() for column in columns), strict=True)
+    outputs.write_table(workdir / "groups.csv", ("image", "group", "size", "cluster"), rows)
     # Not those of the last epoch's row, which it was trained with.
     share, count = 100 * np.mean(number >= 0), number.max() + 1
     _log.info("At the end %.0f %% of the images are in %d groups.", share, count)

@@ -68,7 +68,7 @@ class MetricWriter:
         rows = of_epochs(workdir, epoch)
         if jax.process_index() != 0:
             return
-        write_text(self._path, "".join(json.dumps(row) + "\n" for row in rows))
+        outputs.write_text(self._path, "".join(json.dumps(row) + "\n" for row in rows))
         self._events = events.Writer(workdir / "tensorboard", step)
 
     def write(self, step: int, epoch: int, values: Row) -> None:
@@ -154,22 +154,6 @@ def of_epochs(workdir: pathlib.Path, epoch: int) -> list[Row]:
         f"{workdir / _FILE} {what}, and the run has done {epoch}; put the whole file back, or "
         f"begin in another --workdir (with --config.init_from={workdir} from this encoder)"
     )
-
-
-def write_json(path: pathlib.Path, value: dict) -> None:
-    """Writes a JSON file as a whole or not at all."""
-    write_text(path, json.dumps(value, indent=2) + "\n")
-
-
-def write_text(path: pathlib.Path, text: str) -> None:
-    """Writes a text file as a whole or not at all.
-
-    Raises:
-      InputError: where it cannot be written.
-    """
-    if jax.process_index() == 0:
-        with outputs.whole(path) as part:
-            part.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _check_row(path: pathlib.Path, number: int, row: dict[str, Any]) -> None:

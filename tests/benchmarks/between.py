@@ -34,8 +34,8 @@ def work(args: argparse.Namespace) -> None:
     import jax
 
     from configs import features as features_config
+    from pad_jax import beginning, data, models, objectives, parallel, runtime, state, train
     from pad_jax import config as configs
-    from pad_jax import data, models, objectives, parallel, runtime, state, train
     from pad_jax.data.images import ResidentImages
     from pad_jax.data.preparation import Standardization
     from pad_jax.evaluators.evaluation import Evaluation
@@ -52,10 +52,10 @@ def work(args: argparse.Namespace) -> None:
     preparation = Standardization(np.zeros(DIM, np.float32), np.ones(DIM, np.float32))
     images = ResidentImages(rows, labels, [""] * args.rows, preparation=preparation)
     encoder, objective = models.create(settings), objectives.create(settings)
-    parts = train.step_parts(settings, encoder, objective, args.rows)
+    parts = beginning.step_parts(settings, encoder, objective, args.rows)
     evaluate = Evaluation(settings, encoder, data.Dataset(images, None), parts.augmentation)
-    embed = train.feature_embedder(settings, parts)
-    blank = train.init_state(settings[RunSettings], parts, images)
+    embed = beginning.feature_embedder(settings, parts)
+    blank = beginning.init_state(settings[RunSettings], parts, images)
     held = state.to_devices(blank.replace(memory=rows))
 
     def groups(epoch):

@@ -10,8 +10,8 @@ import sys
 import numpy as np
 
 from configs import imagenet
+from pad_jax import beginning, groupings, models, objectives, parallel, runtime, steps
 from pad_jax import config as configs
-from pad_jax import groupings, models, objectives, parallel, runtime, steps, train
 from pad_jax import state as states
 from pad_jax.data.images import ResidentImages
 from pad_jax.graph.discovery import Evidence
@@ -62,9 +62,9 @@ def main():
     shape = (args.image_size, args.image_size, 3)
     settings = configs.read(config)
     grouping = groupings.create(settings)
-    parts = train.step_parts(settings, models.create(settings), objectives.create(settings), n)
+    parts = beginning.step_parts(settings, models.create(settings), objectives.create(settings), n)
     no_images = ResidentImages(np.broadcast_to(np.uint8(0), (n, *shape)), np.full(n, -1), [])
-    state = train.init_state(settings[RunSettings], parts, no_images).replace(memory=features)
+    state = beginning.init_state(settings[RunSettings], parts, no_images).replace(memory=features)
     timed("search, compiled", lambda: strongly_connected_subgraphs(graph[:20] % 20))
     groups = timed(
         "SCS search and hard positives",

@@ -11,8 +11,8 @@ import jax
 import numpy as np
 
 from configs import features as features_config
+from pad_jax import beginning, data, groupings, models, objectives, parallel, runtime, steps
 from pad_jax import config as configs
-from pad_jax import data, groupings, models, objectives, parallel, runtime, steps, train
 from pad_jax import state as states
 from pad_jax.settings import RunSettings
 from tests.benchmarks import measure
@@ -45,9 +45,9 @@ def main():
         settings = configs.read(config)
         images = timed("features read and standardised", lambda: data.load(settings).train)
         encoder, objective = models.create(settings), objectives.create(settings)
-        parts = train.step_parts(settings, encoder, objective, n)
-        state = train.init_state(settings[RunSettings], parts, images)
-        embed = train.feature_embedder(settings, parts)
+        parts = beginning.step_parts(settings, encoder, objective, n)
+        state = beginning.init_state(settings[RunSettings], parts, images)
+        embed = beginning.feature_embedder(settings, parts)
         variables = parallel.replicate(state.variables)
         state = state.replace(memory=timed("all embedded", lambda: embed(variables, images)))
         grouping = groupings.create(settings)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import numpy as np
 
-from pad_jax import objectives, parallel, state, train
+from pad_jax import beginning, objectives, parallel, state
 from pad_jax.data.batches import epoch_plan, split_over_devices
 from pad_jax.data.images import ResidentImages
 from pad_jax.graph.groups import Groups, hard_positives
@@ -48,9 +48,9 @@ def parts_and_held(
 ) -> tuple[StepParts, list[Any]]:
     """See ``Begun``; of images, uint8 [N, H, W, C], only the shape matters."""
     n, run_settings = len(images), settings[RunSettings]
-    parts = train.step_parts(settings, encoder, objectives.create(settings), n)
+    parts = beginning.step_parts(settings, encoder, objectives.create(settings), n)
     unlabelled = ResidentImages(images, np.full(n, -1), [])
-    host_state = train.init_state(run_settings, parts, unlabelled)
+    host_state = beginning.init_state(run_settings, parts, unlabelled)
     rows = random_rows(*host_state.memory.shape, run_settings.seed)
     groups = Groups(group_id, hard_positives(group_id, rows))
     host_state = host_state.replace(memory=rows, groups=groups)

@@ -268,7 +268,7 @@ def test_figures_are_told_where_they_cannot_be_written(run, call, given, monkeyp
     def refuse(path, value):
         raise InputError(f"{path} cannot be written")
 
-    monkeypatch.setattr("pad_jax.run.metrics.write_json", refuse)
+    monkeypatch.setattr("pad_jax.outputs.write_json", refuse)
     said = evaluate.MODE.run(made)
     assert "  groups/coverage " in said
     assert "Written" not in said

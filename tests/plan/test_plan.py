@@ -7,8 +7,8 @@ import re
 import pytest
 
 from configs import cifar10, digits, imagenet
+from pad_jax import beginning, objectives
 from pad_jax import config as configs
-from pad_jax import objectives, train
 from pad_jax.data.preparation import Pixels
 from pad_jax.data.source import DatasetSettings
 from pad_jax.errors import InputError
@@ -90,7 +90,7 @@ def _programs(settings, temporaries=10e9, sent=0.0):
     """Programs whose costs are round: 989.4 TFLOP in bfloat16, and 3.35 TB."""
     of_step = Cost({"bfloat16": 989.4e12}, 3.35e12, sent)
     program = Program(of_step, 1e9, temporaries, 0.0)
-    parts = train.step_parts(settings, None, objectives.create(settings), 1_437)
+    parts = beginning.step_parts(settings, None, objectives.create(settings), 1_437)
     return Programs(program, program, program, parts, 1e8, False, 64)
 
 

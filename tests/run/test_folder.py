@@ -11,13 +11,13 @@ from PIL import Image
 
 import pad_jax
 from pad_jax import config as configs
-from pad_jax import data, parallel
+from pad_jax import data, outputs, parallel
 from pad_jax.data import Dataset
 from pad_jax.data.images import ResidentImages
 from pad_jax.epoch import EpochRunner
 from pad_jax.errors import InputError
 from pad_jax.graph.groups import Groups, singletons
-from pad_jax.run import folder, metrics
+from pad_jax.run import folder
 from pad_jax.settings import RESULTS, TRAINING
 from pad_jax.train import train_and_evaluate
 from tests.support.small_runs import QUICK, make_checkpoint, small_config
@@ -29,7 +29,7 @@ def test_a_file_name_may_be_any_bytes(tmp_path):
     folder.write(tmp_path, small_config(), Dataset(images, None))
     folder.write_groups(tmp_path, names, singletons(2), np.array([0, 1]))
     assert b"caf\xe9.png,-1,1,1" in (tmp_path / "groups.csv").read_bytes()
-    metrics.write_text(tmp_path / "report.html", names[1])
+    outputs.write_text(tmp_path / "report.html", names[1])
 
 
 def test_groups_are_written_whole_or_not_at_all(tmp_path):
@@ -99,7 +99,7 @@ def test_processes_with_different_images_are_refused(tmp_path, monkeypatch):
 )
 def test_results_of_a_finished_run_are_those_asked_for(tmp_path, overrides, message):
     make_checkpoint(tmp_path, 2)
-    metrics.write_json(tmp_path / "config.json", json.loads(small_config().to_json()))
+    outputs.write_json(tmp_path / "config.json", json.loads(small_config().to_json()))
     (tmp_path / "metrics.jsonl").write_text('{"epoch": 2}\n')
     if message is None:
         assert train_and_evaluate(small_config(**overrides), tmp_path) == {"epoch": 2}
@@ -112,7 +112,7 @@ def test_a_run_of_before_a_field_was_added_goes_on(tmp_path):
     make_checkpoint(tmp_path, 2)
     before = json.loads(small_config().to_json())
     del before["grouping"]["singletons_until"], before["loss"]["final_temperature"]
-    metrics.write_json(tmp_path / "config.json", before)
+    outputs.write_json(tmp_path / "config.json", before)
     (tmp_path / "metrics.jsonl").write_text('{"epoch": 2}\n')
     assert train_and_evaluate(small_config(), tmp_path) == {"epoch": 2}
     for name, value in (("grouping.singletons_until", 0.5), ("loss.final_temperature", 0.2)):
@@ -124,7 +124,7 @@ def test_a_run_of_before_fingerprints_knows_its_images_by_their_names(tmp_path):
     names = ["a.png", "b.png"]
     images = ResidentImages(np.zeros((2, 8, 8, 1), np.uint8), np.full(2, -1), names, "0f")
     digest = hashlib.sha256(b"a.png\nb.png").hexdigest()
-    metrics.write_json(tmp_path / "run.json", {"num_images": 2, "images_sha256": digest})
+    outputs.write_json(tmp_path / "run.json", {"num_images": 2, "images_sha256": digest})
     folder.check_images(tmp_path, Dataset(images, None))
     images.names = ["a.png", "c.png"]
     with pytest.raises(InputError, match="had 2 images .* has now 2, and others"):
@@ -214,9 +214,9 @@ def test_a_path_may_be_written_in_another_way(tmp_path, monkeypatch):
     (tmp_path / "there/images").mkdir(parents=True)
     workdir = tmp_path / "run"
     config = small_config(**{"dataset.root": "images", "init_from": "images"})
-    metrics.write_json(workdir / "config.json", json.loads(config.to_json()))
+    outputs.write_json(workdir / "config.json", json.loads(config.to_json()))
     recorded = {"num_images": 1, "folder": str(tmp_path / "here")}
-    metrics.write_json(workdir / "run.json", recorded)
+    outputs.write_json(workdir / "run.json", recorded)
     monkeypatch.chdir(tmp_path / "here")
 
     def changed(root):
@@ -256,7 +256,7 @@ def test_home_and_buckets(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(InputError, match="loss.hpe='mse'"):
         train_and_evaluate(small_config(**{"loss.hpe": "mse"}), "~/run")
-    metrics.write_json(tmp_path / "run/config.json", json.loads(small_config().to_json()))
+    outputs.write_json(tmp_path / "run/config.json", json.loads(small_config().to_json()))
     make_checkpoint(tmp_path / "run", 2)
     (tmp_path / "run/metrics.jsonl").write_text('{"epoch": 2}\n')
     assert train_and_evaluate(small_config(), "~/run") == {"epoch": 2}
@@ -266,7 +266,7 @@ def test_home_and_buckets(tmp_path, monkeypatch):
 
 def test_results_of_a_finished_run_are_told_where_nothing_can_be_written(tmp_path, monkeypatch):
     make_checkpoint(tmp_path, 2)
-    metrics.write_json(tmp_path / "config.json", json.loads(small_config().to_json()))
+    outputs.write_json(tmp_path / "config.json", json.loads(small_config().to_json()))
     (tmp_path / "metrics.jsonl").write_text('{"epoch": 2}\n')
     monkeypatch.setattr("os.access", lambda path, mode: False)
     assert train_and_evaluate(small_config(), tmp_path) == {"epoch": 2}

@@ -29,8 +29,8 @@ def record(out: pathlib.Path, wanted: tuple[int, ...]) -> None:
     # Here: JAX reads its environment when it is imported, and the command itself needs none.
     import jax
 
+    from pad_jax import beginning, data, models, objectives, parallel, state, steps, train
     from pad_jax import config as configs
-    from pad_jax import data, models, objectives, parallel, state, steps, train
     from pad_jax.data.batches import split_over_devices
     from pad_jax.graph.neighbors import nearest_neighbors
     from pad_jax.settings import RunSettings
@@ -41,10 +41,12 @@ def record(out: pathlib.Path, wanted: tuple[int, ...]) -> None:
     settings = configs.read(small_config(num_epochs=num_epochs, **{"dataset.max_images": 301}))
     images = data.load(settings).train
     encoder, objective = models.create(settings), objectives.create(settings)
-    parts = train.step_parts(settings, encoder, objective, len(images))
-    embed = train.feature_embedder(settings, parts)
-    blank = train.init_state(settings[RunSettings], parts, images)
-    train_state = state.to_devices(train.first_state(settings, blank, parts, images, embed, None))
+    parts = beginning.step_parts(settings, encoder, objective, len(images))
+    embed = beginning.feature_embedder(settings, parts)
+    blank = beginning.init_state(settings[RunSettings], parts, images)
+    train_state = state.to_devices(
+        beginning.first_state(settings, blank, parts, images, embed, None)
+    )
     step, resident = steps.pmap_resident_train_steps(parts), parallel.replicate(images.array)
     results, done = {}, 0
     for epoch in range(num_epochs):

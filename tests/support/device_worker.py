@@ -12,8 +12,8 @@ import jax.flatten_util
 import numpy as np
 from sklearn.datasets import load_digits
 
+from pad_jax import beginning, data, models, objectives, parallel, processes, state, steps, train
 from pad_jax import config as configs
-from pad_jax import data, models, objectives, parallel, processes, state, steps, train
 from pad_jax.data.batches import epoch_plan, split_over_devices
 from pad_jax.embedding import Embedder, collected
 from pad_jax.errors import InputError
@@ -39,7 +39,7 @@ def prepare(config):
     """The images of a small run, and the parts of its step, at a low and constant rate."""
     settings = configs.read(config)
     images = data.load(settings).train
-    parts = train.step_parts(
+    parts = beginning.step_parts(
         settings,
         models.create(settings),
         objectives.create(settings),
@@ -117,7 +117,7 @@ def run_baseline_steps(out):
         fields = {"objective": name, "batch_size": 32, "clusters.count": 10, "seed": 2}
         settings, images, parts = prepare(small_config(**fields))
         n, objective = len(images), parts.objective
-        train_state = train.init_state(settings[RunSettings], parts, images)
+        train_state = beginning.init_state(settings[RunSettings], parts, images)
         groups = train_state.groups._replace(group_id=(np.arange(n) % 10).astype(np.int32))
         train_state = state.to_devices(train_state).with_groups(groups)
         train_state = objective.begin_epoch(train_state, 0)

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from pad_jax import beginning, models, objectives, parallel, state, steps
 from pad_jax import config as configs
-from pad_jax import models, objectives, parallel, state, steps, train
 from pad_jax.data.batches import split_over_devices
 from pad_jax.data.images import ResidentImages
 from pad_jax.data.preparation import Standardization
@@ -42,8 +42,8 @@ def prepared(objective: str) -> Setup:
     preparation = Standardization(np.zeros(12, np.float32), np.ones(12, np.float32))
     images = ResidentImages(rows, np.full(n, -1), [], preparation=preparation)
     encoder, made = models.create(settings), objectives.create(settings)
-    parts = train.step_parts(settings, encoder, made, n)
-    first = train.init_state(settings[RunSettings], parts, images)
+    parts = beginning.step_parts(settings, encoder, made, n)
+    first = beginning.init_state(settings[RunSettings], parts, images)
     if first.memory is not None:
         memory = rng.standard_normal(first.memory.shape).astype(np.float32)
         first = first.replace(memory=memory / np.linalg.norm(memory, axis=1, keepdims=True))
