@@ -12,7 +12,6 @@ from sklearn.datasets import load_digits
 import pad_jax
 from configs import features as features_config
 from pad_jax import config as configs
-from pad_jax.collection import open_call
 from pad_jax.data.decoding import decode
 from pad_jax.errors import InputError
 from pad_jax.evaluators import knn
@@ -21,6 +20,7 @@ from pad_jax.evaluators.clustering import clustering_accuracy
 from pad_jax.extractors.extraction import extract
 from pad_jax.modes.base import Call
 from pad_jax.modes.evaluate import evaluate
+from pad_jax.modes.opening import open_call
 from pad_jax.modes.report import write_report
 from pad_jax.run import checkpoints, folder, kinds, metrics
 from tests.support import grid_extractor

@@ -5,7 +5,6 @@ import pathlib
 import shutil
 import zlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import jinja2
 import numpy as np
@@ -14,18 +13,16 @@ from pad_jax import outputs, progress, storage
 from pad_jax.browse import thumbnails
 from pad_jax.browse.catalogue import Catalogue, arrange
 from pad_jax.browse.scripts import scripts
+from pad_jax.collection import Collection
 from pad_jax.data.selection import evenly
 from pad_jax.errors import InputError
-
-if TYPE_CHECKING:
-    from pad_jax.collection import Collection
 
 _SITE = pathlib.Path(__file__).parent / "site"
 _PREFIX = "site-"
 _LOOKED_AT = 64  # images: a network is asked for each
 
 
-def write(collection: "Collection", command: str) -> pathlib.Path:
+def write(collection: Collection, command: str) -> pathlib.Path:
     """Writes the site of a collection: ``browse``, where its outputs go.
 
     Names that were given in a site of the same images are found again: the browser keeps them by
@@ -55,7 +52,7 @@ def write(collection: "Collection", command: str) -> pathlib.Path:
 
 
 def _write(
-    collection: "Collection", catalogue: Catalogue, folder: pathlib.Path, command: str
+    collection: Collection, catalogue: Catalogue, folder: pathlib.Path, command: str
 ) -> pathlib.Path:
     pictures = thumbnails.write(collection, catalogue.rows, folder)
     title = collection.prefix.removesuffix(".") or collection.folder.resolve().name
@@ -91,7 +88,7 @@ def _fingerprint(names: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def _looks(collection: "Collection") -> list[int | None]:
+def _looks(collection: Collection) -> list[int | None]:
     """A number of some images each, by which others of the same names are known for others.
 
     The size of a file, or a checksum of pixels; of a row that is known by its number alone that of

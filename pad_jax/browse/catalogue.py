@@ -1,18 +1,16 @@
 """What the site shows, as arrays: groups in an order, their neighbours, sets of them, the rest."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from pad_jax.browse.order import nearest_rows, similar_order
 from pad_jax.browse.sets import Sets, find_sets
 from pad_jax.browse.sketch import Sketch, sketch
+from pad_jax.collection import Collection
 from pad_jax.graph.search import Graph
 from pad_jax.labelling.diffusion import Pile
 from pad_jax.labelling.naming import Naming
-
-if TYPE_CHECKING:
-    from pad_jax.collection import Collection
 
 _GLANCE = 20  # groups that are seen at first
 _OFFERED = 50  # groups to name first
@@ -49,7 +47,7 @@ class Catalogue(NamedTuple):
     neighbors: Graph
 
 
-def arrange(collection: "Collection") -> Catalogue:
+def arrange(collection: Collection) -> Catalogue:
     """The catalogue of a collection.
 
     Raises:

@@ -3,22 +3,20 @@
 import base64
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 
 from pad_jax.browse.catalogue import Catalogue
-
-if TYPE_CHECKING:
-    from pad_jax.collection import Collection
+from pad_jax.collection import Collection
 
 NAMES_PER_FILE = 4096
 NEIGHBORS_PER_FILE = 2048
 
 
 def scripts(
-    collection: "Collection", catalogue: Catalogue, facts: dict[str, Any]
+    collection: Collection, catalogue: Catalogue, facts: dict[str, Any]
 ) -> Iterator[tuple[str, str]]:
     """The data of a site as (name, text of name.js), one at a time.
 
@@ -79,7 +77,7 @@ def _packed(array: np.ndarray, kind: str) -> str:
     return base64.b64encode(np.ascontiguousarray(array, kind).tobytes()).decode("ascii")
 
 
-def _base(collection: "Collection") -> str | None:
+def _base(collection: Collection) -> str | None:
     """The URI of the folder below which the first image's name leads to its file; None for none."""
     path = collection.path(0)
     if path is None:
@@ -88,7 +86,7 @@ def _base(collection: "Collection") -> str | None:
     return uri.removesuffix(name) if uri.endswith("/" + name) else None
 
 
-def _name(collection: "Collection", row: int, base: str | None) -> str | list[str | None]:
+def _name(collection: Collection, row: int, base: str | None) -> str | list[str | None]:
     """The name of an image, with the URI of its file where that is not base + name."""
     name, path = collection.names[row], collection.path(row)
     uri = None if path is None else path.as_uri()

@@ -11,15 +11,13 @@ import shutil
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from pad_jax import outputs, progress
-
-if TYPE_CHECKING:
-    from pad_jax.collection import Collection
+from pad_jax.collection import Collection
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +40,7 @@ class _Stored(NamedTuple):
     length: int
 
 
-def write(collection: "Collection", rows: np.ndarray, site: pathlib.Path) -> pathlib.Path:
+def write(collection: Collection, rows: np.ndarray, site: pathlib.Path) -> pathlib.Path:
     """Writes the packs of all images; pictures that are there already are not made again.
 
     The folder's name says what is in it, so packs of one that was stopped half-way are kept, and
@@ -113,7 +111,7 @@ def _name(first: int) -> str:
     return f"{first // PER_PACK}.js"
 
 
-def _key(collection: "Collection", row: int) -> bytes:
+def _key(collection: Collection, row: int) -> bytes:
     """What tells a picture from all others: its file's name, size and time, else its embedding."""
     digest = hashlib.blake2b(_VERSION, digest_size=16)
     digest.update(collection.names[row].encode("utf-8", "surrogateescape"))

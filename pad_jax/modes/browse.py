@@ -3,8 +3,8 @@
 import shlex
 
 from pad_jax import browse
-from pad_jax.collection import open_call
 from pad_jax.modes.base import Call, Mode, field_flags
+from pad_jax.modes.opening import open_call
 
 
 def _label_command(call: Call) -> str:

@@ -8,10 +8,11 @@ import numpy as np
 from absl import flags
 
 from pad_jax import outputs, progress
-from pad_jax.collection import Collection, open_call
+from pad_jax.collection import Collection
 from pad_jax.data import copies
 from pad_jax.graph.copies import near_copies
 from pad_jax.modes.base import Call, Mode
+from pad_jax.modes.opening import open_call
 
 _log = logging.getLogger(__name__)
 

@@ -8,9 +8,10 @@ from collections.abc import Callable
 import numpy as np
 
 from pad_jax import outputs
-from pad_jax.collection import Collection, open_call
+from pad_jax.collection import Collection
 from pad_jax.errors import InputError
 from pad_jax.modes.base import Call, Mode
+from pad_jax.modes.opening import open_call
 
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from pad_jax import config as configs
 from pad_jax import data, model, outputs, parallel
-from pad_jax.collection import Collection, open_call
+from pad_jax.collection import Collection
 from pad_jax.data import augmentation
 from pad_jax.data.preparation import PIXELS
 from pad_jax.errors import InputError
@@ -16,6 +16,7 @@ from pad_jax.evaluators.evaluation import Evaluation
 from pad_jax.graph import diagnostics
 from pad_jax.graph.groups import Groups, from_labels, similarities_to_means
 from pad_jax.modes.base import Call, Mode
+from pad_jax.modes.opening import open_call
 from pad_jax.run import metrics
 
 _log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import numpy as np
 from absl import flags
 
 from pad_jax import outputs, progress
-from pad_jax.collection import Collection, open_call
+from pad_jax.collection import Collection
 from pad_jax.errors import InputError
 from pad_jax.folders import check_place, sort_into
 from pad_jax.labelling import files
@@ -17,6 +17,7 @@ from pad_jax.labelling.naming import Naming, ToName
 from pad_jax.labelling.spreading import FoundAgain, Spread, find_again, spread
 from pad_jax.modes import flags as shared
 from pad_jax.modes.base import Call, Mode
+from pad_jax.modes.opening import open_call
 
 _LABELS = flags.DEFINE_string(
     "labels",

@@ -9,12 +9,13 @@ from typing import NamedTuple
 import numpy as np
 from absl import flags
 
-from pad_jax.collection import Collection, open_call
+from pad_jax.collection import Collection
 from pad_jax.data.reading import printable
 from pad_jax.errors import InputError
 from pad_jax.graph.search import search
 from pad_jax.modes import flags as shared
 from pad_jax.modes.base import Call, Mode
+from pad_jax.modes.opening import open_call
 from pad_jax.paths import local
 
 _QUERY = flags.DEFINE_multi_string(

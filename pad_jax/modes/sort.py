@@ -6,11 +6,12 @@ import numpy as np
 from absl import flags
 
 from pad_jax import outputs, progress
-from pad_jax.collection import Collection, open_call
+from pad_jax.collection import Collection
 from pad_jax.errors import InputError
 from pad_jax.folders import check_place, sort_into
 from pad_jax.graph.groups import by_falling_size, clusters_of_groups, smallest_index
 from pad_jax.modes.base import Call, Mode
+from pad_jax.modes.opening import open_call
 
 _CLUSTERS = flags.DEFINE_integer(
     "clusters",

@@ -16,8 +16,8 @@ from PIL import Image
 from pad_jax import browse
 from pad_jax import config as configs
 from pad_jax.browse import thumbnails
-from pad_jax.collection import open_call
 from pad_jax.modes.base import Call
+from pad_jax.modes.opening import open_call
 from tests.support.piles import pile
 
 _GROUP = [0, 0, 0, 1, 1, -1]

@@ -9,10 +9,10 @@ import pyarrow.parquet
 import pytest
 
 import pad_jax
-from pad_jax.collection import open_call
 from pad_jax.data import feature_files
 from pad_jax.errors import InputError
 from pad_jax.modes import duplicates, embed, evaluate, export, search, sort
+from pad_jax.modes.opening import open_call
 from tests.modes.conftest import PIXELS, change_dataset
 from tests.support.image_files import save
 from tests.support.small_runs import small_config

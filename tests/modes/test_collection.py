@@ -13,11 +13,11 @@ import pytest
 
 import pad_jax
 from pad_jax import data, model
-from pad_jax.collection import open_call
 from pad_jax.data.decoding import decode
 from pad_jax.data.prepared.making import prepare
 from pad_jax.data.source import DatasetSettings
 from pad_jax.errors import InputError
+from pad_jax.modes.opening import open_call
 from pad_jax.settings import Settings
 from tests.modes.conftest import DIGITS, PIXELS, change_dataset
 from tests.support.image_files import save

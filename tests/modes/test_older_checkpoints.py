@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import pad_jax
-from pad_jax.collection import open_call
 from pad_jax.errors import InputError
 from pad_jax.modes import browse, duplicates, embed, evaluate, export, label, search, sort
+from pad_jax.modes.opening import open_call
 from pad_jax.run import checkpoints, metrics
 from tests.support.small_runs import small_config
 

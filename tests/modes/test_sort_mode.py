@@ -6,9 +6,9 @@ import pathlib
 import numpy as np
 import pytest
 
-from pad_jax.collection import open_call
 from pad_jax.errors import InputError
 from pad_jax.modes import sort
+from pad_jax.modes.opening import open_call
 from tests.support.piles import pile
 
 
