@@ -121,13 +121,16 @@ class _Reader:
     def __iter__(self) -> Iterator[np.ndarray]:
         waiting: collections.deque[tuple[int, Future]] = collections.deque()
         ahead = _AHEAD[self._preparation.kind]
-        with ThreadPoolExecutor((os.cpu_count() or 1) + 2) as pool:
+        pool = ThreadPoolExecutor((os.cpu_count() or 1) + 2)
+        try:
             for i in range(len(self._selection)):
                 waiting.append((i, pool.submit(self._read, i)))
                 if len(waiting) >= ahead:
                     yield from self._next(*waiting.popleft())
             while waiting:
                 yield from self._next(*waiting.popleft())
+        finally:  # who stops does not wait for what is not begun
+            pool.shutdown(cancel_futures=True)
 
     def _read(self, i: int) -> tuple[np.ndarray, int]:
         image, label = self._selection[i]
