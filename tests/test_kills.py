@@ -15,7 +15,9 @@ def get_config():
 """
 
 
-def test_killed_four_times(tmp_path):
+def test_killed_four_times(tmp_path, monkeypatch):
+    # Who is killed while it writes to a cache of programs leaves half of one, which others read.
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "compiled"))
     config = tmp_path / "killed.py"
     config.write_text(CONFIG)
     arguments = [f"--config={config}"]

@@ -125,9 +125,13 @@ def test_every_setting_is_declared_once():
 
 @pytest.mark.parametrize("name", DECLARED)
 def test_every_setting_is_read(name):
-    """As ``settings.field`` or ``settings[ItsSettings].field``, also in its own class."""
-    read = re.compile(rf"(settings|Settings\])\.{DECLARED[name].field}\b")
-    assert any(read.search(path.read_text(encoding="utf-8")) for path in SOURCES.values())
+    """As ``settings.field`` or ``settings[ItsSettings].field``; in its own class ``self.field``."""
+    field = DECLARED[name].field
+    read = re.compile(rf"(settings|Settings\])\.{field}\b")
+    declared = re.compile(rf"^    {field}: .*= setting\(", re.MULTILINE)
+    own = re.compile(rf"\bself\.{field}\b")
+    texts = [path.read_text(encoding="utf-8") for path in SOURCES.values()]
+    assert any(read.search(text) or (declared.search(text) and own.search(text)) for text in texts)
 
 
 @pytest.mark.parametrize("source", SOURCES)

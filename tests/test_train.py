@@ -184,9 +184,14 @@ def test_several_steps_per_dispatch_train_the_same(tmp_path, monkeypatch):
         np.testing.assert_allclose(looped[name], single[name], atol=1e-5, err_msg=name)
 
 
-def test_nothing_is_compiled_after_the_first_epoch(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "overrides",
+    [QUICK, {"dataset.max_resident_gib": 0.0} | AUTO],
+    ids=["resident", "streamed, auto"],
+)
+def test_nothing_is_compiled_after_the_first_epoch(tmp_path, monkeypatch, overrides):
     at_epoch = count_compilations(monkeypatch)
-    overrides = AUTO | {"dataset.max_resident_gib": 0.0, "eval.every_epochs": 1}
+    overrides = overrides | {"eval.every_epochs": 1}
     train_and_evaluate(small_config(num_epochs=4, **overrides), tmp_path)
     assert at_epoch[0] > 0
     assert at_epoch[0] == at_epoch[1] == at_epoch[2]

@@ -53,7 +53,7 @@ class UnreadableImage(ValueError):
     def refused(self) -> InputError:
         """The error where no image may be left out."""
         return InputError(
-            f"cannot decode {self}; mend or remove it, or skip it by dataset.strict=False"
+            f"cannot decode {self}; mend or remove it, or skip it by --config.dataset.strict=False"
         )
 
 

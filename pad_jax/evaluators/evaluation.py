@@ -57,11 +57,13 @@ class Evaluation:
                 self._evaluators.append(evaluator)
         self._has_test = test is not None and bool((test.labels >= 0).any())
         if self._has_labels and test is not None and not self._has_test:
-            _log.warning("The test images have no labels: kNN leaves one training image out.")
+            _log.warning(
+                "The test images have no labels: kNN classifies each training image by all others."
+            )
         shape = augmentation.input_shape(augment, train.preparation)
         self._sizes = models.features(encoder, shape) | {self._samples: np.zeros(shape)}
         num_epochs = settings[RunSettings].num_epochs
-        occasions = [self._occasion(e, f) for e in range(num_epochs + 1) for f in (False, True)]
+        occasions = [self._occasion(e, f) for e in range(1, num_epochs + 1) for f in (False, True)]
         self._asked: set[str] = set()
         for evaluator in self._evaluators:
             asked = {name for occasion in occasions for name in evaluator.features(occasion)}

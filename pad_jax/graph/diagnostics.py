@@ -86,7 +86,8 @@ def _count_classes(group, label):
     known = label >= 0
     # Classes become 0 .. C-1: their own numbers may be as large as numbers are.
     classes, label = np.unique(label[known], return_inverse=True)
-    pairs, members = np.unique(group[known] * len(classes) + label, return_counts=True)
+    pairs = group[known].astype(np.int64) * len(classes) + label
+    pairs, members = np.unique(pairs, return_counts=True)
     owner = pairs // len(classes)
     size, majority = np.bincount(owner, members).astype(np.int64), np.zeros(owner.max() + 1)
     np.maximum.at(majority, owner, members)

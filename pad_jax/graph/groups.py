@@ -47,16 +47,17 @@ def clusters_of_groups(cluster: np.ndarray, group: np.ndarray) -> np.ndarray:
     """The cluster that most members of each group are in, where groups lie across clusters.
 
     Args:
-      cluster: int [M], 0 .. K-1 by falling size, -1 for none.
+      cluster: int [M], 0 .. K-1, -1 for none.
       group: int [M], 0 .. G-1; every group has members.
 
     Returns:
-      int64 [G], -1 for none. Of equally many a cluster comes before none, and a larger one before
-      a smaller one.
+      int64 [G], -1 for none. Of equally many a cluster comes before none, and the lower number
+      first: the larger one, where they are numbered by falling size.
     """
     none = int(cluster.max(initial=-1)) + 1  # comes last
     numbers = np.where(cluster < 0, none, cluster).astype(np.int64)
-    pairs, votes = np.unique(group * (none + 1) + numbers, return_counts=True)
+    pairs = group.astype(np.int64) * (none + 1) + numbers
+    pairs, votes = np.unique(pairs, return_counts=True)
     owner, numbers = np.divmod(pairs, none + 1)
     order = np.lexsort((numbers, -votes, owner))
     _, first = np.unique(owner[order], return_index=True)

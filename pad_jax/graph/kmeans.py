@@ -1,4 +1,4 @@
-"""What every k-means here needs to be the same on every run of a machine."""
+"""What a k-means needs whose result a run goes on with: the same on every run of a machine."""
 
 import contextlib
 import warnings

@@ -21,8 +21,8 @@ FEATURES = flags.DEFINE_string(
 OUTPUT = flags.DEFINE_string(
     "output",
     None,
-    "File or folder to write to. embed, browse, label and duplicates have a place for it in the "
-    "run's folder; other modes need it.",
+    "File or folder to write to. embed and duplicates write into the run's folder without it, and "
+    "label sorts into folders with it; sort, export, features and prepare need it.",
 )
 EPOCH = flags.DEFINE_integer(
     "epoch", None, "After which epoch the encoder is taken; by default the newest.", lower_bound=1

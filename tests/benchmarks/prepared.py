@@ -192,8 +192,7 @@ def train(root: pathlib.Path, count: int) -> list[dict]:
 
 
 def epochs(root: pathlib.Path, count: int) -> list[dict]:
-    from pad_jax import models, objectives, parallel, runtime, state
-    from pad_jax import train as training
+    from pad_jax import beginning, models, objectives, parallel, runtime, state
     from pad_jax.epoch import EpochRunner
     from pad_jax.graph.groups import Groups
     from pad_jax.objectives.memory import random_rows
@@ -206,8 +205,8 @@ def epochs(root: pathlib.Path, count: int) -> list[dict]:
         settings = settings_of(root / folder, **fields)
         held = opened(root / folder, **fields)
         encoder, objective = models.create(settings), objectives.create(settings)
-        parts = training.step_parts(settings, encoder, objective, count, held.preparation)
-        first = training.init_state(settings[RunSettings], parts, held)
+        parts = beginning.step_parts(settings, encoder, objective, count, held.preparation)
+        first = beginning.init_state(settings[RunSettings], parts, held)
         rows = random_rows(*first.memory.shape, seed=0)
         kept = [state.to_devices(first.replace(memory=rows, groups=groups))]
         run = EpochRunner(settings, parts, held, parallel.platform())

@@ -206,6 +206,18 @@ def test_classes_of_some_images_are_not_warned_of(tmp_path, caplog):
     assert caplog.text == ""
 
 
+@pytest.mark.parametrize("labels", ["", "folder", "labels.csv"])
+def test_one_class_is_none_and_of_folders_may_lie_deeper(tmp_path, caplog, monkeypatch, labels):
+    make(tmp_path, "pile/a.png", "pile/b.png")
+    (tmp_path / "labels.csv").write_text("image,label\npile/a.png,cat\npile/b.png,cat\n")
+    monkeypatch.chdir(tmp_path)
+    with caplog.at_level(logging.INFO):
+        assert (load(tmp_path, labels=labels).train.labels == -1).all()
+    said = "All labels are of one class and not used"
+    deeper = "; if classes lie deeper, give dataset.root a folder further down"
+    assert said + (deeper if labels != "labels.csv" else "") + "." in caplog.messages
+
+
 def test_labels_of_a_file(tmp_path, caplog):
     make(tmp_path / "pile", "train/a.png", "train/b.png", "train/x/c.png", "test/d.png")
     (tmp_path / "labels.csv").write_text(

@@ -68,6 +68,9 @@ def test_purity_by_group():
     np.testing.assert_array_equal(purity_by_group(group, label, 5), expected)
     assert np.isnan(purity_by_group(group, np.full(8, -1), 5)).all()
     np.testing.assert_array_equal(purity_by_group(group, label * 2**60, 5), expected)
+    many = np.arange(60_000, dtype=np.int32)  # whose pairs are more than int32 has numbers
+    twice = np.concatenate([many, many])
+    assert (purity_by_group(twice, twice, 60_000) == 1).all()
 
 
 def test_singletons_only():

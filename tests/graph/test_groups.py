@@ -22,6 +22,8 @@ def test_the_cluster_that_most_members_of_a_group_are_in(rng):
         # Of equally many a cluster before none, and the larger one, which has the lower number.
         assert found[g] == max(set(own), key=lambda c: (own.count(c), c >= 0, -c))
     assert clusters_of_groups(np.full(3, -1), np.array([0, 0, 1])).tolist() == [-1, -1]
+    many = np.arange(60_000, dtype=np.int32)  # whose pairs are more than int32 has numbers
+    np.testing.assert_array_equal(clusters_of_groups(many, many), many)
 
 
 def test_hard_positives_equal_a_naive_loop(rng, unit_rows):

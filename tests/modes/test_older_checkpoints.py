@@ -83,7 +83,7 @@ def test_groups_of_the_last_epoch_are_not_those_of_an_older_checkpoint(run, call
 
 
 def test_a_checkpoint_that_goes_meanwhile(run, call, monkeypatch):
-    monkeypatch.setattr("pad_jax.collection.chosen_epoch", lambda workdir, epoch: 7)
+    monkeypatch.setattr("pad_jax.modes.opening.chosen_epoch", lambda workdir, epoch: 7)
     with pytest.raises(InputError, match="keeps its checkpoint after epoch 7 no more; give the"):
         open_call(call(run))
 
