@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import shutil
+import time
 
 import numpy as np
 import pyarrow as pa
@@ -12,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import pad_jax
-from pad_jax import data, model
+from pad_jax import data, model, run_images
 from pad_jax.data.decoding import decode
+from pad_jax.data.preparation import Pixels
 from pad_jax.data.prepared.making import prepare
 from pad_jax.data.source import DatasetSettings
 from pad_jax.errors import InputError
@@ -322,3 +324,21 @@ def test_what_a_command_line_says_of_other_images(run, call, digits_in_a_folder)
         open_call(sized)
     with pytest.raises(InputError, match=r"dataset\.root has no meaning beside --images"):
         open_call(made._replace(overrides={"dataset.root": "x"}))
+
+
+def test_who_stops_does_not_wait_for_what_is_read_ahead():
+    begun = []
+
+    class Slow:
+        def __len__(self):
+            return 1000
+
+        def __getitem__(self, i):
+            begun.append(i)
+            time.sleep(0.01)
+            return np.zeros((8, 8, 1), np.uint8), None
+
+    images = iter(run_images._Reader(Slow(), Pixels((8, 8, 1)), strict=False))
+    assert next(images).shape == (8, 8, 1)
+    images.close()
+    assert 0 < len(begun) < 100
