@@ -7,7 +7,6 @@ from typing import Any
 import flax.linen as nn
 import jax
 import numpy as np
-import optax
 
 from pad_jax import models, optimizer, parallel, sizing
 from pad_jax.data import augmentation
@@ -46,7 +45,6 @@ def step_parts(
     objective: Objective,
     num_images: int,
     preparation: Preparation | None = None,
-    schedule: optax.Schedule | None = None,
 ) -> StepParts:
     """What a run's training step is made of.
 
@@ -55,10 +53,9 @@ def step_parts(
       encoder, objective: what is trained, and to what end.
       num_images: how many there are.
       preparation: what they went through; None where the encoder sees them whole.
-      schedule: in place of the run's own learning rate.
     """
     run_settings = settings[RunSettings]
-    schedule = schedule or learning_rate_schedule(settings, num_images)
+    schedule = learning_rate_schedule(settings, num_images)
     return StepParts(
         encoder=encoder,
         objective=objective,

@@ -64,8 +64,7 @@ def chosen(labels: str, sources: Sequence[Source]) -> Classes | None:
 
 def are_folders(labels: str, sources: Sequence[Source]) -> bool:
     """Whether the classes that ``chosen`` gives are the names of folders."""
-    by_themselves = all(getattr(source, "has_folders", False) for source in sources)
-    return labels == FOLDER or (not labels and by_themselves)
+    return labels == FOLDER or (not labels and _have_folders(sources))
 
 
 def numbered(names: Iterable[str]) -> dict[str, int]:
@@ -112,9 +111,14 @@ def _joined(sources: Sequence[Source]) -> Classes | None:
     return Classes(tuple(numbers), label)
 
 
+def _have_folders(sources: Sequence[Source]) -> bool:
+    """Whether the sources' own classes are the names of folders."""
+    return all(getattr(source, "has_folders", False) for source in sources)
+
+
 def _of_folders(sources: Sequence[Source]) -> Classes | None:
     """Classes by the names of the folders that files lie in."""
-    if all(getattr(source, "has_folders", False) for source in sources):
+    if _have_folders(sources):
         return _joined(sources)
 
     def file(source: Source, row: int) -> pathlib.Path | None:

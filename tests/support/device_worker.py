@@ -26,8 +26,6 @@ from pad_jax.settings import RunSettings
 from tests.support import small_runs, steps_gone_bad
 from tests.support.image_files import save
 
-NO_EVALUATION = {"eval.evaluators": ()}
-
 
 def small_config(**overrides):
     """301 digits: no multiple of eight."""
@@ -37,16 +35,12 @@ def small_config(**overrides):
 
 def prepare(config):
     """The images of a small run, and the parts of its step, at a low and constant rate."""
+    config.optimizer.learning_rate = 0.0001 * 128 / config.batch_size  # it is scaled with that
+    config.optimizer.decay_at = ()
     settings = configs.read(config)
     images = data.load(settings).train
-    parts = beginning.step_parts(
-        settings,
-        models.create(settings),
-        objectives.create(settings),
-        len(images),
-        schedule=lambda step: 0.0001,
-    )
-    return settings, images, parts
+    encoder, objective = models.create(settings), objectives.create(settings)
+    return settings, images, beginning.step_parts(settings, encoder, objective, len(images))
 
 
 def run_parts(out):
@@ -229,13 +223,13 @@ def run_first_epoch(out):
         return discover(*args)
 
     train.discover = stop_after_the_first
-    train.train_and_evaluate(small_config(**NO_EVALUATION), pathlib.Path(out))
+    train.train_and_evaluate(small_config(**small_runs.UNEVALUATED), pathlib.Path(out))
 
 
 def run_second_epoch(out):
     """The second one of every run in the folder OUT."""
     for workdir in sorted(pathlib.Path(out).iterdir()):
-        train.train_and_evaluate(small_config(**NO_EVALUATION), workdir)
+        train.train_and_evaluate(small_config(**small_runs.UNEVALUATED), workdir)
 
 
 def run_streamed_training(out):

@@ -18,8 +18,9 @@ AUTO = {
     "loss.temperature": "auto",
 }
 
-# Where nobody looks at what was learnt: an encoder that compiles at once, and no evaluation.
-QUICK = {"model.name": "tests.support.parts:linear", "eval.evaluators": ()}
+# Where nobody looks at what was learnt: no evaluation; and an encoder that compiles at once.
+UNEVALUATED = {"eval.evaluators": ()}
+QUICK = UNEVALUATED | {"model.name": "tests.support.parts:linear"}
 
 
 def small_config(**overrides):
